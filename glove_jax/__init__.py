@@ -1,0 +1,1 @@
+"""GloVe word vectors in JAX: from raw text to evaluated vectors."""

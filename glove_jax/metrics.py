@@ -1,0 +1,55 @@
+"""What a run reports while it runs: JSON lines and progress bars."""
+
+import json
+import os
+import pathlib
+
+from tqdm import tqdm
+
+from glove_jax import files
+
+
+def progress(description: str, total: int | None = None, unit: str = "it"):
+  """A bar with rate and time left, on a terminal, after the first second."""
+  return tqdm(
+    desc=description,
+    total=total,
+    unit=unit,
+    unit_scale=True,
+    delay=1,
+    disable=None,  # quiet where stderr is no terminal
+    leave=False,
+    dynamic_ncols=True,
+  )
+
+
+class MetricsWriter:
+  """Appends one JSON object a line to a file, from a given epoch on."""
+
+  def __init__(self, path: str | os.PathLike, first_epoch: int = 0):
+    """Opens the file, without the lines that a resumed run will write again.
+
+    Args:
+      path: the file; it is made where it is missing.
+      first_epoch: lines of an `epoch` beyond this one are dropped.
+    """
+    self._path = pathlib.Path(path)
+    old = read_metrics(path) if self._path.exists() else []
+    kept = [line for line in old if line["epoch"] <= first_epoch]
+    text = "".join(json.dumps(line) + "\n" for line in kept)
+    files.write_text(self._path, text)
+
+  def write(self, **values) -> None:
+    with self._path.open("a") as file:
+      file.write(json.dumps(values) + "\n")
+
+
+def read_metrics(path: str | os.PathLike) -> list[dict]:
+  """Reads a metrics file; a last line cut short by a kill is left out."""
+  lines = []
+  for line in pathlib.Path(path).read_text().splitlines():
+    try:
+      lines.append(json.loads(line))
+    except json.JSONDecodeError:
+      break
+  return lines

@@ -1,0 +1,388 @@
+"""The main job over a work directory, stage by stage.
+
+corpus -> vocabulary -> counts -> training -> vectors -> evaluation. Each stage
+leaves its output in the work directory and the settings that made it in
+`stages.json`; a stage whose output is there and whose settings have not
+changed is not run again.
+"""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from glove_jax import (
+  checkpoint,
+  cooccur,
+  corpus,
+  datasets,
+  evaluate,
+  files,
+  metrics,
+  triplets,
+  vectors,
+  vocab,
+)
+from glove_jax import train as training
+from glove_jax.config import Config
+from glove_jax.vectors import WordVectors
+
+STAGES = ("vocab", "counts", "train", "vectors", "evaluate")
+
+
+class Pipeline:
+  """One work directory and the config of the run in it.
+
+  Args:
+    config: what to do.
+    workdir: where everything goes; it is made where it is missing.
+    say: called with each line of news.
+  """
+
+  def __init__(
+    self,
+    config: Config,
+    workdir: str | os.PathLike,
+    say: Callable[[str], None] = print,
+  ):
+    self.config = config
+    self.workdir = pathlib.Path(workdir)
+    self._say = say
+    self.workdir.mkdir(parents=True, exist_ok=True)
+    write_config(config, self.workdir)
+    self._paths = corpus_paths(config.corpus.corpus, self.workdir)
+    self._stages = Stages(self.workdir / "stages.json", say)
+
+  def run_vocab(self) -> vocab.Vocab:
+    output = self.workdir / "vocab.txt"
+    with self._stages.stage("vocab", self._settings("vocab"), output) as todo:
+      if todo:
+        with metrics.progress("counting words", unit=" words") as bar:
+          counter = vocab.count_words(self._documents(bar))
+        words = vocab.make_vocab(counter, **_asdict(self.config.vocab))
+        vocab.write_vocab(words, output)
+    return vocab.read_vocab(output)
+
+  def run_counts(self) -> triplets.Triplets:
+    words = self.run_vocab()
+    output = self.workdir / "counts"
+    with self._stages.stage("counts", self._settings("counts"), output) as todo:
+      if todo:
+        triplets.write_triplets(self._count(words), output)
+    return triplets.read_triplets(output)
+
+  def _count(self, words: vocab.Vocab) -> triplets.Triplets:
+    settings = _asdict(self.config.count)
+    keep_places = settings.pop("keep_places")
+    total = int(words.counts.sum())
+    with metrics.progress("counting pairs", total, " words") as bar:
+      ids = vocab.encode(self._documents(), words, keep_places=keep_places)
+      counts = cooccur.count(ids, len(words), progress=bar.update, **settings)
+    return triplets.from_counts(counts)
+
+  def run_training(self) -> vectors.Tables:
+    """Trains, from the last checkpoint that was made with these settings."""
+    counts = self.run_counts()
+    words = vocab.read_vocab(self.workdir / "vocab.txt").words
+    output = self.workdir / "tables.npz"
+    settings = self._settings("train")
+    with self._stages.stage("train", settings, output) as todo:
+      if todo:
+        self._keep_only_own_checkpoints(settings)
+        params = training.train(
+          counts,
+          self.config.train,
+          workdir=self.workdir,
+          on_epoch=self._report_epoch,
+        )
+        vectors.write_tables(output, params, words)
+    return vectors.read_tables(output)[0]
+
+  def _report_epoch(self, line: dict) -> None:
+    self._say(
+      f"epoch {line['epoch']:3d}  cost {line['cost']:.5f}  "
+      f"{line['triplets_per_second']:,.0f} counts/s  {line['seconds']:.1f} s"
+    )
+
+  def _keep_only_own_checkpoints(self, settings: dict) -> None:
+    """Removes checkpoints that a run of these settings would not have made."""
+    folder = self.workdir / "checkpoints"
+    owner = folder / "settings.json"
+    if self.config.train.schedule == "constant":
+      settings = settings | {"epochs": "any"}  # more of them go on from here
+    saved = checkpoint.epochs(folder)
+    too_far = saved and saved[-1] > self.config.train.epochs
+    if owner.exists() and _read_json(owner) == _plain(settings) and not too_far:
+      return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    files.write_text(owner, json.dumps(settings, indent=2) + "\n")
+
+  def run_vectors(self) -> WordVectors:
+    self.run_training()
+    output = self.workdir / "vectors.txt"
+    settings = self._settings("vectors")
+    made = read_vectors(self.workdir, self.config)
+    with self._stages.stage("vectors", settings, output) as todo:
+      if todo:
+        vectors.write_stanford_text(made, output)
+    return made
+
+  def run_evaluation(self) -> dict:
+    made = self.run_vectors()
+    output = self.workdir / "evaluation.json"
+    settings = self._settings("evaluate")
+    with self._stages.stage("evaluate", settings, output) as todo:
+      if todo:
+        results = evaluate_vectors(made, self.config)
+        files.write_text(output, json.dumps(results, indent=2) + "\n")
+    return _read_json(output)
+
+  def _documents(self, bar=None):
+    documents = corpus.read_documents(
+      self._paths,
+      tokenizer=self.config.corpus.tokenizer,
+      lowercase=self.config.corpus.lowercase,
+      documents=self.config.corpus.documents,
+    )
+    for document in documents:
+      if bar is not None:
+        bar.update(len(document))
+      yield document
+
+  def _settings(self, last: str) -> dict:
+    """All that the output of a stage depends on."""
+    files = [
+      (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
+      for path in self._paths
+    ]
+    settings = {"files": files} | _asdict(self.config.corpus)
+    parts = ("vocab", "count", "train", "vectors", "evaluate")
+    for part in parts[: STAGES.index(last) + 1]:
+      settings |= _asdict(getattr(self.config, part))
+    return settings
+
+
+class Stages:
+  """Which stages are done, and with which settings; kept in a JSON file."""
+
+  def __init__(self, path: pathlib.Path, say: Callable[[str], None]):
+    self._path = path
+    self._say = say
+    self._done = _read_json(path) if path.exists() else {}
+
+  @contextlib.contextmanager
+  def stage(self, name: str, settings: dict, output: pathlib.Path):
+    """Yields whether the stage must run, and notes it as done afterwards."""
+    settings = _plain(settings)
+    old = self._done.get(name)
+    if old == settings and output.exists():
+      yield False
+      return
+    later = STAGES[STAGES.index(name) + 1 :]
+    if old is not None:
+      also = ", ".join(stage for stage in later if stage in self._done)
+      also = f" (and so {also})" if also else ""
+      self._say(f"{name}{also} again: {_difference(old, settings)}.")
+    for stage in (name, *later):
+      self._done.pop(stage, None)
+    self._write()
+    yield True
+    self._done[name] = settings
+    self._write()
+
+  def _write(self) -> None:
+    files.write_text(self._path, json.dumps(self._done, indent=2) + "\n")
+
+
+def _difference(old: dict, new: dict) -> str:
+  changed = [
+    f"{name} was {old.get(name)} and is now {new[name]}"
+    for name in new
+    if old.get(name) != new[name]
+  ]
+  return "; ".join(changed) or "its output is missing"
+
+
+def _asdict(part) -> dict:
+  return dataclasses.asdict(part)
+
+
+def _plain(settings: dict) -> dict:
+  """As the settings read back from JSON, so that old and new compare."""
+  return json.loads(json.dumps(settings))
+
+
+def _read_json(path: pathlib.Path):
+  try:
+    return json.loads(path.read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(
+      f"{path} is damaged ({error}): remove it and run again."
+    ) from error
+
+
+def corpus_paths(names: Sequence[str], workdir: pathlib.Path) -> list[str]:
+  """The files that make the corpus.
+
+  Standard input is read once but needed twice: it is kept in the workdir.
+
+  Raises:
+    FileNotFoundError: a name that is no file, glob, folder or named corpus.
+  """
+  patterns = []
+  for name in names:
+    if name == "-":
+      kept = workdir / "stdin.txt"
+      with kept.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+      patterns.append(str(kept))
+    elif name in datasets.corpora():
+      patterns.append(str(datasets.load_corpus(name)))
+    else:
+      patterns.append(name)
+  return corpus.resolve_paths(patterns)
+
+
+def write_config(config: Config, workdir: pathlib.Path) -> None:
+  """Writes config.json: every setting, the versions and the devices."""
+  packages = ("jax", "jaxlib", "optax", "numpy", "scipy", "gensim")
+  record = {
+    "settings": {
+      name: value
+      for part in _asdict(config).values()
+      for name, value in part.items()
+    },
+    "versions": {"python": platform.python_version()}
+    | {name: importlib.metadata.version(name) for name in packages},
+    "devices": [str(device) for device in jax.devices()],
+  }
+  files.write_text(workdir / "config.json", json.dumps(record, indent=2) + "\n")
+
+
+def read_settings(workdir: str | os.PathLike) -> dict:
+  """The settings of the run in a work directory, by field.
+
+  Raises:
+    FileNotFoundError: there is no run in the folder.
+  """
+  path = pathlib.Path(workdir, "config.json")
+  if not path.exists():
+    raise FileNotFoundError(
+      f"There is no run in {workdir}: train one there with "
+      f"--workdir={workdir}, or name the folder of one."
+    )
+  return _read_json(path)["settings"]
+
+
+def read_vectors(workdir: str | os.PathLike, config: Config) -> WordVectors:
+  """The vectors of a trained run, combined as the config says.
+
+  Raises:
+    FileNotFoundError: the run has not been trained to its end.
+  """
+  path = pathlib.Path(workdir, "tables.npz")
+  if not path.exists():
+    raise FileNotFoundError(
+      f"There are no trained tables in {workdir}: run the training to its "
+      f"end with --workdir={workdir} first."
+    )
+  tables, words = vectors.read_tables(path)
+  array = vectors.combine(tables.word, tables.context, config.vectors.vectors)
+  made = WordVectors(words, np.asarray(array, np.float32))
+  return vectors.with_unk(made) if config.vectors.unk else made
+
+
+def evaluate_vectors(made: WordVectors, config: Config) -> dict:
+  """Asks the vectors every question set that the config names.
+
+  Returns:
+    Results by the name of the set, as `evaluate` describes them.
+  """
+  settings, results = config.evaluate, {}
+  for name in settings.analogies:
+    sections = evaluate.read_analogies(_evaluation_file(name))
+    results[_set_name(name)] = evaluate.evaluate_analogies(
+      made, sections, method=settings.analogy_method
+    )
+  for name in settings.similarity:
+    pairs = evaluate.read_similarity(_evaluation_file(name))
+    results[_set_name(name)] = evaluate.evaluate_similarity(made, pairs)
+  return results
+
+
+def _evaluation_file(name: str) -> str:
+  known = name in datasets.evaluation_sets()
+  return datasets.evaluation_set(name) if known else name
+
+
+def _set_name(name: str) -> str:
+  return pathlib.Path(name).stem
+
+
+def write_results(results: dict, workdir: str | os.PathLike) -> None:
+  """Writes evaluation.json."""
+  files.write_text(
+    pathlib.Path(workdir, "evaluation.json"),
+    json.dumps(results, indent=2) + "\n",
+  )
+
+
+def summary(
+  pipeline: Pipeline, results: dict, num_words: int = 5, k: int = 6
+) -> str:
+  """What a run came to: the cost, a few words' neighbours, the evaluation."""
+  lines = []
+  history = metrics.read_metrics(pipeline.workdir / "metrics.jsonl")
+  if history:
+    first, final = history[0], history[-1]
+    lines.append(
+      f"cost per count: {first['cost']:.5f} in epoch {first['epoch']}, "
+      f"{final['cost']:.5f} in epoch {final['epoch']}"
+    )
+  made = read_vectors(pipeline.workdir, pipeline.config)
+  lines.append("nearest neighbours:")
+  # Words of middling frequency: the first few hundred are function words.
+  ranks = np.geomspace(200, 2000, num_words).astype(int)
+  for rank in ranks[ranks < len(made)]:
+    word = made.words[rank]
+    near = ", ".join(other for other, _ in made.neighbors(word, k))
+    lines.append(f"  {word}: {near}")
+  return "\n".join([*lines, evaluate.format_table(results)])
+
+
+def export(
+  workdir: str | os.PathLike, config: Config, form: str, output: str
+) -> None:
+  """Writes a run's counts or vectors to a file in another program's format.
+
+  Args:
+    workdir: the run.
+    config: how vectors are combined.
+    form: 'stanford_records' (counts), 'stanford_text', 'word2vec',
+      'word2vec_binary', or 'npz' (all four tables).
+    output: the file.
+  """
+  if form == "stanford_records":
+    counts = triplets.read_triplets(pathlib.Path(workdir, "counts"))
+    triplets.write_records(counts, output)
+    return
+  made = read_vectors(workdir, config)
+  if form == "npz":
+    shutil.copyfile(pathlib.Path(workdir, "tables.npz"), output)
+    return
+  writers = {
+    "stanford_text": vectors.write_stanford_text,
+    "word2vec": vectors.write_word2vec_text,
+    "word2vec_binary": vectors.write_word2vec_binary,
+  }
+  writers[form](made, output)

@@ -1,0 +1,200 @@
+"""GloVe from raw text to evaluated word vectors.
+
+python run.py [train]                       text -> vectors -> evaluation
+python run.py count     --workdir=DIR       text -> vocabulary -> counts
+python run.py evaluate  --workdir=DIR       analogies and similarities
+python run.py neighbors --workdir=DIR WORD ...
+python run.py analogy   --workdir=DIR A B C      A is to B as C is to ?
+python run.py export    --workdir=DIR --format=F --output=FILE
+"""
+
+import contextlib
+import pathlib
+import sys
+
+from absl import app, flags, logging
+
+from glove_jax import config as configs
+from glove_jax import evaluate as evaluation
+from glove_jax import pipeline
+from glove_jax import vectors as word_vectors
+
+COMMANDS = ("train", "count", "evaluate", "neighbors", "analogy", "export")
+FORMATS = (
+  "stanford_text",
+  "word2vec",
+  "word2vec_binary",
+  "npz",
+  "stanford_records",
+)
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+  """Makes a flag of every field of every config, and the run's own flags."""
+  for field in configs.fields():
+    doc, choices = field.metadata["help"], field.metadata["choices"]
+    kind = type(field.default)
+    if choices:
+      flags.DEFINE_enum(field.name, field.default, choices, doc)
+    elif kind is tuple:
+      flags.DEFINE_list(field.name, list(field.default), doc)
+    elif kind is bool:
+      flags.DEFINE_bool(field.name, field.default, doc)
+    elif kind is int:
+      flags.DEFINE_integer(field.name, field.default, doc)
+    elif kind is float:
+      flags.DEFINE_float(field.name, field.default, doc)
+    else:
+      flags.DEFINE_string(field.name, field.default, doc)
+  flags.DEFINE_string(
+    "workdir",
+    None,
+    "folder for everything the run makes (default: runs/<first corpus>)",
+  )
+  flags.DEFINE_enum(
+    "preset",
+    None,
+    sorted(configs.PRESETS),
+    "a published recipe; flags given beside it win",
+  )
+  flags.DEFINE_string(
+    "input", None, "a file of vectors to ask, instead of a workdir's"
+  )
+  flags.DEFINE_enum("format", "stanford_text", FORMATS, "what to export")
+  flags.DEFINE_string("output", None, "the file to export to")
+  flags.DEFINE_integer("k", 10, "how many answers to show", lower_bound=1)
+  flags.DEFINE_bool("traceback", False, "show where in the code an error arose")
+
+
+def given_settings() -> dict:
+  """The fields that the command line gives, by preset or by flag."""
+  settings = dict(configs.PRESETS[FLAGS.preset]) if FLAGS.preset else {}
+  for field in configs.fields():
+    if FLAGS[field.name].present:
+      settings[field.name] = FLAGS[field.name].value
+  return settings
+
+
+def workdir() -> pathlib.Path:
+  if FLAGS.workdir:
+    return pathlib.Path(FLAGS.workdir)
+  first = pathlib.Path(FLAGS.corpus[0]).name if FLAGS.corpus else "run"
+  return pathlib.Path("runs", first.split(".")[0] or "run")
+
+
+def train(arguments: list[str]) -> None:
+  _expect(arguments, 0, "no words")
+  config = configs.make_config(**given_settings())
+  run = pipeline.Pipeline(config, workdir(), _say)
+  results = run.run_evaluation()
+  _say(pipeline.summary(run, results))
+
+
+def count(arguments: list[str]) -> None:
+  _expect(arguments, 0, "no words")
+  config = configs.make_config(**given_settings())
+  run = pipeline.Pipeline(config, workdir(), _say)
+  counts = run.run_counts()
+  _say(
+    f"{len(counts.row):,} counts of {counts.vocab_size:,} words "
+    f"are in {run.workdir / 'counts'}"
+  )
+
+
+def evaluate(arguments: list[str]) -> None:
+  _expect(arguments, 0, "no words")
+  vectors, config = _trained()
+  results = pipeline.evaluate_vectors(vectors, config)
+  if not FLAGS.input:
+    pipeline.write_results(results, workdir())
+  _say(evaluation.format_table(results))
+
+
+def neighbors(arguments: list[str]) -> None:
+  if not arguments:
+    raise ValueError("neighbors needs one word or more: neighbors frog king.")
+  vectors, _ = _trained()
+  for word in arguments:
+    _say(f"{word}:")
+    _show(vectors.neighbors(word, FLAGS.k))
+
+
+def analogy(arguments: list[str]) -> None:
+  _expect(arguments, 3, "three words, such as man king woman")
+  vectors, config = _trained()
+  method = config.evaluate.analogy_method
+  a, b, c = arguments
+  _say(f"{a} is to {b} as {c} is to:")
+  _show(vectors.analogy(a, b, c, FLAGS.k, method))
+
+
+def export(arguments: list[str]) -> None:
+  _expect(arguments, 0, "no words")
+  if not FLAGS.output:
+    raise ValueError("export needs --output=FILE.")
+  config = configs.make_config(
+    **(pipeline.read_settings(workdir()) | given_settings())
+  )
+  pipeline.export(workdir(), config, FLAGS.format, FLAGS.output)
+  _say(f"{FLAGS.format} is in {FLAGS.output}")
+
+
+def _trained():
+  """The vectors of --input or of the workdir's run, and their config."""
+  if FLAGS.input:
+    config = configs.make_config(**given_settings())
+    return word_vectors.load_vectors(FLAGS.input), config
+  config = configs.make_config(
+    **(pipeline.read_settings(workdir()) | given_settings())
+  )
+  return pipeline.read_vectors(workdir(), config), config
+
+
+def _show(answers) -> None:
+  for word, cosine in answers:
+    _say(f"  {cosine:6.3f}  {word}")
+
+
+def _expect(arguments: list[str], number: int, what: str) -> None:
+  if len(arguments) != number:
+    command = sys.argv[1] if len(sys.argv) > 1 else "train"
+    raise ValueError(f"{command} takes {what}, got {' '.join(arguments)!r}.")
+
+
+def _say(line: str) -> None:
+  print(line, flush=True)
+
+
+def main(argv: list[str]) -> None:
+  # What jax logs about platforms that it looked for is no news to a user.
+  logging.set_verbosity(logging.WARNING)
+  command, *arguments = argv[1:] or ["train"]
+  try:
+    if command not in COMMANDS:
+      raise ValueError(
+        f"There is no command {command!r}: use {', '.join(COMMANDS)}."
+      )
+    globals()[command](arguments)
+  except (ValueError, KeyError, OSError, FloatingPointError) as error:
+    if FLAGS.traceback:
+      raise
+    text = error.args[0] if isinstance(error, KeyError) else error
+    sys.exit(f"run.py: {text}")
+  except KeyboardInterrupt:
+    sys.exit("run.py: stopped; the same command goes on from the last epoch.")
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+  """Parses the flags; a bad one is one sentence and exit code 1."""
+  try:
+    return FLAGS(argv)
+  except flags.Error as error:
+    sys.exit(f"run.py: {error}")
+
+
+define_flags()
+
+if __name__ == "__main__":
+  with contextlib.suppress(BrokenPipeError):
+    app.run(main, flags_parser=parse_flags)

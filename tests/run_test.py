@@ -1,0 +1,256 @@
+"""run.py as a user types it: every command, and every mistake."""
+
+import gzip
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import gensim.models
+import numpy as np
+import pytest
+
+REPO = pathlib.Path(__file__).parent.parent
+QUESTIONS = ": gram1-test\nking queen man woman\nking queen man nonesuch\n"
+PAIRS = "king\tqueen\t9.0\nman\twoman\t8.0\nking\tman\t3.0\nking\tzzz\t1\n"
+
+
+def run(*arguments, stdin=None):
+  """Runs run.py and returns the finished process."""
+  return subprocess.run(
+    [sys.executable, REPO / "run.py", *map(str, arguments)],
+    input=stdin, capture_output=True, text=True, timeout=300,
+  )  # fmt: skip
+
+
+def make_text(seed=0, lines=200):
+  """Lines of 30 words, each line from one of four topics."""
+  rng = np.random.default_rng(seed)
+  words = np.array(
+    ["king", "queen", "man", "woman", *(f"w{i}" for i in range(60))]
+  )
+  topics = words.reshape(4, 16)
+  return "".join(
+    " ".join(rng.choice(topics[rng.integers(4)], 30)) + "\n"
+    for _ in range(lines)
+  )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+  """A finished run, as (folder of the text, arguments, process)."""
+  folder = tmp_path_factory.mktemp("run")
+  (folder / "a.txt").write_text(make_text(0))
+  with gzip.open(folder / "b.txt.gz", "wt") as file:
+    file.write(make_text(1))
+  (folder / "questions.txt").write_text(QUESTIONS)
+  (folder / "pairs.tsv").write_text(PAIRS)
+  arguments = [
+    f"--corpus={folder}/a.txt,{folder}/b.txt.gz",
+    f"--workdir={folder}/run", "--dim=6", "--epochs=3", "--window=4",
+    f"--analogies={folder}/questions.txt", f"--similarity={folder}/pairs.tsv",
+  ]  # fmt: skip
+  return folder, arguments, run(*arguments)
+
+
+def test_train_leaves_everything_in_the_workdir(trained):
+  folder, _, done = trained
+  assert done.returncode == 0, done.stderr
+  assert "Traceback" not in done.stderr and "\r" not in done.stderr
+  workdir = folder / "run"
+  names = {path.name for path in workdir.iterdir()}
+  assert {
+    "config.json", "vocab.txt", "counts", "checkpoints", "metrics.jsonl",
+    "vectors.txt", "tables.npz", "evaluation.json",
+  } <= names  # fmt: skip
+  record = json.loads((workdir / "config.json").read_text())
+  assert record["settings"]["dim"] == 6 and record["settings"]["seed"] == 0
+  assert record["devices"] and "jax" in record["versions"]
+  lines = (workdir / "metrics.jsonl").read_text().splitlines()
+  costs = [json.loads(line)["cost"] for line in lines]
+  assert len(costs) == 3 and costs[-1] < costs[0]
+  assert len((workdir / "vectors.txt").read_text().splitlines()) == 64
+  results = json.loads((workdir / "evaluation.json").read_text())
+  assert len(results) == 2
+  assert "nearest neighbours" in done.stdout
+
+
+def test_a_second_run_does_nothing_again(trained):
+  folder, arguments, _ = trained
+  before = (folder / "run" / "vectors.txt").stat().st_mtime_ns
+  again = run(*arguments)
+  assert again.returncode == 0 and "again" not in again.stdout
+  assert "epoch   1" not in again.stdout
+  assert (folder / "run" / "vectors.txt").stat().st_mtime_ns == before
+
+
+def test_neighbors_and_analogy(trained):
+  workdir = f"--workdir={trained[0]}/run"
+  done = run("neighbors", workdir, "king", "queen", "--k=3")
+  assert done.returncode == 0, done.stderr
+  assert len(re.findall(r"^  .\d\.\d{3}  \w+$", done.stdout, re.M)) == 6
+  done = run("analogy", workdir, "man", "king", "woman", "--k=2")
+  assert done.returncode == 0, done.stderr
+  answers = re.findall(r"\d\.\d{3}  (\w+)", done.stdout)
+  assert len(answers) == 2 and not {"man", "king", "woman"} & set(answers)
+
+
+def test_evaluate(trained):
+  folder = trained[0]
+  done = run(
+    "evaluate", f"--workdir={folder}/run",
+    f"--analogies={folder}/questions.txt", f"--similarity={folder}/pairs.tsv",
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert "1/2" in done.stdout  # questions seen / all
+  assert "3/4" in done.stdout  # pairs seen / all
+
+
+@pytest.mark.parametrize(
+  "form, load",
+  [
+    ("stanford_text", {"no_header": True}),
+    ("word2vec", {}),
+    ("word2vec_binary", {"binary": True}),
+  ],
+)
+def test_exported_vectors_load_in_gensim(trained, tmp_path, form, load):
+  folder = trained[0]
+  output = tmp_path / "vectors"
+  done = run(
+    "export", f"--workdir={folder}/run", f"--format={form}",
+    f"--output={output}",
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  vectors = gensim.models.KeyedVectors.load_word2vec_format(output, **load)
+  assert vectors.vectors.shape == (64, 6)
+  done = run("neighbors", f"--input={output}", "king", "--k=1")
+  nearest, cosine = vectors.most_similar("king", topn=1)[0]
+  assert f"{cosine:6.3f}  {nearest}" in done.stdout
+
+
+def test_counts_equal_stanfords(parity, tmp_path):
+  workdir = f"--workdir={tmp_path}/run"
+  done = run(
+    "count", f"--corpus={parity}/corpus.txt", workdir,
+    "--tokenizer=whitespace", "--nolowercase", "--min_count=3", "--window=5",
+    "--context=symmetric", "--distance_weighting=inverse",
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / "run/vocab.txt").read_bytes() == (
+    parity / "vocab.txt"
+  ).read_bytes()
+  output = tmp_path / "counts.bin"
+  run("export", workdir, "--format=stanford_records", f"--output={output}")
+  record = np.dtype([("ids", "<i4", 2), ("count", "<f8")])
+  got = np.fromfile(output, record)
+  want = np.fromfile(parity / "cooccur_symmetric.bin", record)
+  np.testing.assert_array_equal(got["ids"], want["ids"])
+  # Ours are exact; the C program's sums of thousands of 1/d are not.
+  np.testing.assert_allclose(got["count"], want["count"], rtol=1e-13)
+
+
+def test_standard_input(tmp_path):
+  done = run(
+    "count", "--corpus=-", f"--workdir={tmp_path}/run", "--min_count=1",
+    "--window=1", stdin="I like deep learning\n",
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert "6 counts of 4 words" in done.stdout
+
+
+def test_a_changed_setting_names_what_it_invalidates(tmp_path):
+  (tmp_path / "a.txt").write_text(make_text())
+  arguments = [
+    f"--corpus={tmp_path}/a.txt", f"--workdir={tmp_path}/run", "--dim=4",
+    "--window=2", "--analogies=", "--similarity=",
+  ]  # fmt: skip
+  assert run(*arguments, "--epochs=1").returncode == 0
+  counts = tmp_path / "run/counts/manifest.json"
+  before = counts.stat().st_mtime_ns
+  done = run(*arguments, "--epochs=2")
+  assert (
+    "train (and so vectors, evaluate) again: epochs was 1 and is now 2"
+    in (done.stdout)
+  )
+  assert counts.stat().st_mtime_ns == before
+  assert "epoch   1" not in done.stdout and "epoch   2" in done.stdout
+  done = run(*arguments, "--epochs=2", "--window=3")
+  assert "counts (and so train, vectors, evaluate) again: window was 2" in (
+    done.stdout
+  )
+  assert "epoch   1" in done.stdout
+
+
+def test_help_shows_each_flag_with_its_meaning():
+  done = run("--help")
+  for text in ("--x_max", "--[no]lowercase", "the count from which", "'10.0'"):
+    assert text in done.stdout
+
+
+def sentence(done, *parts):
+  """Checks that a run failed with one clear sentence and no traceback."""
+  assert done.returncode != 0
+  lines = done.stderr.strip().splitlines()
+  assert len(lines) == 1, done.stderr
+  for part in parts:
+    assert part in lines[0]
+
+
+@pytest.fixture
+def text(tmp_path):
+  path = tmp_path / "text.txt"
+  path.write_text("a b a b a b a b a b a b\n")
+  return path
+
+
+@pytest.mark.parametrize(
+  "flag, parts",
+  [
+    ("--nonesuch=1", ["Unknown command line flag 'nonesuch'"]),
+    ("--dim=ten", ["--dim", "ten"]),
+    ("--x_max=-1", ["--x_max must be greater than 0, got -1.0"]),
+    ("--context=both", ["--context", "both", "symmetric"]),
+    ("--epochs=-1", ["--epochs must be at least 0"]),
+    ("--optimizer=nonesuch", ["There is no optimizer 'nonesuch'"]),
+    ("--corpus=missing.txt", ["missing.txt"]),
+    ("--min_count=100", ["min_count=100", "lower"]),
+    ("--max_vocab=1", ["vocabulary of 1 word"]),
+    ("--workdir=/proc/nonesuch/run", ["/proc/nonesuch"]),
+    ("--analogies=missing.txt", ["missing.txt"]),
+  ],
+)
+def test_a_bad_flag_is_one_sentence(text, tmp_path, flag, parts):
+  done = run(
+    f"--corpus={text}", f"--workdir={tmp_path}/run", "--epochs=1", flag
+  )
+  sentence(done, *parts)
+
+
+def test_an_empty_corpus_is_one_sentence(tmp_path):
+  (tmp_path / "empty.txt").write_text("")
+  done = run(f"--corpus={tmp_path}/empty.txt", f"--workdir={tmp_path}/run")
+  sentence(done, "empty")
+
+
+@pytest.mark.parametrize(
+  "arguments, parts",
+  [
+    (["trian"], ["There is no command 'trian'", "train"]),
+    (["neighbors"], ["neighbors needs one word or more"]),
+    (["neighbors", "nonesuch"], ["nonesuch"]),
+    (["analogy", "king"], ["three words"]),
+    (["export"], ["--output"]),
+    (["neighbors", "king", "--workdir=nowhere"], ["no run in nowhere"]),
+    (["neighbors", "king", "--input=missing.txt"], ["missing.txt"]),
+  ],
+)
+def test_a_bad_command_is_one_sentence(trained, arguments, parts):
+  sentence(run(f"--workdir={trained[0]}/run", *arguments), *parts)
+
+
+def test_vectors_of_another_width_are_one_sentence(tmp_path):
+  (tmp_path / "bad.txt").write_text("a 1 2 3\nb 1 2\nc 4 5 6\n")
+  done = run("neighbors", f"--input={tmp_path}/bad.txt", "a")
+  sentence(done, "bad.txt", "Line 2")

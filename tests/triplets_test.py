@@ -1,0 +1,185 @@
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from glove_jax import cooccur, triplets
+
+
+def make(row=(0, 1, 1), col=(1, 0, 2), count=(1.5, 1.5, 0.25), vocab_size=3):
+  return triplets.Triplets(
+    np.array(row, np.int32),
+    np.array(col, np.int32),
+    np.array(count, np.float64),
+    vocab_size,
+  )
+
+
+def assert_same(a, b):
+  assert a.vocab_size == b.vocab_size
+  for name, dtype in (("row", "i4"), ("col", "i4"), ("count", "f8")):
+    left, right = getattr(a, name), getattr(b, name)
+    np.testing.assert_array_equal(left, right)
+    assert left.dtype == right.dtype == np.dtype(dtype)
+
+
+def test_from_counts_is_sorted():
+  counts = cooccur.count([[2, 0, 1], [1, 2]], 4, window=2)
+  found = triplets.from_counts(counts)
+  assert list(zip(*(a.tolist() for a in found[:3]), strict=True)) == [
+    (0, 1, 1.0),
+    (0, 2, 1.0),
+    (1, 0, 1.0),
+    (1, 2, 1.5),
+    (2, 0, 1.0),
+    (2, 1, 1.5),
+  ]
+  assert_same(triplets.check(found), found)
+
+
+def test_folder_round_trip_is_mapped(tmp_path):
+  triplets.write_triplets(make(), tmp_path / "counts")
+  found = triplets.read_triplets(tmp_path / "counts")
+  assert_same(found, make())
+  assert isinstance(found.count, np.memmap)
+  triplets.write_triplets(make(vocab_size=7), tmp_path / "counts")
+  assert triplets.read_triplets(tmp_path / "counts").vocab_size == 7
+
+
+def test_folder_round_trip_of_nothing(tmp_path):
+  triplets.write_triplets(make((), (), ()), tmp_path)
+  assert_same(triplets.read_triplets(tmp_path), make((), (), ()))
+
+
+def test_an_unfinished_folder_is_none(tmp_path):
+  with pytest.raises(FileNotFoundError, match="no finished counts"):
+    triplets.read_triplets(tmp_path / "missing")
+  triplets.write_triplets(make(), tmp_path)
+  (tmp_path / "manifest.json").unlink()
+  with pytest.raises(FileNotFoundError, match="no finished counts"):
+    triplets.read_triplets(tmp_path)
+
+
+def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
+  triplets.write_triplets(make(), tmp_path)
+
+  def killed(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(triplets.np, "save", killed)
+  with pytest.raises(KeyboardInterrupt):
+    triplets.write_triplets(make(vocab_size=9), tmp_path)
+  assert not (tmp_path / "manifest.json").exists()
+  assert not list(tmp_path.glob(".*"))
+
+
+def _truncate(folder):
+  data = (folder / "count.npy").read_bytes()
+  (folder / "count.npy").write_bytes(data[:-8])
+
+
+def _other_size(folder):
+  np.save(folder / "row.npy", np.zeros(2, np.int32))
+
+
+def _other_dtype(folder):
+  np.save(folder / "row.npy", np.zeros(3, np.int64))
+
+
+def _missing(folder):
+  (folder / "col.npy").unlink()
+
+
+def _garbled(folder):
+  (folder / "manifest.json").write_text("{")
+
+
+def _no_size(folder):
+  (folder / "manifest.json").write_text('{"format": 1, "vocab_size": 3}')
+
+
+def _other_format(folder):
+  facts = json.loads((folder / "manifest.json").read_text())
+  (folder / "manifest.json").write_text(json.dumps({**facts, "format": 99}))
+
+
+@pytest.mark.parametrize(
+  "damage",
+  [
+    _truncate,
+    _other_size,
+    _other_dtype,
+    _missing,
+    _garbled,
+    _no_size,
+    _other_format,
+  ],
+)
+def test_a_damaged_folder_is_refused(tmp_path, damage):
+  triplets.write_triplets(make(), tmp_path)
+  damage(tmp_path)
+  with pytest.raises(ValueError, match="are damaged, count again"):
+    triplets.read_triplets(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("bad", "message"),
+  [
+    (make((), (), ()), "there are no co-occurrences"),
+    (make(row=(0, 1, 3)), "row holds the id 3, outside 0..2"),
+    (make(col=(0, -1, 2)), "col holds the id -1, outside 0..2"),
+    (make(count=(1, 0, 1)), "count 1 is 0.0: counts must be finite and pos"),
+    (make(count=(1, 1, -2)), "count 2 is -2.0"),
+    (make(count=(np.nan, 1, 1)), "count 0 is nan"),
+    (make(count=(1, np.inf, 1)), "count 1 is inf"),
+    (make(count=(1, 1)), "not as many of each"),
+  ],
+)
+def test_check_says_what_is_wrong(bad, message):
+  with pytest.raises(ValueError, match=message):
+    triplets.check(bad)
+
+
+def test_records_are_stanfords_bytes(tmp_path):
+  path = tmp_path / "c.bin"
+  triplets.write_records(make(), path)
+  assert path.read_bytes() == b"".join(
+    struct.pack("<iid", *record)
+    for record in [(1, 2, 1.5), (2, 1, 1.5), (2, 3, 0.25)]
+  )
+  assert_same(triplets.read_records(path), make())
+  assert triplets.read_records(path, vocab_size=5).vocab_size == 5
+
+
+@pytest.mark.parametrize("name", ["cooccur_symmetric", "shuffled"])
+def test_stanfords_records_round_trip(parity, tmp_path, monkeypatch, name):
+  monkeypatch.setattr(triplets, "_BLOCK", 1000)
+  found = triplets.read_records(parity / f"{name}.bin")
+  assert found.vocab_size == 597 and len(found.row) == 79528
+  triplets.write_records(found, tmp_path / "c.bin")
+  expected = (parity / f"{name}.bin").read_bytes()
+  assert (tmp_path / "c.bin").read_bytes() == expected
+
+
+def test_bad_record_files(tmp_path):
+  path = tmp_path / "c.bin"
+  with pytest.raises(FileNotFoundError, match=r"records .*no such file"):
+    triplets.read_records(path)
+  triplets.write_records(make(), path)
+  with pytest.raises(ValueError, match=r"c.bin: col holds the id 2, outside"):
+    triplets.read_records(path, vocab_size=2)
+  path.write_bytes(path.read_bytes()[:-1])
+  with pytest.raises(ValueError, match=r"c.bin is truncated: 47 bytes"):
+    triplets.read_records(path)
+  path.write_bytes(struct.pack("<iid", 0, 1, 1.0))
+  with pytest.raises(ValueError, match="row holds the id -1, outside"):
+    triplets.read_records(path)
+  path.write_bytes(b"")
+  with pytest.raises(ValueError, match="there are no co-occurrences"):
+    triplets.read_records(path)
+
+
+def test_nothing_is_written_where_there_is_no_folder(tmp_path):
+  with pytest.raises(OSError, match="missing"):
+    triplets.write_records(make(), tmp_path / "missing" / "c.bin")

@@ -92,8 +92,9 @@ def count(
 ) -> Counts:
   """Counts which words occur near which.
 
-  Memory is that of the result and of `threads + 1` chunks, whatever the size of
-  the corpus or of a document.
+  Memory is that of the result (about three times, at the end), of
+  `threads + 1` chunks and of the document at hand, whatever the size of the
+  corpus.
 
   Args:
     documents: arrays of ids, -1 for a place without a word (see `encode`); no

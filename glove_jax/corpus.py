@@ -28,9 +28,7 @@ import io
 import lzma
 import os
 import re
-import shutil
 import sys
-import tempfile
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -93,20 +91,6 @@ def _files(pattern: str) -> Iterator[str]:
     for path in sorted(glob.glob(pattern, recursive=True)):
       if not os.path.isdir(path):
         yield path
-
-
-def spool_stdin(paths: Sequence[str], folder: str) -> list[str]:
-  """Replaces `-` by a file in `folder` that holds all of stdin.
-
-  The vocabulary and the counts each read the corpus, and stdin reads once.
-  """
-  if "-" not in paths:
-    return list(paths)
-  with tempfile.NamedTemporaryFile(
-    prefix="stdin-", suffix=".txt", dir=folder, delete=False
-  ) as file:
-    shutil.copyfileobj(sys.stdin.buffer, file)
-  return [file.name if path == "-" else path for path in paths]
 
 
 def read_documents(

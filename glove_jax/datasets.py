@@ -150,7 +150,7 @@ def _gensim_file(name: str) -> str:
 
 
 def _download(name: str, corpus: Corpus, path: str) -> None:
-  digest = hashlib.sha256()
+  digest, size = hashlib.sha256(), 0
   try:
     with (
       urllib.request.urlopen(corpus.source, timeout=30) as response,
@@ -166,9 +166,10 @@ def _download(name: str, corpus: Corpus, path: str) -> None:
       while block := response.read(1 << 16):
         file.write(block)
         digest.update(block)
+        size += len(block)
         bar.update(len(block))
-      if bar.total and bar.n < bar.total:
-        raise OSError(f"it ended after {bar.n} of {bar.total} bytes")
+      if size < (bar.total or 0):
+        raise OSError(f"it ended after {size} of {bar.total} bytes")
   except OSError as error:
     reason = getattr(error, "reason", error)
     raise OSError(
@@ -223,15 +224,16 @@ def extract_wiki(source: str, path: str) -> None:
   punctuation, so that the tokenizer of the run is what decides. Redirects and
   stubs of fewer than 50 words are left out, as WikiCorpus does by default.
 
-  Call it where forking is safe: in a process without other threads.
+  Call it in a process of its own: it starts others, and changes gensim.
   """
-  import multiprocessing
-
+  from gensim import utils
   from gensim.corpora import WikiCorpus
 
-  if "fork" in multiprocessing.get_all_start_methods():
-    # WikiCorpus hands a generator to a process, which only a fork can inherit.
-    multiprocessing.set_start_method("fork", force=True)
+  # gensim's own reads ahead in a process, and where that fails, as on a damaged
+  # dump, waits for it for ever.
+  utils.chunkize = lambda texts, chunksize, maxsize: utils.chunkize_serial(
+    texts, chunksize
+  )
   articles = WikiCorpus(source, dictionary={}, tokenizer_func=split_article)
   with files.write_whole(path) as file:
     for tokens in articles.get_texts():

@@ -58,8 +58,8 @@ class Pipeline:
     self.workdir = pathlib.Path(workdir)
     self._say = say
     self.workdir.mkdir(parents=True, exist_ok=True)
-    write_config(config, self.workdir)
     self._paths = corpus_paths(config.corpus.corpus, self.workdir)
+    write_config(config, self.workdir)
     self._stages = Stages(self.workdir / "stages.json", say)
 
   def run_vocab(self) -> vocab.Vocab:
@@ -125,7 +125,7 @@ class Pipeline:
       return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    files.write_text(owner, json.dumps(settings, indent=2) + "\n")
+    _write_json(owner, settings)
 
   def run_vectors(self) -> WordVectors:
     self.run_training()
@@ -143,8 +143,7 @@ class Pipeline:
     settings = self._settings("evaluate")
     with self._stages.stage("evaluate", settings, output) as todo:
       if todo:
-        results = evaluate_vectors(made, self.config)
-        files.write_text(output, json.dumps(results, indent=2) + "\n")
+        _write_json(output, evaluate_vectors(made, self.config))
     return _read_json(output)
 
   def _documents(self, bar=None):
@@ -193,15 +192,16 @@ class Stages:
       also = ", ".join(stage for stage in later if stage in self._done)
       also = f" (and so {also})" if also else ""
       self._say(f"{name}{also} again: {_difference(old, settings)}.")
-    for stage in (name, *later):
-      self._done.pop(stage, None)
-    self._write()
+    self.forget(name, *later)
     yield True
     self._done[name] = settings
-    self._write()
+    _write_json(self._path, self._done)
 
-  def _write(self) -> None:
-    files.write_text(self._path, json.dumps(self._done, indent=2) + "\n")
+  def forget(self, *names: str) -> None:
+    """Has these stages run again next time."""
+    for name in names:
+      self._done.pop(name, None)
+    _write_json(self._path, self._done)
 
 
 def _difference(old: dict, new: dict) -> str:
@@ -220,6 +220,10 @@ def _asdict(part) -> dict:
 def _plain(settings: dict) -> dict:
   """As the settings read back from JSON, so that old and new compare."""
   return json.loads(json.dumps(settings))
+
+
+def _write_json(path: pathlib.Path, content) -> None:
+  files.write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _read_json(path: pathlib.Path):
@@ -266,7 +270,7 @@ def write_config(config: Config, workdir: pathlib.Path) -> None:
     | {name: importlib.metadata.version(name) for name in packages},
     "devices": [str(device) for device in jax.devices()],
   }
-  files.write_text(workdir / "config.json", json.dumps(record, indent=2) + "\n")
+  _write_json(workdir / "config.json", record)
 
 
 def read_settings(workdir: str | os.PathLike) -> dict:
@@ -298,7 +302,7 @@ def read_vectors(workdir: str | os.PathLike, config: Config) -> WordVectors:
     )
   tables, words = vectors.read_tables(path)
   array = vectors.combine(tables.word, tables.context, config.vectors.vectors)
-  made = WordVectors(words, np.asarray(array, np.float32))
+  made = WordVectors(words, array)
   return vectors.with_unk(made) if config.vectors.unk else made
 
 
@@ -309,14 +313,20 @@ def evaluate_vectors(made: WordVectors, config: Config) -> dict:
     Results by the name of the set, as `evaluate` describes them.
   """
   settings, results = config.evaluate, {}
-  for name in settings.analogies:
-    sections = evaluate.read_analogies(_evaluation_file(name))
-    results[_set_name(name)] = evaluate.evaluate_analogies(
-      made, sections, method=settings.analogy_method
-    )
-  for name in settings.similarity:
-    pairs = evaluate.read_similarity(_evaluation_file(name))
-    results[_set_name(name)] = evaluate.evaluate_similarity(made, pairs)
+  number = len(settings.analogies) + len(settings.similarity)
+  with metrics.progress("evaluating", number, " sets") as bar:
+    for name in settings.analogies:
+      results[_set_name(name)] = evaluate.evaluate_analogies(
+        made,
+        evaluate.read_analogies(_evaluation_file(name)),
+        method=settings.analogy_method,
+      )
+      bar.update()
+    for name in settings.similarity:
+      results[_set_name(name)] = evaluate.evaluate_similarity(
+        made, evaluate.read_similarity(_evaluation_file(name))
+      )
+      bar.update()
   return results
 
 
@@ -330,11 +340,10 @@ def _set_name(name: str) -> str:
 
 
 def write_results(results: dict, workdir: str | os.PathLike) -> None:
-  """Writes evaluation.json."""
-  files.write_text(
-    pathlib.Path(workdir, "evaluation.json"),
-    json.dumps(results, indent=2) + "\n",
-  )
+  """Writes evaluation.json in the place of what the run itself wrote."""
+  workdir = pathlib.Path(workdir)
+  Stages(workdir / "stages.json", print).forget("evaluate")
+  _write_json(workdir / "evaluation.json", results)
 
 
 def summary(

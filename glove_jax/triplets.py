@@ -57,8 +57,8 @@ def check(triplets: Triplets) -> Triplets:
     )
   if not len(row):
     raise ValueError(
-      "there are no co-occurrences: no document has two words of the vocabulary "
-      "within a window"
+      "there are no co-occurrences: no document has two words of the "
+      "vocabulary within a window"
     )
   for name, ids in (("row", row), ("col", col)):
     low, high = int(ids.min()), int(ids.max())

@@ -161,7 +161,8 @@ def read_vocab(path: str | os.PathLike) -> Vocab:
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: a line is not `word count`, a word comes twice, or there is none.
+    ValueError: a line is not `word count`, a word comes twice, or there are no
+      words.
   """
   if not os.path.exists(path):
     raise FileNotFoundError(f"vocabulary {os.fspath(path)!r}: no such file")

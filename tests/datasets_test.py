@@ -16,7 +16,8 @@ def make_dump(path, *texts):
   pages = (
     PAGE.format(title=f"T{i}", id=i, text=text) for i, text in enumerate(texts)
   )
-  xml = f"<mediawiki>{''.join(pages)}</mediawiki>"
+  xmlns = "http://www.mediawiki.org/xml/export-0.10/"
+  xml = f'<mediawiki xmlns="{xmlns}">{"".join(pages)}</mediawiki>'
   path.write_bytes(bz2.compress(xml.encode()))
   return str(path)
 
@@ -114,7 +115,7 @@ def test_a_damaged_dump_is_said_clearly(tmp_path, monkeypatch):
   )
   with pytest.raises(OSError, match=r"cannot extract the text of .*d.bz2"):
     datasets.load_corpus("enwiki_sample", str(tmp_path / "cache"))
-  make_dump(tmp_path / "d.bz2")
+  make_dump(tmp_path / "d.bz2", "#REDIRECT [[T0]]")
   with pytest.raises(ValueError, match="no text was found"):
     datasets.load_corpus("enwiki_sample", str(tmp_path / "cache"))
 

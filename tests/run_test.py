@@ -4,6 +4,7 @@ import gzip
 import json
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -181,6 +182,31 @@ def test_a_changed_setting_names_what_it_invalidates(tmp_path):
     done.stdout
   )
   assert "epoch   1" in done.stdout
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
+  (tmp_path / "a.txt").write_text(make_text())
+  arguments = [
+    f"--corpus={tmp_path}/a.txt", "--dim=8", "--epochs=40", "--batch_size=32",
+    "--analogies=", "--similarity=",
+  ]  # fmt: skip
+  whole, killed = tmp_path / "whole", tmp_path / "killed"
+  assert run(*arguments, f"--workdir={whole}").returncode == 0
+  command = [
+    sys.executable, REPO / "run.py", *arguments, f"--workdir={killed}"
+  ]  # fmt: skip
+  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    for line in process.stdout:
+      if line.startswith("epoch   5"):
+        process.send_signal(signal.SIGKILL)
+        break
+  assert process.returncode == -signal.SIGKILL
+  assert not (killed / "tables.npz").exists()
+  again = run(*arguments, f"--workdir={killed}")
+  assert again.returncode == 0, again.stderr
+  assert "epoch   1 " not in again.stdout and "epoch  40" in again.stdout
+  for name in ("tables.npz", "vectors.txt"):
+    assert (whole / name).read_bytes() == (killed / name).read_bytes()
 
 
 def test_help_shows_each_flag_with_its_meaning():

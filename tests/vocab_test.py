@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glove_jax import corpus, vocab
@@ -95,6 +95,7 @@ words = st.text(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(words, st.integers(1, 2**60), min_size=1))
 def test_any_words_survive_the_file(tmp_path_factory, counts):
   path = tmp_path_factory.mktemp("vocab") / "vocab.txt"

@@ -79,9 +79,26 @@ class TrainConfig:
   epochs: int = _field(15, "passes over the counts", low=0)
   engine: str = _field(
     "rows",
-    "'rows' updates only the rows a batch touches; 'dense' takes gradients of "
-    "whole tables (for small vocabularies)",
-    choices=("rows", "dense"),
+    "'blocked' multiplies blocks of words; 'rows' updates only the rows that a "
+    "batch touches; 'dense' takes gradients of whole tables",
+    choices=("blocked", "rows", "dense"),
+  )
+  growth: tuple[str, ...] = _field(
+    ("8192:6", "32768:3"),
+    "for blocked: passes over the most frequent words alone that come before "
+    "the epochs, as words:passes, separated by commas",
+  )
+  tile_size: int = _field(512, "for blocked: T, words in a block", low=8)
+  min_fill: float = _field(
+    0.005,
+    "for blocked: the share of a tile that is filled from which its cells are "
+    "sooner done than its counts",
+    low=0,
+  )
+  products: str = _field(
+    "float32",
+    "for blocked: type of the factors of its matrix products",
+    choices=("float32", "bfloat16"),
   )
   batch_size: int = _field(4096, "B, counts in one update", low=1)
   optimizer: str = _field(
@@ -99,6 +116,9 @@ class TrainConfig:
   )
   initial_accumulator: float = _field(
     0.1, "where Adagrad's sums of squared gradients start", low=0
+  )
+  keep: float = _field(
+    1.0, "share of Adagrad's sums that is kept from epoch to epoch", low=0
   )
   clip: float = _field(
     100.0, "for stanford: bound on each component of a gradient", above=0

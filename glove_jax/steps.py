@@ -1,10 +1,12 @@
 """Pure train steps: state and batch in, state and cost out.
 
-Both steps minimise the same loss with the same optimizer. `dense_step`
+All steps minimise the same loss with the same optimizers. `dense_step`
 differentiates through the whole tables and costs V * D a step. `rows_step`
-touches only the rows that its batch names.
+touches only the rows that its batch names. `tile_step` and `lines_step` work on
+blocks of words, see `blocks`: a tile is three products of matrices.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from glove_jax.model import Batch, Params
+from glove_jax import blocks
+from glove_jax.model import Batch, Params, weighted_squares
 
 
 class TrainState(NamedTuple):
@@ -131,14 +134,210 @@ def _put(table, rows, ids):
 
 
 def _map_tables(function, opt_state, *rest):
-  """Applies a function to every Params inside optimizer states.
+  """Applies a function to every Params or Table inside optimizer states.
 
   Whatever else is there, such as a count of steps, is taken from the first.
   """
-  is_params = lambda node: isinstance(node, Params)  # noqa: E731
+
+  def is_table(node):
+    return isinstance(node, (Params, Table))
+
   return jax.tree.map(
-    lambda node, *others: function(node, *others) if is_params(node) else node,
+    lambda node, *others: function(node, *others) if is_table(node) else node,
     opt_state,
     *rest,
-    is_leaf=is_params,
+    is_leaf=is_table,
   )
+
+
+class Table(NamedTuple):
+  """The parameters in blocks: B of T words, then B of T contexts.
+
+  One table, and not one for words and one for contexts, because a scan that
+  slices and updates two tables copies both at every step.
+  """
+
+  vectors: jax.Array  # [2 * B, T, D]
+  biases: jax.Array  # [2 * B, T]
+
+
+def init_table(
+  params: Params, made: blocks.Blocks, tx: optax.GradientTransformation
+) -> TrainState:
+  """Puts parameters, and the optimizer's state of them, into a table."""
+
+  def stack(params: Params) -> Table:
+    def place(word, context):
+      size = made.num_blocks * made.tile_size
+      empty = jnp.zeros((2, size, *word.shape[1:]), word.dtype)
+      full = empty.at[0, made.place].set(word).at[1, made.place].set(context)
+      return full.reshape(2 * made.num_blocks, made.tile_size, *word.shape[1:])
+
+    return Table(
+      place(params.word, params.context),
+      place(params.word_bias, params.context_bias),
+    )
+
+  return TrainState(stack(params), _map_tables(stack, tx.init(params)))
+
+
+def table_params(table: Table, made: blocks.Blocks) -> Params:
+  """The parameters in a table, in the order of the vocabulary."""
+
+  def of(array):
+    halves = array.reshape(2, -1, *array.shape[2:])
+    return halves[0, made.place], halves[1, made.place]
+
+  (word, context), (word_bias, context_bias) = map(of, table)
+  return Params(word, context, word_bias, context_bias)
+
+
+def decode(code: jax.Array, *, x_max: float, alpha: float):
+  """Log counts and weights from 2-byte codes; the weight of code 0 is 0.
+
+  The weight is `model.weight` of the count, without a power of it.
+  """
+  steps = code.astype(jnp.float32)
+  log_count = steps * blocks.LOG_STEP + (blocks.LOG_MIN - blocks.LOG_STEP)
+  weight = jnp.minimum(1.0, jnp.exp(alpha * (log_count - math.log(x_max))))
+  return log_count, jnp.where(code > 0, weight, 0.0)
+
+
+def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
+  """a [T, D], b [S, D] -> a b^T, products in `dtype`, sums in float32.
+
+  The gradient of b is computed as a^T g and transposed behind a barrier: XLA's
+  CPU otherwise folds the transpose into the product, three times as slow.
+  """
+
+  def dot(x, y, i, j):
+    return jax.lax.dot_general(
+      x, y, (((i,), (j,)), ((), ())), preferred_element_type=jnp.float32
+    )
+
+  @jax.custom_vjp
+  def outer(a, b):
+    return dot(a.astype(dtype), b.astype(dtype), 1, 1)
+
+  def forward(a, b):
+    return outer(a, b), (a.astype(dtype), b.astype(dtype))
+
+  def backward(saved, grad):
+    a, b = saved
+    grad = grad.astype(dtype)
+    barrier = jax.lax.optimization_barrier
+    return dot(grad, b, 1, 0), barrier(dot(barrier(a.T), grad, 1, 0)).T
+
+  outer.defvjp(forward, backward)
+  return outer
+
+
+def tile_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
+  """J over a tile: params of T words and T contexts, code [T, T]."""
+  prediction = (
+    outer(params.word, params.context)
+    + params.word_bias[:, None]
+    + params.context_bias
+  )
+  return weighted_squares(prediction, *decode(code, x_max=x_max, alpha=alpha))
+
+
+def tile_step(
+  state: TrainState, code, pair, *, loss, tx: optax.GradientTransformation
+) -> tuple[TrainState, jax.Array]:
+  """One step over a tile: two blocks of the table.
+
+  Args:
+    state: its params are a Table.
+    code: [T, T] uint16, the tile.
+    pair: [2] int32, the tile's block of words and block of contexts.
+    loss: (params, code) -> the cost of the tile, such as `tile_loss`.
+    tx: the optimizer.
+  """
+
+  def take(table: Table) -> Params:
+    vectors, biases = table.vectors[pair], table.biases[pair]
+    return Params(vectors[0], vectors[1], biases[0], biases[1])
+
+  def put(table: Table, params: Params) -> Table:
+    vectors = jnp.stack([params.word, params.context])
+    biases = jnp.stack([params.word_bias, params.context_bias])
+    return Table(
+      table.vectors.at[pair].set(vectors, unique_indices=True),
+      table.biases.at[pair].set(biases, unique_indices=True),
+    )
+
+  return _slice_step(state, take, put, lambda p: loss(p, code), tx)
+
+
+def lines_loss(own: Params, other: Params, code, *, x_max, alpha):
+  """J over rows of the remainder: own of R words, other of [R, N] contexts.
+
+  Each count of the remainder is in a row's line and in a column's, and each of
+  the two is charged half of its cost's sum, but trains only its own side.
+  """
+  prediction = (
+    jnp.einsum("rd,rnd->rn", own.word, other.context)
+    + own.word_bias[:, None]
+    + other.context_bias
+  )
+  return weighted_squares(prediction, *decode(code, x_max=x_max, alpha=alpha))
+
+
+def lines_step(
+  state: TrainState, own, other, code, *, loss, tx: optax.GradientTransformation
+) -> tuple[TrainState, jax.Array]:
+  """One step over lines of the remainder; the others are held fixed.
+
+  Args:
+    state: its params are a Table.
+    own: [R] int32, the rows of the table to train; those out of range are
+      padding.
+    other: [R, N] int32, the rows that each of them was counted with.
+    code: [R, N] uint16.
+    loss: (own, other, code) -> cost, such as `lines_loss`.
+    tx: the optimizer.
+  """
+
+  def rows(table: Table) -> Table:
+    width = table.vectors.shape[-1]
+    return Table(table.vectors.reshape(-1, width), table.biases.reshape(-1))
+
+  def take(table: Table) -> Params:
+    flat = rows(table)
+    vectors = flat.vectors.at[own].get(mode="clip")
+    biases = flat.biases.at[own].get(mode="clip")
+    return Params(vectors, vectors[:0], biases, biases[:0])
+
+  def put(table: Table, params: Params) -> Table:
+    flat = rows(table)
+    options = {"mode": "drop", "unique_indices": True}
+    vectors = flat.vectors.at[own].set(params.word, **options)
+    biases = flat.biases.at[own].set(params.word_bias, **options)
+    return Table(
+      vectors.reshape(table.vectors.shape), biases.reshape(table.biases.shape)
+    )
+
+  flat = rows(state.params)
+  # The barrier keeps XLA from gathering row by row inside the product.
+  vectors, biases = jax.lax.optimization_barrier(
+    (flat.vectors[other], flat.biases[other])
+  )
+  fixed = Params(vectors, vectors, biases, biases)
+  state, cost = _slice_step(
+    state, take, put, lambda params: loss(params, fixed, code), tx
+  )
+  return state, cost / 2
+
+
+def _slice_step(state, take, put, loss, tx):
+  """A step on the part of a table that `take` takes and `put` puts back."""
+  params = take(state.params)
+  part = _map_tables(take, state.opt_state)
+  cost, grads = jax.value_and_grad(loss)(params)
+  updates, part = tx.update(grads, part, params)
+  new = optax.apply_updates(params, updates)
+  opt_state = _map_tables(
+    lambda rows, table: put(table, rows), part, state.opt_state
+  )
+  return TrainState(put(state.params, new), opt_state), cost

@@ -7,6 +7,7 @@ both from 1, float64 count, little-endian) are read and written as well.
 """
 
 import json
+import mmap
 import os
 from typing import NamedTuple
 
@@ -136,6 +137,32 @@ def _load(path: str, size: int, dtype) -> np.ndarray:
       f"{path} holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {size}"
     )
   return array
+
+
+def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
+  """The triplets sorted by row, and where each row starts.
+
+  Returns:
+    triplets whose rows never fall (the same arrays if they were so), and
+    [V + 1] int64: row i is starts[i] to starts[i + 1].
+  """
+  row = triplets.row
+  if not (row[1:] >= row[:-1]).all():
+    order = np.argsort(row, kind="stable")
+    columns = (column[order] for column in triplets[:3])
+    triplets = Triplets(*columns, triplets.vocab_size)
+  ends = np.arange(triplets.vocab_size + 1)
+  return triplets, np.searchsorted(triplets.row, ends)
+
+
+def release(triplets: Triplets) -> None:
+  """Gives back the memory of counts that are mapped from disk.
+
+  They stay as they are, and are read again where they are next used.
+  """
+  for column in triplets[:3]:
+    if isinstance(column, np.memmap):
+      column._mmap.madvise(mmap.MADV_DONTNEED)
 
 
 def read_records(

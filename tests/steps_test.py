@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glove_jax import model, optimizers, steps, train
+from glove_jax import engines, model, optimizers, steps
 
 LOSS = functools.partial(model.loss, x_max=10.0, alpha=0.75)
 
@@ -29,7 +29,7 @@ def test_rows_equals_dense(name):
     ends, costs = {}, {}
     for engine in ("dense", "rows"):
       params = model.init_params(jax.random.key(1), 30, 4, jnp.float64)
-      run_steps = train.make_run_steps(engine, LOSS, tx)
+      run_steps = engines.make_run_steps(engine, LOSS, tx)
       state = steps.init_state(params, tx)
       ends[engine], costs[engine] = run_steps(state, stack)
   np.testing.assert_allclose(costs["rows"], costs["dense"], rtol=1e-11)
@@ -94,7 +94,7 @@ def test_one_count_at_a_time_is_stanfords_program(parity):
   costs = []
   with jax.enable_x64(True):
     tx = optimizers.make_optimizer("stanford", learning_rate=0.05)
-    run_steps = train.make_run_steps("rows", LOSS, tx)
+    run_steps = engines.make_run_steps("rows", LOSS, tx)
     params = jax.tree.map(jnp.array, read_tables(parity / "vectors.000.bin"))
     state = steps.init_state(params, tx)
     for epoch in range(1, 6):

@@ -6,7 +6,15 @@ import jax
 import numpy as np
 import pytest
 
-from glove_jax import checkpoint, config, metrics, model, train, triplets
+from glove_jax import (
+  checkpoint,
+  config,
+  engines,
+  metrics,
+  model,
+  train,
+  triplets,
+)
 
 SMALL = config.TrainConfig(
   dim=8, epochs=4, batch_size=200, x_max=10.0, learning_rate=0.1
@@ -49,7 +57,7 @@ def test_the_engines_agree(counts, dtype, rtol):
 def test_the_reported_cost_is_the_loss(counts):
   """Before the first update the cost is J over the number of counts."""
   settings = config.make_config(**{**vars(SMALL), "batch_size": 10**6}).train
-  params = train.initial_params(counts, settings)
+  params = engines.initial_params(counts, settings)
   batch = model.Batch(counts.row, counts.col, counts.count, 1.0)
   want = model.loss(params, batch, x_max=10.0) / len(counts.row)
   _, costs = costs_of(counts, batch_size=10**6, epochs=1)

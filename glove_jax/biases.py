@@ -45,7 +45,8 @@ def fit_biases(
 
   def matrix(part: slice, values) -> scipy.sparse.csr_array:
     at = starts[part.start : part.stop + 1]
-    cols = np.asarray(triplets.col[at[0] : at[-1]])
+    cols = np.array(triplets.col[at[0] : at[-1]])
+    release(triplets)
     shape = (part.stop - part.start, size)
     return scipy.sparse.csr_array((values, cols, at - at[0]), shape=shape)
 
@@ -53,13 +54,14 @@ def fit_biases(
     return slice(starts[part.start], starts[part.stop])
 
   def weigh(part):
-    count = np.asarray(triplets.count[span(part)])
+    count = np.array(triplets.count[span(part)])
     weights[span(part)] = np.minimum(1.0, (count / x_max) ** alpha)
     weight = weights[span(part)].astype(np.float64)
-    table, target = matrix(part, weight), weight * np.log(count)
-    row_weight[part] = table.sum(axis=1)
-    row_target[part] = matrix(part, target).sum(axis=1)
-    return table.sum(axis=0), matrix(part, target).sum(axis=0)
+    table = matrix(part, weight)
+    row_weight[part], col_weight = table.sum(axis=1), table.sum(axis=0)
+    table.data *= np.log(count)
+    row_target[part] = table.sum(axis=1)
+    return col_weight, table.sum(axis=0)
 
   def solve(part):
     """Solves the rows of a part; returns what they add to the columns."""
@@ -77,7 +79,6 @@ def fit_biases(
     for _ in range(rounds):
       total = col_target - sum(pool.map(solve, parts))
       context_bias = _ratio(total, col_weight)
-      release(triplets)
       bar.update()
   return word_bias, context_bias
 

@@ -1,9 +1,9 @@
 """Frequency-ordered blocks: dense tiles of counts, and a sparse remainder.
 
 Counts of words in order of frequency are dense where it matters: on 25M words
-of Wikipedia, 512 x 512 tiles of which half a percent or more is filled hold
-nine tenths of all counts in a tenth of all cells. There the model is a product
-of matrices.
+of Wikipedia (104,361 words, 71.8M counts), the 512 x 512 tiles that are filled
+by 2% or more are 6% of all cells and hold 85% of all counts. There the model is
+a product of matrices.
 
 Words are ordered by frequency, shuffled inside tiers that double in size, and
 cut into blocks of T words. A pair of blocks that is filled well enough is a
@@ -135,7 +135,7 @@ def build(
   folder: str | os.PathLike,
   *,
   tile_size: int = 512,
-  min_fill: float = 0.005,
+  min_fill: float = 0.02,
   first_tier: int = 2048,
   seed: int = 0,
 ) -> Blocks:

@@ -76,9 +76,11 @@ class TrainConfig:
   dim: int = _field(100, "D, the width of a vector", low=1)
   x_max: float = _field(10.0, "the count from which the weight is 1", above=0)
   alpha: float = _field(0.75, "exponent of the weight below x_max", low=0)
-  epochs: int = _field(15, "passes over the counts", low=0)
+  epochs: int = _field(
+    2, "passes over all counts, after those of --growth; 15 for rows", low=0
+  )
   engine: str = _field(
-    "rows",
+    "blocked",
     "'blocked' multiplies blocks of words; 'rows' updates only the rows that a "
     "batch touches; 'dense' takes gradients of whole tables",
     choices=("blocked", "rows", "dense"),
@@ -90,7 +92,7 @@ class TrainConfig:
   )
   tile_size: int = _field(512, "for blocked: T, words in a block", low=8)
   min_fill: float = _field(
-    0.005,
+    0.02,
     "for blocked: the share of a tile that is filled from which its cells are "
     "sooner done than its counts",
     low=0,
@@ -107,18 +109,21 @@ class TrainConfig:
     "that needs only a learning rate",
   )
   learning_rate: float = _field(
-    0.05, "step size; for stanford, its eta", above=0
+    0.2, "step size; for stanford, its eta (use 0.05)", above=0
   )
   schedule: str = _field(
-    "constant",
-    "how the learning rate falls over the run",
+    "linear",
+    "how the learning rate falls over the run; constant for rows",
     choices=("constant", "linear", "cosine"),
   )
   initial_accumulator: float = _field(
     0.1, "where Adagrad's sums of squared gradients start", low=0
   )
   keep: float = _field(
-    1.0, "share of Adagrad's sums that is kept from epoch to epoch", low=0
+    0.2,
+    "share of Adagrad's sums of squares that is kept from epoch to epoch; 1 "
+    "for rows",
+    low=0,
   )
   clip: float = _field(
     100.0, "for stanford: bound on each component of a gradient", above=0
@@ -181,10 +186,18 @@ class Config:
   evaluate: EvaluateConfig = EvaluateConfig()
 
 
+# What the engines that take counts one by one use instead, where not told.
+_BATCH_RECIPE = {"epochs": 15, "schedule": "constant", "keep": 1.0}
+RECIPES: dict[str, dict[str, Any]] = {
+  "rows": _BATCH_RECIPE,
+  "dense": _BATCH_RECIPE,
+}
+
 # The published recipes. stanford_demo: demo.sh of stanfordnlp/GloVe. paper:
 # section 4.2 of Pennington et al. (2014), the model of 300 dimensions.
 PRESETS: dict[str, dict[str, Any]] = {
   "stanford_demo": {
+    "engine": "rows",
     "tokenizer": "whitespace",
     "lowercase": False,
     "min_count": 5,
@@ -198,6 +211,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "unk": True,
   },
   "paper": {
+    "engine": "rows",
     "lowercase": True,
     "min_count": 1,
     "max_vocab": 400_000,
@@ -223,12 +237,15 @@ def fields() -> list[dataclasses.Field]:
 
 
 def make_config(**values) -> Config:
-  """Makes a Config from fields by name; those not named keep their default.
+  """Makes a Config from fields by name.
+
+  Those not named are by the engine's recipe, or keep their default.
 
   Raises:
     ValueError: an unknown field, a wrong type, or a value out of its range.
   """
   known = {f.name: f for f in fields()}
+  values = RECIPES.get(values.get("engine"), {}) | values
   for name, value in values.items():
     if name not in known:
       raise ValueError(f"There is no setting {name!r}: see --help for all.")

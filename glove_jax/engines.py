@@ -130,6 +130,11 @@ def make_engine(
         "The blocked engine has the loss of GloVe built in: use "
         "--engine=rows for a loss of your own."
       )
+    if config.dtype != "float32":
+      raise ValueError(
+        f"The blocked engine trains in float32, not {config.dtype}: use "
+        "--engine=rows."
+      )
     return _blocked_engine(triplets, config, folder)
   loss = loss or functools.partial(
     model.loss, x_max=config.x_max, alpha=config.alpha

@@ -13,7 +13,7 @@ import numpy as np
 from glove_jax import checkpoint, engines, metrics, model, steps
 from glove_jax.config import TrainConfig
 from glove_jax.engines import Engine
-from glove_jax.triplets import Triplets, check, release
+from glove_jax.triplets import Triplets, check
 
 
 def train(
@@ -45,7 +45,7 @@ def train(
     ValueError: ids out of range, or counts that are not positive.
     FloatingPointError: the cost is no longer finite.
   """
-  release(check(triplets))
+  check(triplets)
   with jax.enable_x64(config.dtype == "float64"):
     folder = pathlib.Path(workdir, "checkpoints") if workdir else None
     engine = engines.make_engine(

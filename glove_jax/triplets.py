@@ -20,6 +20,7 @@ RECORD = np.dtype([("row", "<i4"), ("col", "<i4"), ("count", "<f8")])
 _COLUMNS = {"row": np.int32, "col": np.int32, "count": np.float64}
 _FORMAT = 1
 _BLOCK = 1 << 20  # records converted at a time
+_CHECKED = 1 << 23  # triplets checked at a time
 
 
 class Triplets(NamedTuple):
@@ -61,19 +62,25 @@ def check(triplets: Triplets) -> Triplets:
       "there are no co-occurrences: no document has two words of the "
       "vocabulary within a window"
     )
-  for name, ids in (("row", row), ("col", col)):
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= vocab_size:
+  for start in range(0, len(row), _CHECKED):
+    part = slice(start, start + _CHECKED)
+    for name, ids in (("row", row[part]), ("col", col[part])):
+      low, high = int(ids.min()), int(ids.max())
+      if low < 0 or high >= vocab_size:
+        raise ValueError(
+          f"{name} holds the id {low if low < 0 else high}, outside "
+          f"0..{vocab_size - 1}: the counts belong to another vocabulary"
+        )
+    counts = np.asarray(count[part])
+    # Comparisons with NaN are false, so a NaN is refused here as well.
+    good = (counts > 0) & (counts < np.inf)
+    if not good.all():
+      place = int(np.argmin(good))
       raise ValueError(
-        f"{name} holds the id {low if low < 0 else high}, outside "
-        f"0..{vocab_size - 1}: the counts belong to another vocabulary"
+        f"count {start + place} is {counts[place]}: counts must be finite and "
+        "positive"
       )
-  # Comparisons with NaN are false, so a NaN is refused here as well.
-  if not (count.min() > 0 and count.max() < np.inf):
-    place = int(np.argmin((count > 0) & (count < np.inf)))
-    raise ValueError(
-      f"count {place} is {count[place]}: counts must be finite and positive"
-    )
+    release(triplets)
   return triplets
 
 
@@ -147,7 +154,9 @@ def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
     [V + 1] int64: row i is starts[i] to starts[i + 1].
   """
   row = triplets.row
-  if not (row[1:] >= row[:-1]).all():
+  is_sorted = bool((row[1:] >= row[:-1]).all())
+  release(triplets)
+  if not is_sorted:
     order = np.argsort(row, kind="stable")
     columns = (column[order] for column in triplets[:3])
     triplets = Triplets(*columns, triplets.vocab_size)

@@ -1,6 +1,7 @@
 """The loop: it learns, it resumes to the same bytes, it stops at NaN."""
 
 import functools
+import itertools
 
 import jax
 import numpy as np
@@ -16,9 +17,15 @@ from glove_jax import (
   triplets,
 )
 
-SMALL = config.TrainConfig(
-  dim=8, epochs=4, batch_size=200, x_max=10.0, learning_rate=0.1
-)
+SMALL = config.make_config(
+  engine="rows",
+  dim=8,
+  epochs=4,
+  batch_size=200,
+  x_max=10.0,
+  learning_rate=0.1,
+  growth=[],
+).train
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +45,11 @@ def costs_of(counts, **changes):
   return params, [line["cost"] for line in lines]
 
 
-@pytest.mark.parametrize("engine", ["dense", "rows"])
-@pytest.mark.parametrize("optimizer", ["adagrad", "stanford", "adam"])
+@pytest.mark.parametrize(
+  "engine, optimizer",
+  [*itertools.product(["dense", "rows"], ["adagrad", "stanford", "adam"]),
+   ("blocked", "adagrad")],
+)  # fmt: skip
 def test_the_cost_falls(counts, engine, optimizer):
   _, costs = costs_of(counts, engine=engine, optimizer=optimizer)
   assert len(costs) == 4 and costs[-1] < 0.95 * costs[0]
@@ -99,7 +109,7 @@ def test_another_seed_is_another_run(counts):
   assert not np.allclose(first.word, second.word)
 
 
-@pytest.mark.parametrize("engine", ["dense", "rows"])
+@pytest.mark.parametrize("engine", ["dense", "rows", "blocked"])
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_stopped_run_ends_with_the_same_bytes(
   counts, tmp_path, engine, stop, monkeypatch

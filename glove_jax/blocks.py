@@ -31,7 +31,8 @@ from glove_jax.triplets import Triplets, by_row, release
 LOG_MIN, LOG_MAX = -6.0, 18.0
 LOG_STEP = (LOG_MAX - LOG_MIN) / 65534
 
-_STACK_BYTES = 1 << 25  # tiles handed to the device at once
+_STACK_TILES = 64  # tiles handed to the device at once, at most, ...
+_STACK_BYTES = 1 << 25  # ... and their bytes
 _BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
 _MAX_BATCHES = 64  # batches in a stack of lines
 
@@ -69,7 +70,8 @@ class Blocks(NamedTuple):
   @property
   def stack_size(self) -> int:
     """Tiles in a stack."""
-    return max(1, _STACK_BYTES // (2 * self.tile_size**2))
+    fit = max(1, _STACK_BYTES // (2 * self.tile_size**2))
+    return max(1, min(len(self.pair), fit, _STACK_TILES))
 
 
 class Pass(NamedTuple):

@@ -36,6 +36,7 @@ from glove_jax import train as training
 from glove_jax.config import Config
 from glove_jax.vectors import WordVectors
 
+_SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 STAGES = ("vocab", "counts", "train", "vectors", "evaluate")
 
 
@@ -346,9 +347,7 @@ def write_results(results: dict, workdir: str | os.PathLike) -> None:
   _write_json(workdir / "evaluation.json", results)
 
 
-def summary(
-  pipeline: Pipeline, results: dict, num_words: int = 5, k: int = 6
-) -> str:
+def summary(pipeline: Pipeline, results: dict, k: int = 6) -> str:
   """What a run came to: the cost, a few words' neighbours, the evaluation."""
   lines = []
   history = metrics.read_metrics(pipeline.workdir / "metrics.jsonl")
@@ -360,10 +359,10 @@ def summary(
     )
   made = read_vectors(pipeline.workdir, pipeline.config)
   lines.append("nearest neighbours:")
-  # Words of middling frequency: the first few hundred are function words.
-  ranks = np.geomspace(200, 2000, num_words).astype(int)
-  for rank in ranks[ranks < len(made)]:
-    word = made.words[rank]
+  # In another language, words of middling frequency instead.
+  ranks = np.geomspace(200, 2000, len(_SHOWN)).astype(int)
+  others = [made.words[rank] for rank in ranks[ranks < len(made)]]
+  for word in [word for word in _SHOWN if word in made] or others:
     near = ", ".join(other for other, _ in made.neighbors(word, k))
     lines.append(f"  {word}: {near}")
   return "\n".join([*lines, evaluate.format_table(results)])

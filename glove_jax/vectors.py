@@ -499,7 +499,7 @@ def load_vectors(path: str | os.PathLike, how: str = "sum") -> WordVectors:
   """
   with _existing(path) as file:
     first, second = file.readline(), file.readline()
-  if first.startswith(b"PK\x03\x04"):
+  if zipfile.is_zipfile(path) or os.fspath(path).endswith(".npz"):
     tables, words = read_tables(path)
     return WordVectors(words, combine(tables.word, tables.context, how))
   header = _split_header(first)

@@ -1,9 +1,16 @@
 """Fixtures that several test files share."""
 
 import lzma
+import os
 import pathlib
 
+import hypothesis
 import pytest
+
+# In CI the same examples every time; elsewhere new ones.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+  hypothesis.settings.load_profile("ci")
 
 DATA = pathlib.Path(__file__).parent / "data"
 

@@ -49,7 +49,8 @@ def trained(tmp_path_factory):
   (folder / "pairs.tsv").write_text(PAIRS)
   arguments = [
     f"--corpus={folder}/a.txt,{folder}/b.txt.gz",
-    f"--workdir={folder}/run", "--dim=6", "--epochs=3", "--window=4",
+    f"--workdir={folder}/run", "--dim=6", "--epochs=3", "--window=4", "--growth=",
+    "--learning_rate=0.05",
     f"--analogies={folder}/questions.txt", f"--similarity={folder}/pairs.tsv",
   ]  # fmt: skip
   return folder, arguments, run(*arguments)
@@ -165,7 +166,7 @@ def test_a_changed_setting_names_what_it_invalidates(tmp_path):
   (tmp_path / "a.txt").write_text(make_text())
   arguments = [
     f"--corpus={tmp_path}/a.txt", f"--workdir={tmp_path}/run", "--dim=4",
-    "--window=2", "--analogies=", "--similarity=",
+    "--engine=rows", "--window=2", "--analogies=", "--similarity=",
   ]  # fmt: skip
   assert run(*arguments, "--epochs=1").returncode == 0
   counts = tmp_path / "run/counts/manifest.json"
@@ -187,8 +188,8 @@ def test_a_changed_setting_names_what_it_invalidates(tmp_path):
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
   (tmp_path / "a.txt").write_text(make_text())
   arguments = [
-    f"--corpus={tmp_path}/a.txt", "--dim=8", "--epochs=40", "--batch_size=32",
-    "--analogies=", "--similarity=",
+    f"--corpus={tmp_path}/a.txt", "--dim=8", "--epochs=40", "--tile_size=8",
+    "--growth=32:5", "--analogies=", "--similarity=",
   ]  # fmt: skip
   whole, killed = tmp_path / "whole", tmp_path / "killed"
   assert run(*arguments, f"--workdir={whole}").returncode == 0
@@ -204,7 +205,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
   assert not (killed / "tables.npz").exists()
   again = run(*arguments, f"--workdir={killed}")
   assert again.returncode == 0, again.stderr
-  assert "epoch   1 " not in again.stdout and "epoch  40" in again.stdout
+  assert "epoch   1 " not in again.stdout and "epoch  45" in again.stdout
   for name in ("tables.npz", "vectors.txt"):
     assert (whole / name).read_bytes() == (killed / name).read_bytes()
 

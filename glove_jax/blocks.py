@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax import files
+from glove_jax import files, metrics
 from glove_jax.triplets import Triplets, by_row, release
 
 # Log counts from e^-6 to e^18 in 65,535 steps: 0.02% of a count at most.
@@ -163,7 +163,10 @@ def build(
   place[rank] = tiered_order(size, first_tier, np.random.default_rng(seed))
   words = np.argsort(place)
   pairs, filled, rest = [np.zeros((0, 2), np.int32)], [np.zeros(0, int)], []
-  with files.write_whole(folder / "tiles.bin") as file:
+  with (
+    files.write_whole(folder / "tiles.bin") as file,
+    metrics.progress("cutting tiles", num_blocks, " blocks") as bar,
+  ):
     for block in range(num_blocks):
       chosen = words[block * tile_size : (block + 1) * tile_size]
       strip = _strip(triplets, starts, place, chosen)
@@ -174,6 +177,7 @@ def build(
       filled.append(np.count_nonzero(code, axis=(1, 2)))
       rest.append([part[outside] for part in strip])
       release(triplets)
+      bar.update()
   row, col, code = (np.concatenate(parts) for parts in zip(*rest, strict=True))
   row += np.repeat(
     np.arange(num_blocks, dtype=np.int32) * tile_size, [len(r[0]) for r in rest]

@@ -15,6 +15,7 @@ import pathlib
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 import jax
@@ -106,6 +107,7 @@ class Pipeline:
           on_epoch=self._report_epoch,
         )
         vectors.write_tables(output, params, words)
+        shutil.rmtree(training.blocks_folder(self.workdir), ignore_errors=True)
     return vectors.read_tables(output)[0]
 
   def _report_epoch(self, line: dict) -> None:
@@ -194,9 +196,11 @@ class Stages:
       also = f" (and so {also})" if also else ""
       self._say(f"{name}{also} again: {_difference(old, settings)}.")
     self.forget(name, *later)
+    start = time.perf_counter()
     yield True
     self._done[name] = settings
     _write_json(self._path, self._done)
+    self._say(f"{name}: {time.perf_counter() - start:.1f} s")
 
   def forget(self, *names: str) -> None:
     """Has these stages run again next time."""

@@ -49,7 +49,10 @@ def train(
   with jax.enable_x64(config.dtype == "float64"):
     folder = pathlib.Path(workdir, "checkpoints") if workdir else None
     engine = engines.make_engine(
-      triplets, config, loss=loss, folder=folder and folder / "blocks"
+      triplets,
+      config,
+      loss=loss,
+      folder=blocks_folder(workdir) if workdir else None,
     )
     state, done = _start(engine, triplets, config, folder)
     if workdir:
@@ -65,6 +68,11 @@ def train(
       if on_epoch:
         on_epoch(line)
     return engine.params(state)
+
+
+def blocks_folder(workdir: str | os.PathLike) -> pathlib.Path:
+  """Where the blocked engine keeps its tiles while it trains."""
+  return pathlib.Path(workdir, "checkpoints", "blocks")
 
 
 def run_epoch(engine: Engine, state, epoch: int) -> tuple[Any, dict]:

@@ -49,9 +49,10 @@ def trained(tmp_path_factory):
   (folder / "pairs.tsv").write_text(PAIRS)
   arguments = [
     f"--corpus={folder}/a.txt,{folder}/b.txt.gz",
-    f"--workdir={folder}/run", "--dim=6", "--epochs=3", "--window=4", "--growth=",
-    "--learning_rate=0.05",
-    f"--analogies={folder}/questions.txt", f"--similarity={folder}/pairs.tsv",
+    f"--workdir={folder}/run", "--dim=6", "--epochs=3", "--window=4",
+    "--growth=", "--learning_rate=0.05",
+    f"--analogies={folder}/questions.txt",
+    f"--similarity={folder}/pairs.tsv",
   ]  # fmt: skip
   return folder, arguments, run(*arguments)
 

@@ -19,7 +19,6 @@ from glove_jax import evaluate as evaluation
 from glove_jax import pipeline
 from glove_jax import vectors as word_vectors
 
-COMMANDS = ("train", "count", "evaluate", "neighbors", "analogy", "export")
 FORMATS = (
   "stanford_text",
   "word2vec",
@@ -166,6 +165,16 @@ def _say(line: str) -> None:
   print(line, flush=True)
 
 
+COMMANDS = {
+  "train": train,
+  "count": count,
+  "evaluate": evaluate,
+  "neighbors": neighbors,
+  "analogy": analogy,
+  "export": export,
+}
+
+
 def main(argv: list[str]) -> None:
   # What jax logs about platforms that it looked for is no news to a user.
   logging.set_verbosity(logging.WARNING)
@@ -175,12 +184,11 @@ def main(argv: list[str]) -> None:
       raise ValueError(
         f"There is no command {command!r}: use {', '.join(COMMANDS)}."
       )
-    globals()[command](arguments)
-  except (ValueError, KeyError, OSError, FloatingPointError) as error:
+    COMMANDS[command](arguments)
+  except (ValueError, OSError, FloatingPointError) as error:
     if FLAGS.traceback:
       raise
-    text = error.args[0] if isinstance(error, KeyError) else error
-    sys.exit(f"run.py: {text}")
+    sys.exit(f"run.py: {error}")
   except KeyboardInterrupt:
     sys.exit("run.py: stopped; the same command goes on from the last epoch.")
 

@@ -243,6 +243,12 @@ def growth(config: TrainConfig) -> list[tuple[int, int]]:
   return stages
 
 
+def num_epochs(config: TrainConfig) -> int:
+  """The passes of a whole run, those of --growth included."""
+  grown = growth(config) if config.engine == "blocked" else []
+  return sum(passes for _, passes in grown) + config.epochs
+
+
 def forget(state: steps.TrainState, keep: float) -> steps.TrainState:
   """Keeps a share of Adagrad's sums of squares, of other optimizers all.
 

@@ -35,6 +35,7 @@ from glove_jax import (
 )
 from glove_jax import train as training
 from glove_jax.config import Config
+from glove_jax.engines import num_epochs
 from glove_jax.vectors import WordVectors
 
 _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
@@ -123,7 +124,7 @@ class Pipeline:
     if self.config.train.schedule == "constant":
       settings = settings | {"epochs": "any"}  # more of them go on from here
     saved = checkpoint.epochs(folder)
-    too_far = saved and saved[-1] > self.config.train.epochs
+    too_far = saved and saved[-1] > num_epochs(self.config.train)
     if owner.exists() and _read_json(owner) == _plain(settings) and not too_far:
       return
     shutil.rmtree(folder, ignore_errors=True)

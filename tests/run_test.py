@@ -189,8 +189,8 @@ def test_a_changed_setting_names_what_it_invalidates(tmp_path):
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
   (tmp_path / "a.txt").write_text(make_text())
   arguments = [
-    f"--corpus={tmp_path}/a.txt", "--dim=8", "--epochs=40", "--tile_size=8",
-    "--growth=32:5", "--analogies=", "--similarity=",
+    f"--corpus={tmp_path}/a.txt", "--dim=8", "--epochs=5", "--tile_size=8",
+    "--growth=32:40", "--analogies=", "--similarity=",
   ]  # fmt: skip
   whole, killed = tmp_path / "whole", tmp_path / "killed"
   assert run(*arguments, f"--workdir={whole}").returncode == 0
@@ -199,7 +199,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
   ]  # fmt: skip
   with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
     for line in process.stdout:
-      if line.startswith("epoch   5"):
+      if line.startswith("epoch  12"):
         process.send_signal(signal.SIGKILL)
         break
   assert process.returncode == -signal.SIGKILL

@@ -2,14 +2,15 @@
 
   python benchmarks/training.py --stanford=GloVe/build --corpus=wiki.txt
 
-needs the built programs of github.com/stanfordnlp/GloVe. It counts the corpus
-once, hands the same shuffled records to both sides, and prints for every pass
-the seconds so far, the cost, and the quality on Google's analogies, WordSim-353
-and SimLex-999; then how long each of ours needs to the quality that the C
-program has after its last pass: Google within 0.5 points and WordSim-353 within
-0.01 of it, or better. Evaluation is not timed on either side, nor is the
-writing of the C program's vectors; our seconds include the start (fitting the
-biases, cutting the tiles, compiling). All goes to --workdir, with a plot.
+needs the built programs of github.com/stanfordnlp/GloVe (without them it trains
+ours alone: on a GPU, say). It counts the corpus once, hands the same shuffled
+records to both sides, and prints for every pass the seconds so far, the cost,
+and the quality on Google's analogies, WordSim-353 and SimLex-999; then how long
+each side needs to the quality that the C program has after its last pass:
+Google within 0.5 points and WordSim-353 within 0.01 of it, or better.
+Evaluation is not timed on either side, nor is the writing of the C program's
+vectors; our seconds include the start (fitting the biases, cutting the tiles,
+compiling). All goes to --workdir, with a plot.
 
 Passes are not alike: one of ours may visit the most frequent words alone, so
 the rate is of counts a second, over the passes that visit all of them.
@@ -44,7 +45,9 @@ from glove_jax import (
   vocab,
 )
 
-flags.DEFINE_string("stanford", None, "folder of Stanford's built programs")
+flags.DEFINE_string(
+  "stanford", None, "folder of Stanford's built programs; without, ours alone"
+)
 flags.DEFINE_string("corpus", None, "the text")
 flags.DEFINE_string("workdir", "runs/training_benchmark", "where all goes")
 flags.DEFINE_list("sides", ["blocked"], "engines and presets of ours to race")
@@ -55,7 +58,7 @@ flags.DEFINE_string("documents", "blank_line", "as in run.py")
 flags.DEFINE_integer("passes", 15, "passes of the C program")
 flags.DEFINE_integer("threads", 2, "threads of the C program")
 flags.DEFINE_bool("quick", False, "a tenth of the text, 50 dimensions")
-flags.mark_flags_as_required(["stanford", "corpus"])
+flags.mark_flags_as_required(["corpus"])
 FLAGS = flags.FLAGS
 
 SETS = ("google", "wordsim353", "simlex999")
@@ -79,37 +82,53 @@ def main(argv):
   del argv
   workdir = pathlib.Path(FLAGS.workdir)
   workdir.mkdir(parents=True, exist_ok=True)
-  counts = count(workdir)
+  # In a process of its own: a child's peak memory begins at its parent's.
+  apart(count, workdir, FLAGS.flag_values_dict())
+  counts = triplets.read_triplets(workdir / "counts")
   print(
     f"{len(counts.row):,} counts of {counts.vocab_size:,} words, "
     f"D = {FLAGS.dim}\n",
     flush=True,
   )
-  sides = {"stanford": run_stanford(workdir, counts)}
+  sides = {}
+  if FLAGS.stanford:
+    sides["stanford"] = run_stanford(workdir, counts)
   for side in FLAGS.sides:
     sides[side] = run_side(workdir, side)
   report(workdir, sides)
 
 
-def count(workdir: pathlib.Path) -> triplets.Triplets:
+def apart(function, *args) -> None:
+  """Calls a function in a new process, and waits for its end."""
+  process = multiprocessing.get_context("spawn").Process(
+    target=function, args=args
+  )
+  process.start()
+  process.join()
+  if process.exitcode:
+    raise SystemExit(f"{function.__name__} failed")
+
+
+def count(workdir: pathlib.Path, given: dict) -> None:
   """Counts the corpus once; leaves shuffled records for the C program."""
-  path = pathlib.Path(FLAGS.corpus)
-  if FLAGS.quick:
+  path = pathlib.Path(given["corpus"])
+  if given["quick"]:
     path = tenth(path, workdir / "tenth.txt")
   settings = config.make_config(
     corpus=[str(path)],
-    documents=FLAGS.documents,
-    max_vocab=FLAGS.max_vocab,
-    window=FLAGS.window,
+    documents=given["documents"],
+    max_vocab=given["max_vocab"],
+    window=given["window"],
   )
   counts = pipeline.Pipeline(settings, workdir).run_counts()
+  if not given["stanford"]:
+    return
   records = workdir / "cooccurrence.shuf.bin"
   order = np.random.default_rng(0).permutation(len(counts.row))
   triplets.write_records(
     triplets.Triplets(*(c[order] for c in counts[:3]), counts.vocab_size),
     records,
   )
-  return counts
 
 
 def tenth(path: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
@@ -265,28 +284,29 @@ def seconds_to(passes: list[Pass], target: Pass) -> float | None:
 
 def report(workdir, sides: dict) -> None:
   """Prints the table and the two ratios; writes results.json and the plot."""
-  target = sides["stanford"][0][-1]
-  print(f"\n{'':10s} s/pass  triplets/s  peak GB  s to the C quality")
-  rates, reached = {}, {}
-  for side, (passes, peak) in sides.items():
-    whole = [made for made in passes if made.whole]
-    rates[side] = statistics.median(p.triplets_per_second for p in whole)
-    took = statistics.median(made.pass_seconds for made in whole)
-    reached[side] = seconds_to(passes, target)
-    needed = "never" if reached[side] is None else f"{reached[side]:.1f}"
-    print(
-      f"{side:10s} {took:6.1f}  {rates[side]:10,.0f}  {peak:7.2f}  {needed}"
-    )
   record = {
     side: {"peak_gb": peak, "passes": [vars(made) for made in passes]}
     for side, (passes, peak) in sides.items()
   }
   (workdir / "results.json").write_text(json.dumps(record, indent=2))
   plot(workdir / "quality.png", sides)
+  target = sides["stanford"][0][-1] if "stanford" in sides else None
+  print(f"\n{'':10s} s/pass  triplets/s  peak GB  s to the C quality")
+  rates, reached = {}, {}
+  for side, (passes, peak) in sides.items():
+    whole = [made for made in passes if made.whole]
+    rates[side] = statistics.median(p.triplets_per_second for p in whole)
+    took = statistics.median(made.pass_seconds for made in whole)
+    reached[side] = target and seconds_to(passes, target)
+    needed = f"{reached[side]:.1f}" if reached[side] else "-"
+    print(
+      f"{side:10s} {took:6.1f}  {rates[side]:10,.0f}  {peak:7.2f}  {needed}"
+    )
+  if target is None:
+    return
   first = FLAGS.sides[0]
   print(f"triplets_per_second_ratio: {rates[first] / rates['stanford']:.2f}")
-  seconds = reached[first]
-  ratio = target.seconds / seconds if seconds else 0.0
+  ratio = target.seconds / reached[first] if reached[first] else 0.0
   print(f"time_to_quality_ratio: {ratio:.2f}")
 
 

@@ -97,7 +97,7 @@ def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
     tiles, lines = np.flatnonzero(inside), []
   stacks = -(-len(tiles) // blocks.stack_size)
   # Each count outside of tiles is in the line of its row and of its column.
-  outside = sum(np.count_nonzero(line.code) for line in lines) // 2
+  outside = sum(int(np.count_nonzero(line.code)) for line in lines) // 2
   return Pass(
     tiles,
     lines,

@@ -197,7 +197,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 # The published recipes: stanford_demo: demo.sh of stanfordnlp/GloVe. paper:
 # section 4.2 of Pennington et al. (2014), the model of 300 dimensions.
 PRESETS: dict[str, dict[str, Any]] = {
-  "fast": {"growth": ("8192:6", "32768:3"), "epochs": 2},
+  "fast": {"growth": ("8192:6", "32768:3"), "epochs": 3},
   "stanford_demo": {
     "engine": "rows",
     "tokenizer": "whitespace",

@@ -161,44 +161,51 @@ def build(
   rank = np.argsort(-np.diff(starts), kind="stable")
   place = np.empty(size, np.int32)
   place[rank] = tiered_order(size, first_tier, np.random.default_rng(seed))
-  words = np.argsort(place)
-  pairs, filled, rest = [np.zeros((0, 2), np.int32)], [np.zeros(0, int)], []
-  with (
-    files.write_whole(folder / "tiles.bin") as file,
-    metrics.progress("cutting tiles", num_blocks, " blocks") as bar,
-  ):
-    for block in range(num_blocks):
-      chosen = words[block * tile_size : (block + 1) * tile_size]
-      strip = _strip(triplets, starts, place, chosen)
-      dense, code, outside = _tiles_of(strip, tile_size, num_blocks, min_fill)
-      file.write(code)
-      first = np.full(len(dense), block, np.int32)
-      pairs.append(np.stack([first, num_blocks + dense], axis=1))
-      filled.append(np.count_nonzero(code, axis=(1, 2)))
-      rest.append([part[outside] for part in strip])
-      release(triplets)
-      bar.update()
-  row, col, code = (np.concatenate(parts) for parts in zip(*rest, strict=True))
-  row += np.repeat(
-    np.arange(num_blocks, dtype=np.int32) * tile_size, [len(r[0]) for r in rest]
-  )
+  with files.write_whole(folder / "tiles.bin") as file:
+    pair, filled, rest = _cut_tiles(
+      triplets, starts, place, tile_size, min_fill, file
+    )
+  row, col, code = rest
   half = num_blocks * tile_size
   lines = [
     *_lines(row, col + half, code, 2 * half),
     *_lines(col + half, row, code, 2 * half),
   ]
-  _write(
-    Blocks(
-      folder,
-      place,
-      tile_size,
-      num_blocks,
-      np.concatenate(pairs),
-      np.concatenate(filled),
-      lines,
-    )
-  )
+  _write(Blocks(folder, place, tile_size, num_blocks, pair, filled, lines))
   return read(folder)
+
+
+def _cut_tiles(triplets, starts, place, tile_size, min_fill, file):
+  """Writes the codes of all tiles to a file, one block of rows at a time.
+
+  Returns:
+    the tiles' pairs of blocks, the counts in each, and what lies outside of
+    tiles as places of row and column, and codes.
+  """
+  num_blocks = -(-len(place) // tile_size)
+  words = np.argsort(place)
+  pairs, filled, rest = [], [], []
+  with metrics.progress("cutting tiles", num_blocks, " blocks") as bar:
+    for block in range(num_blocks):
+      first = block * tile_size
+      chosen = words[first : first + tile_size]
+      row, col, code = _strip(triplets, starts, place, chosen)
+      dense, tiles, outside = _tiles_of(
+        (row, col, code), tile_size, num_blocks, min_fill
+      )
+      file.write(tiles)
+      pairs.append(
+        np.stack([np.full_like(dense, block), num_blocks + dense], axis=1)
+      )
+      filled.append(np.count_nonzero(tiles, axis=(1, 2)))
+      rest.append((row[outside] + first, col[outside], code[outside]))
+      release(triplets)
+      bar.update()
+  return (
+    np.concatenate(pairs),
+    np.concatenate(filled),
+    [np.concatenate(parts) for parts in zip(*rest, strict=True)],
+  )
 
 
 def _strip(triplets, starts, place, words):

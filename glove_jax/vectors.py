@@ -556,11 +556,24 @@ def _write_text(vectors, path, header):
 
 
 def _usual_width(lines: list[bytes]) -> int:
-  """The most frequent number of numbers a line; at least 1."""
-  widths = collections.Counter(
-    line.rstrip(b" \r\n").count(b" ") for line in lines[:1000]
-  )
-  return max(1, max(widths, key=lambda width: (widths[width], -width)))
+  """The most frequent number of numbers at the end of a line; at least 1.
+
+  Of several that are as frequent, the one that comes first.
+  """
+  widths = collections.Counter(_numbers_at_end(line) for line in lines[:1000])
+  return max(1, widths.most_common(1)[0][0])
+
+
+def _numbers_at_end(line: bytes) -> int:
+  """How many numbers end a line; what begins it is the word."""
+  number = 0
+  for field in reversed(line.rstrip(b" \r\n").split(b" ")[1:]):
+    try:
+      float(field)
+    except ValueError:
+      break
+    number += 1
+  return number
 
 
 def _split_line(line: bytes, dim: int) -> tuple[bytes, bytes] | None:

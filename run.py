@@ -115,8 +115,9 @@ def neighbors(arguments: list[str]) -> None:
     raise ValueError("neighbors needs one word or more: neighbors frog king.")
   vectors, _ = _trained()
   for word in arguments:
+    answers = vectors.neighbors(word, FLAGS.k)
     _say(f"{word}:")
-    _show(vectors.neighbors(word, FLAGS.k))
+    _show(answers)
 
 
 def analogy(arguments: list[str]) -> None:
@@ -124,8 +125,9 @@ def analogy(arguments: list[str]) -> None:
   vectors, config = _trained()
   method = config.evaluate.analogy_method
   a, b, c = arguments
+  answers = vectors.analogy(a, b, c, FLAGS.k, method)
   _say(f"{a} is to {b} as {c} is to:")
-  _show(vectors.analogy(a, b, c, FLAGS.k, method))
+  _show(answers)
 
 
 def export(arguments: list[str]) -> None:

@@ -6,14 +6,21 @@ python run.py evaluate  --workdir=DIR       analogies and similarities
 python run.py neighbors --workdir=DIR WORD ...
 python run.py analogy   --workdir=DIR A B C      A is to B as C is to ?
 python run.py export    --workdir=DIR --format=F --output=FILE
+
+python run.py --experiment=NAME             many runs, a question answered
+python run.py --sweep="x_max=1,10;dim=50,100"    many runs, without a file
+python run.py report    --workdir=DIR       the tables and plots of a sweep
 """
 
 import contextlib
 import pathlib
+import shlex
 import sys
 
 from absl import app, flags, logging
 
+import experiments
+from experiments import command as experiment_command
 from glove_jax import config as configs
 from glove_jax import evaluate as evaluation
 from glove_jax import pipeline
@@ -61,9 +68,42 @@ def define_flags() -> None:
     "input", None, "a file of vectors to ask, instead of a workdir's"
   )
   flags.DEFINE_enum("format", "stanford_text", FORMATS, "what to export")
-  flags.DEFINE_string("output", None, "the file to export to")
+  flags.DEFINE_string(
+    "output", None, "the file to export to, the folder to keep a report in"
+  )
   flags.DEFINE_integer("k", 10, "how many answers to show", lower_bound=1)
   flags.DEFINE_bool("traceback", False, "show where in the code an error arose")
+
+
+def define_sweep_flags() -> None:
+  """Makes the flags of experiments: many runs by one command."""
+  flags.DEFINE_enum(
+    "experiment", None, experiments.NAMES, "run this experiment"
+  )
+  flags.DEFINE_string(
+    "sweep",
+    None,
+    "run all combinations of these values, as field=value,value;field=value",
+  )
+  flags.DEFINE_integer(
+    "seeds", 0, "run each point of a sweep with so many seeds", lower_bound=0
+  )
+  flags.DEFINE_integer(
+    "together",
+    0,
+    "how many points of a sweep train at once, in one program, where they "
+    "differ in x_max, alpha, learning rate or seed only; 0 is 1 on a CPU",
+    lower_bound=0,
+  )
+  flags.DEFINE_bool(
+    "dry_run", False, "show the points of a sweep and how long they may take"
+  )
+  flags.DEFINE_bool(
+    "keep_tables", False, "keep what each point of a sweep has trained"
+  )
+  flags.DEFINE_string(
+    "stanford", None, "folder of Stanford's built programs, to compare with"
+  )
 
 
 def given_settings() -> dict:
@@ -78,16 +118,48 @@ def given_settings() -> dict:
 def workdir() -> pathlib.Path:
   if FLAGS.workdir:
     return pathlib.Path(FLAGS.workdir)
+  if FLAGS.experiment or FLAGS.sweep:
+    return pathlib.Path("runs", FLAGS.experiment or "sweep")
   first = pathlib.Path(FLAGS.corpus[0]).name if FLAGS.corpus else "run"
   return pathlib.Path("runs", first.split(".")[0] or "run")
 
 
 def train(arguments: list[str]) -> None:
   _expect(arguments, 0, "no words")
+  if FLAGS.experiment or FLAGS.sweep:
+    sweep()
+    return
   config = configs.make_config(**given_settings())
   run = pipeline.Pipeline(config, workdir(), _say)
   results = run.run_evaluation()
   _say(pipeline.summary(run, results))
+
+
+def sweep() -> None:
+  """Runs an experiment; exits with 1 where one of its points failed."""
+  request = experiment_command.Request(
+    experiment=FLAGS.experiment,
+    sweep=FLAGS.sweep,
+    settings=given_settings(),
+    seeds=FLAGS.seeds,
+    stanford=FLAGS.stanford,
+    command=shlex.join(["python", "run.py", *sys.argv[1:]]),
+  )
+  failed = experiment_command.run(
+    request,
+    workdir(),
+    dry_run=FLAGS.dry_run,
+    together=FLAGS.together,
+    keep_tables=FLAGS.keep_tables,
+    say=_say,
+  )
+  if failed:
+    sys.exit(1)
+
+
+def report(arguments: list[str]) -> None:
+  _expect(arguments, 0, "no words")
+  experiment_command.rewrite(workdir(), FLAGS.output, _say)
 
 
 def count(arguments: list[str]) -> None:
@@ -174,6 +246,7 @@ COMMANDS = {
   "neighbors": neighbors,
   "analogy": analogy,
   "export": export,
+  "report": report,
 }
 
 
@@ -192,7 +265,7 @@ def main(argv: list[str]) -> None:
       raise
     sys.exit(f"run.py: {error}")
   except KeyboardInterrupt:
-    sys.exit("run.py: stopped; the same command goes on from the last epoch.")
+    sys.exit("run.py: stopped; the same command goes on where it was.")
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -204,6 +277,7 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 
 define_flags()
+define_sweep_flags()
 
 if __name__ == "__main__":
   with contextlib.suppress(BrokenPipeError):

@@ -35,6 +35,12 @@ class CorpusConfig:
     choices=("word", "whitespace"),
   )
   lowercase: bool = _field(True, "fold words to lower case")
+  share: float = _field(
+    1.0,
+    "the share of the documents to use, drawn at random; a smaller one is a "
+    "part of a larger one",
+    above=0,
+  )
 
 
 @dataclass(frozen=True)

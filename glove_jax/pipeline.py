@@ -29,6 +29,7 @@ from glove_jax import (
   evaluate,
   files,
   metrics,
+  sampling,
   triplets,
   vectors,
   vocab,
@@ -62,6 +63,8 @@ class Pipeline:
     self._say = say
     self.workdir.mkdir(parents=True, exist_ok=True)
     self._paths = corpus_paths(config.corpus.corpus, self.workdir)
+    if config.corpus.share != 1:
+      self._paths = [sampling.write_sample(self._paths, config.corpus, workdir)]
     write_config(config, self.workdir)
     self._stages = Stages(self.workdir / "stages.json", say)
 
@@ -265,18 +268,25 @@ def corpus_paths(names: Sequence[str], workdir: pathlib.Path) -> list[str]:
 
 def write_config(config: Config, workdir: pathlib.Path) -> None:
   """Writes config.json: every setting, the versions and the devices."""
-  packages = ("jax", "jaxlib", "optax", "numpy", "scipy", "gensim")
   record = {
     "settings": {
       name: value
       for part in _asdict(config).values()
       for name, value in part.items()
     },
-    "versions": {"python": platform.python_version()}
-    | {name: importlib.metadata.version(name) for name in packages},
+    "versions": versions(),
     "devices": [str(device) for device in jax.devices()],
   }
   _write_json(workdir / "config.json", record)
+
+
+def versions() -> dict[str, str]:
+  """Of Python and of the packages that are installed of those in use."""
+  found = {"python": platform.python_version()}
+  for name in ("jax", "jaxlib", "optax", "numpy", "scipy", "gensim"):
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      found[name] = importlib.metadata.version(name)
+  return found
 
 
 def read_settings(workdir: str | os.PathLike) -> dict:

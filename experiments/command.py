@@ -1,0 +1,169 @@
+"""What `python run.py --experiment=...` and `--sweep=...` do."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import jax
+
+import experiments
+from experiments import estimate, plots, report, runner
+from experiments.plots import Plot
+from glove_jax import files, sweeps
+from glove_jax.sweeps import Point
+
+_ON_A_GPU = 4  # points that train together there, if nothing else is said
+
+
+class Request(NamedTuple):
+  """What was asked for: the flags of these names."""
+
+  experiment: str | None
+  sweep: str | None
+  settings: dict[str, Any]  # fields that were given
+  seeds: int
+  stanford: str | None
+  command: str  # as it was typed
+
+
+class Plan(NamedTuple):
+  """A sweep that can run."""
+
+  points: list[Point]
+  trainers: dict[str, runner.Trainer]
+  shown: Callable[[list], list[Plot]]
+  story: report.Story
+
+
+def make_plan(request: Request) -> Plan:
+  """Checks everything that can be checked before anything runs.
+
+  Raises:
+    ValueError: no such experiment, or a point that no config can be made of.
+  """
+  if request.experiment:
+    module = experiments.load(request.experiment)
+  else:
+    module = ad_hoc()
+  sweep = sweeps.parse(request.sweep) if request.sweep else module.get_sweep()
+  varied = {name for point in sweep for name in point}
+  if request.seeds and "seed" not in varied:
+    seeds = sweeps.param("seed", *range(request.seeds))
+    sweep = sweeps.product(sweep, seeds)
+    varied.add("seed")
+  if fixed := sorted(varied & request.settings.keys()):
+    raise ValueError(
+      f"--{fixed[0]} is what the sweep varies: leave it out, or give the "
+      "values as --sweep."
+    )
+  points = sweeps.make_points(module.get_config() | request.settings, sweep)
+  trainers = {}
+  if hasattr(module, "get_trainers"):
+    trainers = module.get_trainers(request.stanford)
+  shown = module.report
+  if request.sweep:
+    shown = ad_hoc(sweep).report
+  about = (module.__doc__ or "").strip()
+  title = request.experiment or "sweep"
+  return Plan(
+    points, trainers, shown, report.Story(title, about, request.command)
+  )
+
+
+def ad_hoc(sweep: sweeps.Sweep = ()) -> SimpleNamespace:
+  """An experiment without a file: a plot over each field that varies."""
+
+  def plot(results) -> list[Plot]:
+    del results
+    names = dict.fromkeys(name for point in sweep for name in point)
+    return [
+      Plot(name, f"Scores over {name}", _kind(sweep, name), x=name)
+      for name in names
+      if name not in ("seed", sweeps.LABEL)
+    ]
+
+  return SimpleNamespace(get_config=dict, report=plot, __doc__="")
+
+
+def _kind(sweep: sweeps.Sweep, name: str) -> str:
+  values = [point[name] for point in sweep if name in point]
+  numbers = all(type(value) in (int, float) for value in values)
+  return "lines" if numbers else "bars"
+
+
+def run(
+  request: Request,
+  workdir: pathlib.Path,
+  *,
+  dry_run: bool = False,
+  together: int = 0,
+  keep_tables: bool = False,
+  say: Callable[[str], None] = print,
+) -> int:
+  """Runs a sweep and reports it, or with dry_run shows the plan.
+
+  Returns:
+    The exit code: 1 where a point failed.
+  """
+  plan = make_plan(request)
+  together = together or (1 if jax.default_backend() == "cpu" else _ON_A_GPU)
+  if dry_run:
+    say(estimate.format_plan(plan.points, workdir, together))
+    return 0
+  workdir.mkdir(parents=True, exist_ok=True)
+  save_request(request, workdir)
+  options = runner.Options(together, keep_tables, plan.trainers, say)
+  failed = runner.run(plan.points, workdir, options)
+  write_report(plan, workdir, failed, say)
+  for name, why in failed.items():
+    say(f"failed: {name}: {why} (see {workdir / 'points' / name})")
+  return 1 if failed else 0
+
+
+def write_report(plan: Plan, workdir, failed, say) -> None:
+  rows = report.write(plan.points, plan.shown, workdir, plan.story, failed)
+  if rows and not plots.has_matplotlib():
+    say(plots.MISSING)
+  if rows:
+    say((workdir / "results.md").read_text().rstrip())
+  say(f"{workdir / 'report.html'} has all results.")
+
+
+def rewrite(
+  workdir: pathlib.Path, output: str | None, say: Callable[[str], None]
+) -> None:
+  """Reports again what a sweep has come to, or keeps its results elsewhere.
+
+  Args:
+    workdir: of the sweep.
+    output: where results.csv, results.md, config.json and the plots are kept;
+      None writes the report of the work directory anew.
+    say: called with each line of news.
+
+  Raises:
+    FileNotFoundError: there is no sweep in the work directory.
+  """
+  request = load_request(workdir)
+  plan = make_plan(request)
+  if output is None:
+    write_report(plan, workdir, {}, say)
+    return
+  folder = pathlib.Path(output)
+  report.keep(plan.points, plan.shown, workdir, folder, request.command)
+  say(f"The results are in {folder}.")
+
+
+def save_request(request: Request, workdir: pathlib.Path) -> None:
+  text = json.dumps(request._asdict(), indent=2) + "\n"
+  files.write_text(workdir / "sweep.json", text)
+
+
+def load_request(workdir: pathlib.Path) -> Request:
+  path = workdir / "sweep.json"
+  if not path.exists():
+    raise FileNotFoundError(
+      f"There is no sweep in {workdir}: run one with --experiment or --sweep."
+    )
+  return Request(**json.loads(path.read_text()))

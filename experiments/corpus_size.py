@@ -1,0 +1,29 @@
+"""What is more text worth? Figure 3 of the paper, with parts of one corpus.
+
+python run.py --experiment=corpus_size --seeds=3
+"""
+
+from experiments.plots import Plot
+from glove_jax import sweeps
+
+
+def get_config():
+  return {}
+
+
+def get_sweep():
+  return sweeps.param("share", 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+
+
+def report(results):
+  del results
+  parts = ("google_semantic", "google_syntactic", "google")
+  axes = {"x": "share", "log": True}
+  return [
+    Plot("share", "Scores over the share of the text", "lines", **axes),
+    Plot("parts", "Analogies over the text", "lines", **axes, measures=parts),
+    Plot(
+      "size", "Size over the share of the text", "lines", **axes,
+      measures=("vocab_size", "num_counts"),
+    ),
+  ]  # fmt: skip

@@ -1,0 +1,44 @@
+"""How fast is each engine, and how good what it trains?
+
+    python run.py --experiment=engines --seeds=3
+
+`dense` is left out: it takes gradients of whole tables at every step, and is
+the reference for small vocabularies (--sweep=engine=dense --max_vocab=1000).
+"""
+
+from experiments.plots import Plot
+from glove_jax import config, sweeps
+
+
+def get_config():
+  return {}
+
+
+def get_sweep():
+  fast = {sweeps.LABEL: "blocked, fast"} | config.PRESETS["fast"]
+  return [
+    {sweeps.LABEL: "blocked", "engine": "blocked"},
+    fast | {"engine": "blocked"},
+    {sweeps.LABEL: "rows", "engine": "rows"},
+    {
+      sweeps.LABEL: "rows, Stanford's rule",
+      "engine": "rows",
+      "optimizer": "stanford",
+      "learning_rate": 0.05,
+      "bias_init": "random",
+    },
+  ]
+
+
+def report(results):
+  del results
+  return [
+    Plot(
+      "engines",
+      "Scores over the time of training",
+      "scatter",
+      x="train_seconds",
+      by=sweeps.LABEL,
+      log=True,
+    )
+  ]

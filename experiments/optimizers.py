@@ -1,0 +1,35 @@
+"""Which optimizer? Adagrad here, Stanford's rule, and others of optax.
+
+All train with the `rows` engine on the same batches. Learning rates are what
+each is usually run with, not tuned: --sweep tunes them.
+
+    python run.py --experiment=optimizers --seeds=3
+"""
+
+from experiments.plots import Plot
+from glove_jax import sweeps
+
+
+def get_config():
+  return {"engine": "rows"}
+
+
+def get_sweep():
+  return sweeps.zip(
+    sweeps.param("optimizer", "adagrad", "stanford", "adam", "rmsprop", "sgd"),
+    sweeps.param("learning_rate", 0.2, 0.05, 0.001, 0.001, 0.01),
+  )
+
+
+def report(results):
+  del results
+  measures = ("cost", "google", "wordsim353", "simlex999")
+  return [
+    Plot(
+      "optimizers",
+      "Cost and scores by optimizer",
+      "bars",
+      x="optimizer",
+      measures=measures,
+    )
+  ]

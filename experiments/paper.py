@@ -1,0 +1,59 @@
+"""Figures 2 to 4 of the GloVe paper, on a corpus of one's own.
+
+Figure 2: dimensions, and the window to both sides or the left. Figure 3: more
+text, as parts of one corpus. Figure 4: what more passes are worth.
+
+    python run.py --experiment=paper --corpus=wiki.txt --seeds=3
+
+Not as in the paper: figure 3 has parts of one corpus instead of five corpora,
+and figure 4 has GloVe alone, without word2vec.
+"""
+
+from experiments.plots import Plot
+from glove_jax import sweeps
+
+PARTS = ("google_semantic", "google_syntactic", "google")
+# Each point says all that any figure varies: then each figure picks its own.
+BASE = {
+  "dim": 100,
+  "window": 10,
+  "context": "symmetric",
+  "share": 1.0,
+  "epochs": 5,
+}
+
+
+def get_config():
+  return {}
+
+
+def get_sweep():
+  windows = [2, 5, 10, 15, 20]
+  return sweeps.chain(
+    sweeps.one_at_a_time(
+      BASE,
+      dim=[25, 50, 200, 300],
+      window=windows,
+      share=[1 / 16, 1 / 8, 1 / 4, 1 / 2],
+      epochs=[1, 2, 10, 20],
+    ),
+    sweeps.one_at_a_time(BASE | {"context": "left"}, window=windows),
+  )
+
+
+def report(results):
+  del results
+  return [
+    figure("figure_2a", "Figure 2a: dimensions", "dim"),
+    figure("figure_2b", "Figure 2b: symmetric window", "window"),
+    figure("figure_2c", "Figure 2c: window to the left", "window", "left"),
+    figure("figure_3", "Figure 3: share of the text", "share", log=True),
+    figure("figure_4", "Figure 4: passes over all counts", "epochs"),
+  ]
+
+
+def figure(name, title, x, context="symmetric", log=False):
+  """Analogies over x, all else as in the base."""
+  where = BASE | {"context": context}
+  del where[x]
+  return Plot(name, title, "lines", x=x, measures=PARTS, where=where, log=log)

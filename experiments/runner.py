@@ -1,0 +1,285 @@
+"""Runs the points of a sweep in a work directory.
+
+    counts/<hash>/        a vocabulary and its counts, shared by many points
+    points/<name>/        config.json, metrics.jsonl, training.json, and last
+                          evaluation.json: a point that has it is done
+
+A sweep that was stopped goes on with what is not done, a point whose training
+had begun from its last checkpoint. A point that fails leaves error.txt, stops
+no other, and is tried again the next time.
+"""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glove_jax import config as configs
+from glove_jax import (
+  files,
+  metrics,
+  model,
+  pipeline,
+  sweeps,
+  train,
+  triplets,
+  vectors,
+  vocab,
+)
+from glove_jax.sweeps import Point
+
+# What points may differ in and still train in one program.
+TOGETHER = ("x_max", "alpha", "learning_rate", "seed")
+
+# (point, workdir of its counts, its folder, on_epoch) -> vectors
+Trainer = Callable[
+  [Point, pathlib.Path, pathlib.Path, Callable[[dict], None]],
+  vectors.WordVectors,
+]
+
+
+class Options(NamedTuple):
+  """How to run a sweep, whatever its points are."""
+
+  together: int = 1  # points trained at once
+  keep_tables: bool = False  # whether points keep tables.npz
+  trainers: Mapping[str, Trainer] = {}  # by the label of the points
+  say: Callable[[str], None] = print
+
+
+def counts_folder(workdir: pathlib.Path, config: configs.Config):
+  """Where the counts of this config are: a work directory of their own."""
+  name = sweeps.fingerprint(sweeps.counts_settings(config))
+  return pathlib.Path(workdir, "counts", name)
+
+
+def point_folder(workdir: pathlib.Path, point: Point) -> pathlib.Path:
+  return pathlib.Path(workdir, "points", point.name)
+
+
+def is_done(workdir: pathlib.Path, point: Point) -> bool:
+  return (point_folder(workdir, point) / "evaluation.json").exists()
+
+
+def by_counts(points: Sequence[Point]) -> list[list[Point]]:
+  """The points in groups that share their counts, in order of appearance."""
+  groups = {}
+  for point in points:
+    key = sweeps.fingerprint(sweeps.counts_settings(point.config))
+    groups.setdefault(key, []).append(point)
+  return list(groups.values())
+
+
+def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
+  """Cuts points that share counts into those that train at once.
+
+  Points train together where they differ in nothing but `TOGETHER`; at most
+  `together` of them.
+  """
+  groups = {}
+  for point in points:
+    settings = dataclasses.asdict(point.config.train)
+    for name in TOGETHER:
+      del settings[name]
+    key = sweeps.fingerprint(settings | {"label": _label(point)})
+    groups.setdefault(key, []).append(point)
+  return [
+    group[start : start + together]
+    for group in groups.values()
+    for start in range(0, len(group), together)
+  ]
+
+
+def run(
+  points: Sequence[Point], workdir: pathlib.Path, options: Options
+) -> dict[str, str]:
+  """Runs the points that are not done.
+
+  Returns:
+    What went wrong, a sentence for the name of each point that failed.
+  """
+  todo = [point for point in points if not is_done(workdir, point)]
+  options.say(f"{len(points) - len(todo)} of {len(points)} points are done.")
+  failed, number = {}, len(points) - len(todo)
+  for group in by_counts(todo):
+    try:
+      folder = make_counts(group[0].config, workdir, options.say)
+    except Exception as error:
+      failed |= _fail(group, workdir, error)
+      continue
+    for batch in batches(group, options.together):
+      number += len(batch)
+      names = "; ".join(sweeps.describe(point.varied) for point in batch)
+      options.say(f"[{number}/{len(points)}] {names}")
+      failed |= run_batch(batch, folder, workdir, options)
+  return failed
+
+
+def make_counts(
+  config: configs.Config, workdir: pathlib.Path, say
+) -> pathlib.Path:
+  """Counts the corpus of a config, where that is not yet done."""
+  if "-" in config.corpus.corpus:
+    raise ValueError("A sweep cannot read standard input: name a file.")
+  folder = counts_folder(workdir, config)
+  pipeline.Pipeline(config, folder, say).run_counts()
+  return folder
+
+
+def run_batch(
+  batch: Sequence[Point],
+  counts: pathlib.Path,
+  workdir: pathlib.Path,
+  options: Options,
+) -> dict[str, str]:
+  """Trains and evaluates points on the counts in a folder, all at once.
+
+  One after another where they cannot be, or memory does not suffice.
+  """
+  several = len(batch) > 1
+  if several and not train.can_train_together(_train_configs(batch)):
+    return _one_by_one(batch, counts, workdir, options)
+  try:
+    for point, made in _train(batch, counts, workdir, options):
+      _finish(point, made, point_folder(workdir, point), options)
+  except Exception as error:
+    if several and "RESOURCE_EXHAUSTED" in str(error):
+      options.say("Too little memory for these at once: one after another.")
+      return _one_by_one(batch, counts, workdir, options)
+    return _fail([p for p in batch if not is_done(workdir, p)], workdir, error)
+  return {}
+
+
+def _one_by_one(batch, counts, workdir, options) -> dict[str, str]:
+  failed = {}
+  for point in batch:
+    failed |= run_batch([point], counts, workdir, options)
+  return failed
+
+
+def _train(batch, counts, workdir, options) -> Iterator[tuple[Point, Any]]:
+  """Yields each point with its vectors."""
+  folders = [point_folder(workdir, point) for point in batch]
+  for point, folder in zip(batch, folders, strict=True):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "error.txt").unlink(missing_ok=True)
+    pipeline.write_config(point.config, folder)
+  start = time.perf_counter()
+  if trainer := options.trainers.get(_label(batch[0])):
+    for point, folder in zip(batch, folders, strict=True):
+      yield point, _train_otherwise(trainer, point, counts, folder)
+    return
+  data = triplets.read_triplets(counts / "counts")
+  words = vocab.read_vocab(counts / "vocab.txt").words
+  params = _train_params(batch, folders, data)
+  seconds = (time.perf_counter() - start) / len(batch)
+  for point, folder, made in zip(batch, folders, params, strict=True):
+    _write_training(folder, data, seconds, len(batch))
+    if options.keep_tables:
+      vectors.write_tables(folder / "tables.npz", made, words)
+    table = vectors.combine(
+      np.asarray(made.word, np.float32),
+      np.asarray(made.context, np.float32),
+      point.config.vectors.vectors,
+    )
+    yield point, vectors.WordVectors(words, table)
+
+
+def _train_params(batch, folders, data) -> list[model.Params]:
+  if len(batch) > 1:
+    return _train_at_once(_train_configs(batch), folders, data)
+  return [train.train(data, batch[0].config.train, workdir=folders[0])]
+
+
+def _train_configs(batch) -> list[configs.TrainConfig]:
+  return [point.config.train for point in batch]
+
+
+def _train_at_once(configs_, folders, data) -> list[model.Params]:
+  """Trains in one program; each point is told its share of the seconds."""
+  writers = [metrics.MetricsWriter(f / "metrics.jsonl") for f in folders]
+
+  def on_epoch(line):
+    for writer, cost in zip(writers, line["cost"], strict=True):
+      writer.write(
+        step=line["step"],
+        epoch=line["epoch"],
+        cost=float(cost),
+        seconds=line["seconds"] / len(writers),
+      )
+
+  return train.train_together(data, configs_, on_epoch=on_epoch)
+
+
+def _train_otherwise(trainer, point, counts, folder) -> vectors.WordVectors:
+  start = time.perf_counter()
+  writer = metrics.MetricsWriter(folder / "metrics.jsonl")
+  made = trainer(point, counts, folder, lambda line: writer.write(**line))
+  seconds = time.perf_counter() - start
+  _write_training(folder, triplets.read_triplets(counts / "counts"), seconds, 1)
+  return made
+
+
+def _write_training(folder, data, seconds, together) -> None:
+  """What there was to train on, and how long it took, the start included."""
+  _write_json(
+    folder / "training.json",
+    {
+      "vocab_size": data.vocab_size,
+      "num_counts": len(data.row),
+      "wall_seconds": seconds,
+      "together": together,
+    },
+  )
+
+
+def _finish(point, made, folder, options) -> None:
+  """Evaluates, and leaves of the folder what reports are made of."""
+  if point.config.vectors.unk:
+    made = vectors.with_unk(made)
+  results = pipeline.evaluate_vectors(made, point.config)
+  shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+  _write_json(folder / "evaluation.json", results)
+  scores = ", ".join(f"{k} {v:.4f}" for k, v in flat_scores(results).items())
+  options.say(f"  {scores}")
+
+
+def flat_scores(results: Mapping) -> dict[str, float]:
+  """The score of each set of an evaluation; an analogy set has three.
+
+  A set that asked nothing of these words has none.
+  """
+  scores = {}
+  for name, result in results.items():
+    if result["kind"] == "similarity":
+      scores[name] = result["spearman"]
+      continue
+    scores[name] = result["total"]["accuracy"]
+    for part in ("semantic", "syntactic"):
+      scores[f"{name}_{part}"] = result[part]["accuracy"]
+  return {name: score for name, score in scores.items() if score is not None}
+
+
+def _fail(batch, workdir, error) -> dict[str, str]:
+  for point in batch:
+    folder = point_folder(workdir, point)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(traceback.format_exception(error))
+    files.write_text(folder / "error.txt", text)
+  lines = str(error).strip().splitlines()
+  sentence = lines[0] if lines else type(error).__name__
+  return {point.name: sentence for point in batch}
+
+
+def _label(point: Point) -> str | None:
+  return point.varied.get(sweeps.LABEL)
+
+
+def _write_json(path: pathlib.Path, content) -> None:
+  files.write_text(path, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,30 @@
+"""How many words are worth a vector?
+
+A word without one is dropped from the text, so that the words around it come
+nearer to each other: fewer words change the counts of those that stay.
+
+    python run.py --experiment=vocabulary --seeds=3
+"""
+
+from experiments.plots import Plot
+from glove_jax import sweeps
+
+
+def get_config():
+  return {}
+
+
+def get_sweep():
+  return sweeps.param("min_count", 2, 5, 10, 20, 50)
+
+
+def report(results):
+  del results
+  axes = {"x": "min_count", "log": True}
+  return [
+    Plot("vocabulary", "Scores over the rarest word's count", "lines", **axes),
+    Plot(
+      "size", "What is left of words and counts", "lines", **axes,
+      measures=("vocab_size", "num_counts"),
+    ),
+  ]  # fmt: skip

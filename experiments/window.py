@@ -1,0 +1,32 @@
+"""How wide a window, and to both sides or the left? Figures 2b and 2c.
+
+python run.py --experiment=window --seeds=3
+"""
+
+from experiments.plots import Plot
+from glove_jax import sweeps
+
+
+def get_config():
+  return {}
+
+
+def get_sweep():
+  return sweeps.product(
+    sweeps.param("context", "symmetric", "left"),
+    sweeps.param("window", 2, 5, 10, 15, 20),
+  )
+
+
+def report(results):
+  del results
+  parts = ("google_semantic", "google_syntactic", "google")
+  axes = {"x": "window", "by": "context"}
+  return [
+    Plot("window", "Scores over the window", "lines", **axes),
+    Plot("parts", "Analogies over the window", "lines", **axes, measures=parts),
+    Plot(
+      "counts", "Counts over the window", "lines", **axes,
+      measures=("num_counts",),
+    ),
+  ]  # fmt: skip

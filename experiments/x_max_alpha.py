@@ -1,0 +1,28 @@
+"""Which x_max and alpha together? The grid that was never published.
+
+python run.py --experiment=x_max_alpha
+"""
+
+from experiments.plots import Plot
+from glove_jax import sweeps
+
+
+def get_config():
+  return {}
+
+
+def get_sweep():
+  return sweeps.product(
+    sweeps.param("x_max", 1.0, 3.0, 10.0, 30.0, 100.0, 300.0),
+    sweeps.param("alpha", 0.25, 0.5, 0.75, 1.0),
+    sweeps.param("seed", 0, 1, 2),
+  )
+
+
+def report(results):
+  del results
+  title = "Scores over x_max and alpha"
+  return [
+    Plot("grid", title, "heatmap", x="x_max", by="alpha"),
+    Plot("lines", title, "lines", x="x_max", by="alpha", log=True),
+  ]

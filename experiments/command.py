@@ -75,22 +75,35 @@ def make_plan(request: Request) -> Plan:
 def ad_hoc(sweep: sweeps.Sweep = ()) -> SimpleNamespace:
   """An experiment without a file: a plot over each field that varies."""
 
-  def plot(results) -> list[Plot]:
+  def report(results) -> list[Plot]:
     del results
     names = dict.fromkeys(name for point in sweep for name in point)
-    return [
-      Plot(name, f"Scores over {name}", _kind(sweep, name), x=name)
-      for name in names
-      if name not in ("seed", sweeps.LABEL)
-    ]
+    names = [name for name in names if name != "seed"]
+    return [_plot_over(name, names, sweep) for name in names]
 
-  return SimpleNamespace(get_config=dict, report=plot, __doc__="")
+  return SimpleNamespace(get_config=dict, report=report, __doc__="")
 
 
-def _kind(sweep: sweeps.Sweep, name: str) -> str:
-  values = [point[name] for point in sweep if name in point]
-  numbers = all(type(value) in (int, float) for value in values)
-  return "lines" if numbers else "bars"
+def _plot_over(name: str, names: list[str], sweep: sweeps.Sweep) -> Plot:
+  """Scores over one field; of two fields, a line for each value of the other.
+
+  With more fields than two, each point is a mean over all others.
+  """
+  values = {point[name] for point in sweep if name in point}
+  others = [other for other in names if other != name]
+  title = f"Scores over {name}"
+  if len(others) > 1:
+    title += ", mean and deviation over the other fields as well as the seeds"
+  if not all(type(value) in (int, float) for value in values):
+    return Plot(name, title, "bars", x=name)
+  return Plot(
+    name,
+    title,
+    "lines",
+    x=name,
+    by=others[0] if len(others) == 1 else None,
+    log=min(values) > 0 and max(values) >= 20 * min(values),
+  )
 
 
 def run(

@@ -131,12 +131,15 @@ def _series(plot: Plot, rows, columns):
 
 
 def _lines(axis, plot: Plot, rows, measure: str) -> None:
-  for number, (value, means) in enumerate(_series(plot, rows, [plot.x])):
+  places = sorted({row[plot.x] for row in rows})
+  series = list(_series(plot, rows, [plot.x]))
+  for number, (value, means) in enumerate(series):
     means = [r for r in means if r[measure] is not None]
     means = sorted(means, key=lambda r: r[plot.x])
     colour, marker, dash = _STYLES[number % len(_STYLES)]
+    aside = number - (len(series) - 1) / 2
     axis.errorbar(
-      [r[plot.x] for r in means],
+      [_beside(r[plot.x], aside, places, plot.log) for r in means],
       [r[measure] for r in means],
       yerr=[r[f"{measure}_sd"] or 0 for r in means],
       color=colour,
@@ -147,8 +150,16 @@ def _lines(axis, plot: Plot, rows, measure: str) -> None:
     )
   if plot.log:
     axis.set_xscale("log")
-  _ticks(axis, sorted({row[plot.x] for row in rows}), plot.log)
+  _ticks(axis, places, plot.log)
   _label(axis, LABELS.get(plot.x, plot.x), measure)
+
+
+def _beside(x, aside: float, places, log: bool) -> float:
+  """x moved a little, so that bars of error do not cover each other."""
+  low, high = places[0], places[-1]
+  if log:
+    return x * (high / low) ** (0.008 * aside)
+  return x + 0.008 * aside * (high - low)
 
 
 def _ticks(axis, values, log: bool) -> None:

@@ -21,6 +21,9 @@ LABELS = {
   "google_syntactic": "Google, syntactic",
   "wordsim353": "WordSim-353, Spearman",
   "simlex999": "SimLex-999, Spearman",
+  "google_coverage": "Google, share asked",
+  "wordsim353_coverage": "WordSim-353, share asked",
+  "simlex999_coverage": "SimLex-999, share asked",
   "train_seconds": "training (s)",
   "wall_seconds": "wall time (s)",
   "cost": "cost per count",
@@ -29,14 +32,14 @@ LABELS = {
   "x_max": "x_max (count)",
   "alpha": "alpha",
   "share": "share of the corpus",
-  "tokens": "corpus (words of the vocabulary)",
   "vocab_size": "vocabulary (words)",
   "num_counts": "non-zero counts",
   "num_points": "seeds",
   "learning_rate": "learning rate",
+  "min_count": "count of the rarest word",
   "epochs": "passes over all counts",
 }
-_FACTS = ("vocab_size", "num_counts", "wall_seconds")
+_COUNTED = ("vocab_size", "num_counts")
 
 
 def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
@@ -44,7 +47,7 @@ def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
 
   A row holds `point` (its name), what the sweep varies, `seed`, the scores,
   `cost` of the last pass, `train_seconds` of all passes, `wall_seconds` with
-  the start, `vocab_size`, `num_counts`.
+  the start, `vocab_size`, `num_counts`, and the coverage of each set.
   """
   return [
     read_row(point, runner.point_folder(workdir, point))
@@ -54,20 +57,28 @@ def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
 
 
 def read_row(point: Point, folder: pathlib.Path) -> Row:
+  """The row of a finished point in its folder."""
   training = _read_json(folder / "training.json")
+  results = _read_json(folder / "evaluation.json")
   lines = metrics.read_metrics(folder / "metrics.jsonl")
   varied = {k: _plain(v) for k, v in point.varied.items() if k != "seed"}
   return (
     {"point": point.name}
     | varied
     | {"seed": point.config.train.seed}
-    | runner.flat_scores(_read_json(folder / "evaluation.json"))
+    | runner.flat_scores(results)
     | {
       "cost": lines[-1]["cost"] if lines else None,
       "train_seconds": sum(line["seconds"] for line in lines),
+      "wall_seconds": training["wall_seconds"],
     }
-    | {name: training[name] for name in _FACTS}
+    | {name: training[name] for name in _COUNTED}
+    | {f"{name}_coverage": _coverage(r) for name, r in results.items()}
   )
+
+
+def _coverage(result: dict) -> float:
+  return result.get("total", result)["coverage"]
 
 
 def varied_names(points: Sequence[Point]) -> list[str]:
@@ -136,9 +147,12 @@ def to_markdown(rows: Sequence[Row], by: Sequence[str]) -> str:
 def to_cells(
   rows: Sequence[Row], by: Sequence[str]
 ) -> tuple[list[str], list[list[str]]]:
-  """Heads and cells of a table of the mean rows, as text."""
+  """Heads and cells of a table of the mean rows, as text.
+
+  Sizes and coverages that are the same in all rows are left out.
+  """
   means = mean_rows(rows, by)
-  names = measures(rows, by)
+  names = [n for n in measures(rows, by) if _tells(n, rows)]
   heads = [LABELS.get(n, n) for n in (*by, *names, "num_points")]
   cells = [
     [_setting(row[name]) for name in by]
@@ -147,6 +161,11 @@ def to_cells(
     for row in means
   ]
   return heads, cells
+
+
+def _tells(name: str, rows: Sequence[Row]) -> bool:
+  is_fact = name in _COUNTED or name.endswith("_coverage")
+  return not is_fact or len({row.get(name) for row in rows}) > 1
 
 
 def _setting(value) -> str:
@@ -158,7 +177,7 @@ def _setting(value) -> str:
 def _measure(name: str, mean: float | None, deviation: float | None) -> str:
   if mean is None:
     return "-"
-  if name in ("vocab_size", "num_counts"):
+  if name in _COUNTED:
     return f"{mean:,.0f}"
   digits = 1 if name.endswith("_seconds") else 4
   text = f"{mean:.{digits}f}"

@@ -25,6 +25,6 @@ def report(results):
     Plot("vocabulary", "Scores over the rarest word's count", "lines", **axes),
     Plot(
       "size", "What is left of words and counts", "lines", **axes,
-      measures=("vocab_size", "num_counts"),
+      measures=("google_coverage", "vocab_size", "num_counts"),
     ),
   ]  # fmt: skip

@@ -101,6 +101,23 @@ def define_sweep_flags() -> None:
   flags.DEFINE_bool(
     "keep_tables", False, "keep what each point of a sweep has trained"
   )
+  flags.DEFINE_bool(
+    "tensorboard", False, "write the points of a sweep for TensorBoard too"
+  )
+  flags.DEFINE_enum(
+    "search",
+    None,
+    ["optuna"],
+    "pick points by what earlier ones came to; --sweep is then the space, as "
+    "field=low..high or field=value,value",
+  )
+  flags.DEFINE_integer("trials", 50, "how many settings a search tries")
+  flags.DEFINE_string(
+    "objective",
+    "similarity",
+    "what a search maximises: a column of the results such as google, or the "
+    "mean of all similarity sets",
+  )
   flags.DEFINE_string(
     "stanford", None, "folder of Stanford's built programs, to compare with"
   )
@@ -145,15 +162,16 @@ def sweep() -> None:
     stanford=FLAGS.stanford,
     command=shlex.join(["python", "run.py", *sys.argv[1:]]),
   )
-  failed = experiment_command.run(
-    request,
-    workdir(),
-    dry_run=FLAGS.dry_run,
-    together=FLAGS.together,
-    keep_tables=FLAGS.keep_tables,
-    say=_say,
+  how = experiment_command.How(
+    **{name: FLAGS[name].value for name in experiment_command.How._fields}
   )
-  if failed:
+  if FLAGS.dry_run:
+    experiment_command.dry_run(request, workdir(), how, _say)
+    return
+  run = experiment_command.run
+  if FLAGS.search:
+    run = experiment_command.run_search
+  if run(request, workdir(), how, _say):
     sys.exit(1)
 
 
@@ -260,7 +278,7 @@ def main(argv: list[str]) -> None:
         f"There is no command {command!r}: use {', '.join(COMMANDS)}."
       )
     COMMANDS[command](arguments)
-  except (ValueError, OSError, FloatingPointError) as error:
+  except (ValueError, OSError, FloatingPointError, ImportError) as error:
     if FLAGS.traceback:
       raise
     sys.exit(f"run.py: {error}")

@@ -9,19 +9,20 @@ from typing import Any, NamedTuple
 import jax
 
 import experiments
-from experiments import estimate, plots, report, runner
+from experiments import estimate, plots, report, runner, search, tables
 from experiments.plots import Plot
-from glove_jax import files, sweeps
+from glove_jax import files, metrics, sweeps
 from glove_jax.sweeps import Point
 
 _ON_A_GPU = 4  # points that train together there, if nothing else is said
+_ON_A_LINE = 12  # values of a field, at most
 
 
 class Request(NamedTuple):
   """What was asked for: the flags of these names."""
 
   experiment: str | None
-  sweep: str | None
+  sweep: str | list[dict] | None  # as --sweep has it, or the points
   settings: dict[str, Any]  # fields that were given
   seeds: int
   stanford: str | None
@@ -47,7 +48,8 @@ def make_plan(request: Request) -> Plan:
     module = experiments.load(request.experiment)
   else:
     module = ad_hoc()
-  sweep = sweeps.parse(request.sweep) if request.sweep else module.get_sweep()
+  sweep = request.sweep or module.get_sweep()
+  sweep = sweeps.parse(sweep) if isinstance(sweep, str) else sweep
   varied = {name for point in sweep for name in point}
   if request.seeds and "seed" not in varied:
     seeds = sweeps.param("seed", *range(request.seeds))
@@ -87,14 +89,19 @@ def ad_hoc(sweep: sweeps.Sweep = ()) -> SimpleNamespace:
 def _plot_over(name: str, names: list[str], sweep: sweeps.Sweep) -> Plot:
   """Scores over one field; of two fields, a line for each value of the other.
 
-  With more fields than two, each point is a mean over all others.
+  With more fields than two, each point is a mean over all others; of a field
+  with more values than a line can bear, as after a search, there are dots.
   """
   values = {point[name] for point in sweep if name in point}
   others = [other for other in names if other != name]
   title = f"Scores over {name}"
+  numbers = all(type(value) in (int, float) for value in values)
+  log = numbers and min(values) > 0 and max(values) >= 20 * min(values)
+  if numbers and len(values) > _ON_A_LINE:
+    return Plot(name, title, "dots", x=name, log=log)
   if len(others) > 1:
     title += ", mean and deviation over the other fields as well as the seeds"
-  if not all(type(value) in (int, float) for value in values):
+  if not numbers:
     return Plot(name, title, "bars", x=name)
   return Plot(
     name,
@@ -102,46 +109,127 @@ def _plot_over(name: str, names: list[str], sweep: sweeps.Sweep) -> Plot:
     "lines",
     x=name,
     by=others[0] if len(others) == 1 else None,
-    log=min(values) > 0 and max(values) >= 20 * min(values),
+    log=log,
   )
+
+
+class How(NamedTuple):
+  """How a sweep or search runs: the flags of these names."""
+
+  together: int = 0
+  keep_tables: bool = False
+  tensorboard: bool = False
+  trials: int = 50
+  objective: str = search.SIMILARITY
+
+
+DEFAULTS = How()
 
 
 def run(
   request: Request,
   workdir: pathlib.Path,
-  *,
-  dry_run: bool = False,
-  together: int = 0,
-  keep_tables: bool = False,
+  how: How = DEFAULTS,
   say: Callable[[str], None] = print,
 ) -> int:
-  """Runs a sweep and reports it, or with dry_run shows the plan.
+  """Runs a sweep and reports it.
 
   Returns:
     The exit code: 1 where a point failed.
   """
   plan = make_plan(request)
-  together = together or (1 if jax.default_backend() == "cpu" else _ON_A_GPU)
-  if dry_run:
-    say(estimate.format_plan(plan.points, workdir, together))
-    return 0
   workdir.mkdir(parents=True, exist_ok=True)
   save_request(request, workdir)
-  options = runner.Options(together, keep_tables, plan.trainers, say)
+  options = make_options(how, plan, say)
   failed = runner.run(plan.points, workdir, options)
-  write_report(plan, workdir, failed, say)
-  for name, why in failed.items():
-    say(f"failed: {name}: {why} (see {workdir / 'points' / name})")
+  write_report(plan, workdir, failed, how, say)
   return 1 if failed else 0
 
 
-def write_report(plan: Plan, workdir, failed, say) -> None:
+def run_search(
+  request: Request,
+  workdir: pathlib.Path,
+  how: How,
+  say: Callable[[str], None] = print,
+) -> int:
+  """Searches the space that the request's sweep describes, and reports it.
+
+  Returns:
+    The exit code: 1 where a point failed.
+
+  Raises:
+    ValueError: no space was given.
+  """
+  if not request.sweep:
+    raise ValueError(
+      '--search needs what to search: --sweep="x_max=1..300;alpha=0.25..1".'
+    )
+
+  def make_points(settings: sweeps.Settings) -> list[Point]:
+    return make_plan(request._replace(sweep=[settings])).points
+
+  points, failed = search.run(
+    request.sweep,
+    make_points,
+    workdir,
+    make_options(how, None, say),
+    trials=how.trials,
+    objective=how.objective,
+  )
+  tried = [point.varied for point in points]
+  request = request._replace(sweep=tried, seeds=0)
+  save_request(request, workdir)
+  write_report(make_plan(request), workdir, failed, how, say)
+  return 1 if failed else 0
+
+
+def dry_run(
+  request: Request, workdir: pathlib.Path, how: How, say: Callable[[str], None]
+) -> None:
+  """Shows the points of a sweep and how long they may take."""
+  points = make_plan(request).points
+  say(estimate.format_plan(points, workdir, together(how)))
+
+
+def make_options(how: How, plan: Plan | None, say) -> runner.Options:
+  trainers = plan.trainers if plan else {}
+  return runner.Options(together(how), how.keep_tables, trainers, say)
+
+
+def together(how: How) -> int:
+  """How many points train at once: as was said, or what suits the device."""
+  default = 1 if jax.default_backend() == "cpu" else _ON_A_GPU
+  return how.together or default
+
+
+def write_report(plan: Plan, workdir, failed, how: How, say) -> None:
+  """Writes all that there is to say of a sweep, and says the most of it."""
   rows = report.write(plan.points, plan.shown, workdir, plan.story, failed)
   if rows and not plots.has_matplotlib():
     say(plots.MISSING)
   if rows:
     say((workdir / "results.md").read_text().rstrip())
+  if how.tensorboard:
+    write_tensorboard(plan.points, workdir)
   say(f"{workdir / 'report.html'} has all results.")
+  for name, why in failed.items():
+    say(f"failed: {name}: {why} (see {workdir / 'points' / name})")
+
+
+def write_tensorboard(points: list[Point], workdir: pathlib.Path) -> None:
+  """A run in <workdir>/tensorboard for each point that is done."""
+  for point in points:
+    if not runner.is_done(workdir, point):
+      continue
+    folder = runner.point_folder(workdir, point)
+    row = tables.read_row(point, folder)
+    scores = tables.measures([row], point.varied)
+    metrics.write_tensorboard(
+      workdir / "tensorboard" / point.name,
+      metrics.read_metrics(folder / "metrics.jsonl"),
+      {name: row[name] for name in (*point.varied, "seed")},
+      {name: row[name] for name in scores},
+    )
 
 
 def rewrite(
@@ -161,7 +249,7 @@ def rewrite(
   request = load_request(workdir)
   plan = make_plan(request)
   if output is None:
-    write_report(plan, workdir, {}, say)
+    write_report(plan, workdir, {}, DEFAULTS, say)
     return
   folder = pathlib.Path(output)
   report.keep(plan.points, plan.shown, workdir, folder, request.command)

@@ -36,7 +36,8 @@ class Plot:
   Attributes:
     name: of its files.
     title: of the figure.
-    kind: 'lines', 'bars', 'heatmap' or 'scatter'.
+    kind: 'lines', 'bars', 'heatmap', 'scatter', or 'dots' for each point
+      by itself.
     x: the column along the x axis; of 'scatter' a measure.
     by: the column whose values are the series ('lines', 'scatter') or the
       rows ('heatmap'); None for one series.
@@ -105,6 +106,7 @@ def draw(plot: Plot, rows: Sequence[Row]):
     "bars": _bars,
     "heatmap": _heatmap,
     "scatter": _scatter,
+    "dots": _dots,
   }[plot.kind]
   for axis, measure in zip(axes[0], shown, strict=False):
     panel(axis, plot, rows, measure)
@@ -258,6 +260,20 @@ def _scatter(axis, plot: Plot, rows, measure: str) -> None:
   if plot.log:
     axis.set_xscale("log")
   axis.margins(x=0.25, y=0.2)
+  _label(axis, LABELS.get(plot.x, plot.x), measure)
+
+
+def _dots(axis, plot: Plot, rows, measure: str) -> None:
+  known = [row for row in rows if row.get(measure) is not None]
+  axis.plot(
+    [row[plot.x] for row in known],
+    [row[measure] for row in known],
+    "o",
+    color="#0072B2",
+    alpha=0.7,
+  )
+  if plot.log:
+    axis.set_xscale("log")
   _label(axis, LABELS.get(plot.x, plot.x), measure)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 
 from tqdm import tqdm
 
@@ -53,3 +54,35 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
     except json.JSONDecodeError:
       break
   return lines
+
+
+def write_tensorboard(
+  folder: str | os.PathLike, lines: list[dict], settings: dict, scores: dict
+) -> None:
+  """Writes a run for TensorBoard: scalars of each epoch, and hparams.
+
+  Args:
+    folder: of the run; what it held is replaced.
+    lines: as `read_metrics` gives them.
+    settings: numbers and texts that the run was told.
+    scores: numbers that it came to.
+
+  Raises:
+    ModuleNotFoundError: tensorboardX is not installed.
+  """
+  try:
+    from tensorboardX import SummaryWriter, summary
+  except ImportError as error:
+    raise ModuleNotFoundError(
+      "TensorBoard's files need tensorboardX: pip install tensorboardX."
+    ) from error
+  shutil.rmtree(folder, ignore_errors=True)
+  with SummaryWriter(os.fspath(folder)) as writer:
+    for line in lines:
+      for name in line.keys() - {"step", "epoch"}:
+        writer.add_scalar(f"train/{name}", line[name], line["epoch"])
+    # add_hparams would make another run of them, beside the scalars.
+    for part in summary.hparams(settings, scores):
+      writer.file_writer.add_summary(part)
+    for name, score in scores.items():
+      writer.add_scalar(name, score)

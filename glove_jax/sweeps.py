@@ -75,20 +75,31 @@ def parse(text: str) -> Sweep:
   Raises:
     ValueError: no such field, or a value that is not of its type.
   """
-  sweeps = []
+  return product(
+    *(
+      param(name, *(parse_value(name, value) for value in values.split(",")))
+      for name, values in split(text)
+    )
+  )
+
+
+def split(text: str) -> list[tuple[str, str]]:
+  """The (field, text of its values) of a text like `x_max=1,10;alpha=1`.
+
+  Raises:
+    ValueError: a part without =, or no part at all.
+  """
+  parts = []
   for part in filter(None, (part.strip() for part in text.split(";"))):
     name, equals, values = part.partition("=")
-    name = name.strip()
     if not equals:
       raise ValueError(
         f"--sweep takes field=value,value;field=value, got {part!r}."
       )
-    sweeps.append(
-      param(name, *(parse_value(name, value) for value in values.split(",")))
-    )
-  if not sweeps:
+    parts.append((name.strip(), values))
+  if not parts:
     raise ValueError("--sweep is empty: give field=value,value.")
-  return product(*sweeps)
+  return parts
 
 
 def parse_value(name: str, text: str):

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import experiments
-from experiments import command, plots, runner, tables
+from experiments import command, plots, runner, search, tables
 from glove_jax import sweeps, train
 
+TWO = command.How(together=2)
 REPO = pathlib.Path(__file__).parent.parent
 
 
@@ -164,7 +165,7 @@ def test_points_that_may_train_together_do(tiny, tmp_path, monkeypatch):
   )
   asked = request(tiny, sweep="x_max=1,10,100;dim=4,8")
   asked = asked._replace(settings={k: tiny[k] for k in tiny if k != "dim"})
-  assert command.run(asked, tmp_path, together=2, say=lambda line: None) == 0
+  assert command.run(asked, tmp_path, TWO, lambda line: None) == 0
   assert calls == [[1.0, 10.0], [1.0, 10.0]]
   rows = (tmp_path / "results.jsonl").read_text().splitlines()
   rows = [json.loads(row) for row in rows]
@@ -183,7 +184,7 @@ def test_too_little_memory_for_all_trains_one_by_one(
     train, "can_train_together", lambda configs: True, raising=False
   )
   said = []
-  assert command.run(request(tiny), tmp_path, together=2, say=said.append) == 0
+  assert command.run(request(tiny), tmp_path, TWO, said.append) == 0
   assert any("one after another" in line for line in said)
 
 
@@ -199,7 +200,7 @@ def test_counts_are_shared_by_what_they_depend_on():
 
 def test_a_dry_run_makes_nothing(tiny, tmp_path):
   workdir, said = tmp_path / "none", []
-  assert command.run(request(tiny), workdir, dry_run=True, say=said.append) == 0
+  command.dry_run(request(tiny), workdir, command.How(), said.append)
   assert "2 points on 1 sets of counts" in said[0] and "probe" in said[0]
   assert list(tmp_path.iterdir()) == []
 
@@ -207,7 +208,7 @@ def test_a_dry_run_makes_nothing(tiny, tmp_path):
 def test_a_plan_estimates_from_the_points_that_are_done(swept, tiny):
   said = []
   asked = request(tiny, sweep="x_max=1,10,30", seeds=2)
-  command.run(asked, swept[0], dry_run=True, say=said.append)
+  command.dry_run(asked, swept[0], command.How(), said.append)
   assert "by the 4 points that are done" in said[0]
   assert said[0].count("(done)") == 4
 
@@ -267,7 +268,9 @@ def test_means_and_deviations_by_hand():
   assert second["score"] == 5.0 and second["score_sd"] is None
 
 
-@pytest.mark.parametrize("kind", ["lines", "bars", "heatmap", "scatter"])
+@pytest.mark.parametrize(
+  "kind", ["lines", "bars", "heatmap", "scatter", "dots"]
+)
 def test_a_plot_shows_what_there_is(kind, tmp_path):
   rows = [
     {"x_max": x, "alpha": a, "seed": s, "google": x * a + s, "cost": None}
@@ -280,3 +283,66 @@ def test_a_plot_shows_what_there_is(kind, tmp_path):
   svg = plots.write(plot, rows, tmp_path)
   assert svg == plots.write(plot, rows, tmp_path)
   assert (tmp_path / "p.png").exists()
+
+
+def test_a_search_goes_on_with_its_study(tiny, tmp_path):
+  optuna = pytest.importorskip("optuna")
+  asked = request(tiny, sweep="x_max=1..100;bias_init=fit,random")
+  how = command.How(trials=2, objective="pairs")
+  said = []
+  assert command.run_search(asked, tmp_path, how, said.append) == 0
+  assert len(list((tmp_path / "points").iterdir())) == 2
+  storage = f"sqlite:///{tmp_path / 'study.db'}"
+  study = optuna.load_study(study_name="search", storage=storage)
+  cut_off = study.ask()  # as by a kill: its trial is still running
+  cut_off.suggest_float("x_max", 1, 100, log=True)
+  cut_off.suggest_categorical("bias_init", ["fit", "random"])
+  how = how._replace(trials=3)
+  assert command.run_search(asked, tmp_path, how, said.append) == 0
+  assert len(list((tmp_path / "points").iterdir())) == 3
+  rows = (tmp_path / "results.jsonl").read_text().splitlines()
+  tried = {json.loads(row)["x_max"] for row in rows}
+  assert len(rows) == 3 and cut_off.params["x_max"] in tried
+  assert sum(line.startswith("best: x_max=") for line in said) == 2
+  command.rewrite(tmp_path, None, said.append)
+  with pytest.raises(ValueError, match="no score 'googel'"):
+    command.run_search(
+      asked, tmp_path, how._replace(trials=4, objective="googel"), said.append
+    )
+
+
+def test_a_search_without_optuna_or_space(tiny, tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, "optuna", None)
+  with pytest.raises(ModuleNotFoundError, match="pip install optuna"):
+    command.run_search(request(tiny), tmp_path, TWO)
+  with pytest.raises(ValueError, match="what to search"):
+    command.run_search(request(tiny, sweep=None), tmp_path, TWO)
+
+
+@pytest.mark.parametrize("space", ["x_max=10..1", "bias_init=fit..random"])
+def test_a_search_needs_ranges_of_numbers(space):
+  with pytest.raises(ValueError, match="no range of numbers"):
+    search.read_space(space)
+
+
+def test_points_can_be_read_by_tensorboard(swept, tiny):
+  pytest.importorskip("tensorboardX")
+  workdir, _ = swept
+  command.write_tensorboard(
+    command.make_plan(request(tiny, seeds=2)).points, workdir
+  )
+  runs = list((workdir / "tensorboard").iterdir())
+  assert len(runs) == 4
+  for run in runs:
+    (events,) = run.iterdir()
+    content = events.read_bytes()
+    for name in (b"train/cost", b"pairs", b"_hparams_", b"x_max"):
+      assert name in content
+
+
+def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
+  monkeypatch.setitem(sys.modules, "matplotlib", None)
+  said = []
+  assert command.run(request(tiny, seeds=2), swept[0], say=said.append) == 0
+  assert plots.MISSING in said
+  assert plots.MISSING in (swept[0] / "report.html").read_text()

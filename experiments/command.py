@@ -92,12 +92,12 @@ def _plot_over(name: str, names: list[str], sweep: sweeps.Sweep) -> Plot:
   With more fields than two, each point is a mean over all others; of a field
   with more values than a line can bear, as after a search, there are dots.
   """
-  values = {point[name] for point in sweep if name in point}
+  values = [point[name] for point in sweep if name in point]
   others = [other for other in names if other != name]
   title = f"Scores over {name}"
   numbers = all(type(value) in (int, float) for value in values)
   log = numbers and min(values) > 0 and max(values) >= 20 * min(values)
-  if numbers and len(values) > _ON_A_LINE:
+  if numbers and len(set(values)) > _ON_A_LINE:
     return Plot(name, title, "dots", x=name, log=log)
   if len(others) > 1:
     title += ", mean and deviation over the other fields as well as the seeds"

@@ -86,7 +86,10 @@ def draw(plot: Plot, rows: Sequence[Row]):
   from matplotlib import pyplot
 
   rows = [
-    row for row in rows if all(row.get(k) == v for k, v in plot.where.items())
+    row
+    for row in rows
+    if row.get(plot.x) is not None
+    and all(row.get(k) == v for k, v in plot.where.items())
   ]
   shown = [
     m for m in plot.measures if any(row.get(m) is not None for row in rows)

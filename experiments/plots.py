@@ -115,7 +115,7 @@ def draw(plot: Plot, rows: Sequence[Row]):
     panel(axis, plot, rows, measure)
   if not shown:
     axes[0, 0].text(0.5, 0.5, _NO_RESULTS, ha="center")
-  if plot.by and plot.kind == "lines" and shown:
+  if plot.by and plot.kind in ("lines", "scatter") and shown:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(
       handles,
@@ -239,8 +239,9 @@ def _cell(row: Row, measure: str) -> str:
 
 
 def _scatter(axis, plot: Plot, rows, measure: str) -> None:
-  for number, (value, means) in enumerate(_series(plot, rows, [])):
-    (mean,) = means
+  from matplotlib import ticker
+
+  for number, (value, (mean,)) in enumerate(_series(plot, rows, [])):
     if mean[measure] is None or mean[plot.x] is None:
       continue
     colour, marker, _ = _STYLES[number % len(_STYLES)]
@@ -251,18 +252,17 @@ def _scatter(axis, plot: Plot, rows, measure: str) -> None:
       yerr=mean[f"{measure}_sd"],
       color=colour,
       marker=marker,
+      markersize=8,
+      linestyle="none",
       capsize=3,
-    )
-    axis.annotate(
-      _value(value),
-      (mean[plot.x], mean[measure]),
-      xytext=(6, 6),
-      textcoords="offset points",
-      size=8,
+      label=_value(value),
     )
   if plot.log:
     axis.set_xscale("log")
-  axis.margins(x=0.25, y=0.2)
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+  axis.margins(x=0.15, y=0.15)
   _label(axis, LABELS.get(plot.x, plot.x), measure)
 
 

@@ -16,6 +16,7 @@ Row = dict[str, Any]
 
 # Heads of columns in tables and labels of axes; others keep their own name.
 LABELS = {
+  "label": "what trains",
   "google": "Google analogies, accuracy",
   "google_semantic": "Google, semantic",
   "google_syntactic": "Google, syntactic",

@@ -2,38 +2,50 @@
 
   python benchmarks/training.py --stanford=GloVe/build --corpus=wiki.txt
 
-needs the built programs of github.com/stanfordnlp/GloVe (without them it trains
-ours alone: on a GPU, say). It counts the corpus once, hands the same shuffled
-records to both sides, and prints for every pass the seconds so far, the cost,
-and the quality on Google's analogies, WordSim-353 and SimLex-999; then how long
-each side needs to the quality that the C program has after its last pass:
-Google within 0.5 points and WordSim-353 within 0.01 of it, or better.
-Evaluation is not timed on either side, nor is the writing of the C program's
-vectors; our seconds include the start (fitting the biases, cutting the tiles,
-compiling). All goes to --workdir, with a plot.
+needs the built programs of github.com/stanfordnlp/GloVe. It counts the corpus
+once, hands the same shuffled records to both sides, and prints for every pass
+the seconds so far, the cost, and the quality on Google's analogies,
+WordSim-353 and SimLex-999; then how long each side needs to the quality that
+the C program has after its last pass: Google within 0.5 points and WordSim-353
+within 0.01 of it, or better. Evaluation is not timed on either side, nor is the
+writing of the C program's vectors; our seconds include the start (fitting the
+biases, cutting the tiles, compiling). All goes to --workdir, with a plot.
+
+Without the C program, on a GPU say, it trains ours alone; what the C program
+reached on another machine is given by --target=GOOGLE,WORDSIM,SECONDS,RATE.
 
 Passes are not alike: one of ours may visit the most frequent words alone, so
-the rate is of counts a second, over the passes that visit all of them.
+the rate is of counts a second, over the passes that visit all of them. It is
+compared with two floors of a pass, from a product of matrices and a copy that
+are timed on the same device: the arithmetic of all tiles' products, and the
+bytes of all tiles and of the vectors that the other counts gather.
 
---quick takes a tenth of the text and 50 dimensions; it ends within ten minutes.
+--grid does it for several dimensions and vocabularies, --quick with a tenth of
+the text and 50 dimensions; the latter ends within ten minutes.
 """
 
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import pathlib
+import queue as queues
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from glove_jax import (
+  blocks,
   config,
   datasets,
   engines,
@@ -58,6 +70,10 @@ flags.DEFINE_string("documents", "blank_line", "as in run.py")
 flags.DEFINE_integer("passes", 15, "passes of the C program")
 flags.DEFINE_integer("threads", 2, "threads of the C program")
 flags.DEFINE_bool("quick", False, "a tenth of the text, 50 dimensions")
+flags.DEFINE_bool("grid", False, "50, 100, 300 dimensions; 10k, 30k, all words")
+flags.DEFINE_list(
+  "target", None, "Google, WordSim-353, seconds and counts/s of the C program"
+)
 flags.mark_flags_as_required(["corpus"])
 FLAGS = flags.FLAGS
 
@@ -80,22 +96,30 @@ class Pass:
 
 def main(argv):
   del argv
-  workdir = pathlib.Path(FLAGS.workdir)
+  if FLAGS.grid:
+    cases = itertools.product((10_000, 30_000, 0), (50, 100, 300))
+  else:
+    cases = [(FLAGS.max_vocab, 50 if FLAGS.quick else FLAGS.dim)]
+  for max_vocab, dim in cases:
+    compare(pathlib.Path(FLAGS.workdir, f"vocab_{max_vocab}"), max_vocab, dim)
+
+
+def compare(workdir: pathlib.Path, max_vocab: int, dim: int) -> None:
+  """Trains all sides on one vocabulary, with one number of dimensions."""
   workdir.mkdir(parents=True, exist_ok=True)
   # In a process of its own: a child's peak memory begins at its parent's.
-  apart(count, workdir, FLAGS.flag_values_dict())
+  apart(count, workdir, max_vocab, FLAGS.flag_values_dict())
   counts = triplets.read_triplets(workdir / "counts")
   print(
-    f"{len(counts.row):,} counts of {counts.vocab_size:,} words, "
-    f"D = {FLAGS.dim}\n",
+    f"\n{len(counts.row):,} counts of {counts.vocab_size:,} words, D = {dim}\n",
     flush=True,
   )
   sides = {}
   if FLAGS.stanford:
-    sides["stanford"] = run_stanford(workdir, counts)
+    sides["stanford"] = run_stanford(workdir, counts, dim)
   for side in FLAGS.sides:
-    sides[side] = run_side(workdir, side)
-  report(workdir, sides)
+    sides[side] = run_side(workdir, side, dim)
+  report(workdir, dim, sides)
 
 
 def apart(function, *args) -> None:
@@ -109,7 +133,7 @@ def apart(function, *args) -> None:
     raise SystemExit(f"{function.__name__} failed")
 
 
-def count(workdir: pathlib.Path, given: dict) -> None:
+def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   """Counts the corpus once; leaves shuffled records for the C program."""
   path = pathlib.Path(given["corpus"])
   if given["quick"]:
@@ -117,7 +141,7 @@ def count(workdir: pathlib.Path, given: dict) -> None:
   settings = config.make_config(
     corpus=[str(path)],
     documents=given["documents"],
-    max_vocab=given["max_vocab"],
+    max_vocab=max_vocab,
     window=given["window"],
   )
   counts = pipeline.Pipeline(settings, workdir).run_counts()
@@ -138,8 +162,13 @@ def tenth(path: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
   return output
 
 
-def dim() -> int:
-  return 50 if FLAGS.quick else FLAGS.dim
+@dataclasses.dataclass
+class Side:
+  """What one side came to."""
+
+  passes: list[Pass]
+  peak_gb: float
+  floors: dict | None = None  # seconds of a pass over everything
 
 
 class Judge:
@@ -165,13 +194,13 @@ class Judge:
     )
 
 
-def run_stanford(workdir, counts) -> tuple[list[Pass], float]:
-  """Runs glove; returns its passes and its peak memory in GB."""
+def run_stanford(workdir, counts, dim: int) -> Side:
+  """Runs glove, and judges what it wrote after each pass."""
   command = [
     pathlib.Path(FLAGS.stanford, "glove").resolve(),
     "-input-file", "cooccurrence.shuf.bin", "-vocab-file", "vocab.txt",
     "-save-file", "stanford", "-threads", FLAGS.threads,
-    "-vector-size", dim(), "-x-max", 10, "-alpha", 0.75, "-eta", 0.05,
+    "-vector-size", dim, "-x-max", 10, "-alpha", 0.75, "-eta", 0.05,
     "-iter", FLAGS.passes, "-checkpoint-every", 1, "-binary", 1,
     "-verbose", 2,
   ]  # fmt: skip
@@ -183,9 +212,10 @@ def run_stanford(workdir, counts) -> tuple[list[Pass], float]:
     stderr=subprocess.PIPE,
     text=True,
   )
-  start, costs, times = time.perf_counter(), [], []
+  start, costs, times, peak = time.perf_counter(), [], [], 0.0
   for line in process.stderr:
     if "iter:" in line:
+      peak = high_water(process.pid)
       times.append(time.perf_counter() - start)
       costs.append(float(line.split("cost:")[1]))
     if "saving intermediate" in line:
@@ -193,67 +223,109 @@ def run_stanford(workdir, counts) -> tuple[list[Pass], float]:
   process.wait()
   if process.returncode or len(costs) != FLAGS.passes:
     raise SystemExit(f"glove stopped with exit code {process.returncode}")
-  peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
   for number, (cost, took) in enumerate(zip(costs, times, strict=True), 1):
     path = workdir / f"stanford.{number:03d}.bin"
     if number == FLAGS.passes and not path.exists():
       path = workdir / "stanford.bin"
-    table = np.fromfile(path).reshape(2, counts.vocab_size, dim() + 1)
+    table = np.fromfile(path).reshape(2, counts.vocab_size, dim + 1)
     path.unlink()
     seconds += took
     word, context = table[:, :, :-1]
     rate = len(counts.row) / took
     passes.append(Pass(seconds, took, rate, True, cost, *judge(word, context)))
     show("stanford", number, passes[-1])
-  return passes, peak
+  return Side(passes, peak)
 
 
-def run_side(workdir, side: str) -> tuple[list[Pass], float]:
+def run_side(workdir, side: str, dim: int) -> Side:
   """Runs one of ours in a process of its own, as the C program's is."""
   context = multiprocessing.get_context("spawn")
   queue = context.Queue()
-  process = context.Process(target=race, args=(queue, workdir, side, dim()))
+  process = context.Process(target=race, args=(queue, workdir, side, dim))
   process.start()
   passes = []
-  while isinstance(item := queue.get(), Pass):
+  while isinstance(item := next_item(queue, process), Pass):
     passes.append(item)
     show(side, len(passes), item)
   process.join()
-  return passes, item
+  return Side(passes, *item)
+
+
+def next_item(queue, process):
+  """What the process puts next; says so where it died instead."""
+  while True:
+    try:
+      return queue.get(timeout=1)
+    except queues.Empty:
+      if not process.is_alive():
+        raise SystemExit(f"{process.name} failed") from None
 
 
 def race(queue, workdir, side: str, dim: int) -> None:
-  """Trains; puts a Pass a pass into the queue and, last, the peak in GB."""
+  """Trains; puts a Pass a pass into the queue and, last, peak and floors."""
   given = config.PRESETS.get(side) or {"engine": side}
   settings = config.make_config(**given | {"dim": dim}).train
   judge = Judge(vocab.read_vocab(workdir / "vocab.txt").words)
   start, judging, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
-  engine = engines.make_engine(counts, settings)
-  state = engine.init(engines.initial_params(counts, settings))
-  for epoch in range(1, len(engine.epochs) + 1):
-    state, line = train.run_epoch(engine, state, epoch)
-    params = engine.params(state)
-    before = time.perf_counter()
-    peak = max(peak, resident() if peak else peak_resident())
-    quality = judge(np.asarray(params.word), np.asarray(params.context))
-    queue.put(
-      Pass(
-        before - start - judging,
-        line["seconds"],
-        line["triplets_per_second"],
-        engine.epochs[epoch - 1].num_triplets == len(counts.row),
-        line["cost"],
-        *quality,
+  with tempfile.TemporaryDirectory() as folder:
+    engine = engines.make_engine(counts, settings, folder=folder)
+    state = engine.init(engines.initial_params(counts, settings))
+    for epoch in range(1, len(engine.epochs) + 1):
+      state, line = train.run_epoch(engine, state, epoch)
+      params = engine.params(state)
+      before = time.perf_counter()
+      peak = max(peak, resident() if peak else high_water())
+      quality = judge(np.asarray(params.word), np.asarray(params.context))
+      queue.put(
+        Pass(
+          before - start - judging,
+          line["seconds"],
+          line["triplets_per_second"],
+          engine.epochs[epoch - 1].num_triplets == len(counts.row),
+          line["cost"],
+          *quality,
+        )
       )
-    )
-    judging += time.perf_counter() - before
-  queue.put(peak)
+      judging += time.perf_counter() - before
+    is_blocked = settings.engine == "blocked"
+    floors = floors_of(blocks.read(folder), dim) if is_blocked else None
+  queue.put((peak, floors))
 
 
-def peak_resident() -> float:
-  """The most memory that this process ever held, in GB."""
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+def floors_of(made: blocks.Blocks, dim: int) -> dict:
+  """The least seconds that a pass can take on this device.
+
+  Arithmetic: the three products of every tile. Bytes: the codes of all tiles,
+  and of every other count its code, its place and the vector that it gathers.
+  """
+  cells = len(made.pair) * made.tile_size**2
+  gathered = sum(line.other.size for line in made.lines)
+  size = 4096 if jax.default_backend() != "cpu" else 1024
+  matrix = jnp.ones((size, size)) * 0.5
+  product = seconds_of(jax.jit(lambda x: x @ x), matrix)
+  array = jnp.ones(1 << 26)
+  copy = seconds_of(jax.jit(lambda x: x + 1), array)
+  return {
+    "arithmetic": 6 * cells * dim / (2 * size**3 / product),
+    "bytes": (2 * cells + gathered * (6 + 4 * dim)) / (2 * array.nbytes / copy),
+  }
+
+
+def seconds_of(function, argument) -> float:
+  """The median of ten calls, after one that compiles."""
+  times = []
+  for _ in range(11):
+    start = time.perf_counter()
+    function(argument).block_until_ready()
+    times.append(time.perf_counter() - start)
+  return statistics.median(times[1:])
+
+
+def high_water(process="self") -> float:
+  """The most memory that a process ever held, in GB."""
+  status = pathlib.Path(f"/proc/{process}/status").read_text()
+  return int(status.split("VmHWM:")[1].split()[0]) / 1e6
 
 
 def resident() -> float:
@@ -271,43 +343,54 @@ def show(side: str, number: int, made: Pass) -> None:
   )
 
 
-def seconds_to(passes: list[Pass], target: Pass) -> float | None:
-  """When a side first is as good as the target; None if it never is."""
+def seconds_to(passes: list[Pass], google: float, wordsim353: float):
+  """When a side first is within the margin of a quality; None: never."""
   for made in passes:
-    if (
-      made.google >= target.google - 0.005
-      and made.wordsim353 >= target.wordsim353 - 0.01
-    ):
+    if made.google >= google - 0.005 and made.wordsim353 >= wordsim353 - 0.01:
       return made.seconds
   return None
 
 
-def report(workdir, sides: dict) -> None:
-  """Prints the table and the two ratios; writes results.json and the plot."""
-  record = {
-    side: {"peak_gb": peak, "passes": [vars(made) for made in passes]}
-    for side, (passes, peak) in sides.items()
-  }
-  (workdir / "results.json").write_text(json.dumps(record, indent=2))
-  plot(workdir / "quality.png", sides)
-  target = sides["stanford"][0][-1] if "stanford" in sides else None
+def report(workdir, dim: int, sides: dict[str, Side]) -> None:
+  """Prints the table and the two ratios; writes results and the plot."""
+  record = {name: dataclasses.asdict(side) for name, side in sides.items()}
+  (workdir / f"results_{dim}.json").write_text(json.dumps(record, indent=2))
+  plot(workdir / f"quality_{dim}.png", sides)
+  target = target_of(sides)
   print(f"\n{'':10s} s/pass  triplets/s  peak GB  s to the C quality")
   rates, reached = {}, {}
-  for side, (passes, peak) in sides.items():
-    whole = [made for made in passes if made.whole]
-    rates[side] = statistics.median(p.triplets_per_second for p in whole)
+  for name, side in sides.items():
+    whole = [made for made in side.passes if made.whole]
+    rates[name] = statistics.median(p.triplets_per_second for p in whole)
     took = statistics.median(made.pass_seconds for made in whole)
-    reached[side] = target and seconds_to(passes, target)
-    needed = f"{reached[side]:.1f}" if reached[side] else "-"
+    reached[name] = target and seconds_to(side.passes, *target[:2])
+    needed = f"{reached[name]:.1f}" if reached[name] else "-"
     print(
-      f"{side:10s} {took:6.1f}  {rates[side]:10,.0f}  {peak:7.2f}  {needed}"
+      f"{name:10s} {took:6.3f}  {rates[name]:13,.0f}  {side.peak_gb:7.2f}  "
+      f"{needed}"
     )
+    if side.floors:
+      shares = ", ".join(
+        f"{floor:.4f} s ({floor / took:.1%}) of {what}"
+        for what, floor in side.floors.items()
+      )
+      print(f"{'':10s} floors of a pass: {shares}")
   if target is None:
     return
-  first = FLAGS.sides[0]
-  print(f"triplets_per_second_ratio: {rates[first] / rates['stanford']:.2f}")
-  ratio = target.seconds / reached[first] if reached[first] else 0.0
+  first, (_, _, seconds, rate) = FLAGS.sides[0], target
+  print(f"triplets_per_second_ratio: {rates[first] / rate:.2f}")
+  ratio = seconds / reached[first] if reached[first] else 0.0
   print(f"time_to_quality_ratio: {ratio:.2f}")
+
+
+def target_of(sides: dict[str, Side]) -> tuple | None:
+  """Google, WordSim-353, seconds and rate of the C program, where known."""
+  if "stanford" in sides:
+    passes = sides["stanford"].passes
+    rate = statistics.median(made.triplets_per_second for made in passes)
+    last = passes[-1]
+    return last.google, last.wordsim353, last.seconds, rate
+  return tuple(map(float, FLAGS.target)) if FLAGS.target else None
 
 
 def plot(path: pathlib.Path, sides: dict) -> None:
@@ -324,12 +407,12 @@ def plot(path: pathlib.Path, sides: dict) -> None:
   titles = ("Google analogies, accuracy", "WordSim-353, Spearman",
             "SimLex-999, Spearman")  # fmt: skip
   for axis, name, title in zip(axes, SETS, titles, strict=True):
-    for (side, (passes, _)), mark in zip(sides.items(), "os^D", strict=False):
+    for (label, side), mark in zip(sides.items(), "os^D", strict=False):
       axis.plot(
-        [made.seconds for made in passes],
-        [getattr(made, name) for made in passes],
+        [made.seconds for made in side.passes],
+        [getattr(made, name) for made in side.passes],
         marker=mark,
-        label=side,
+        label=label,
       )
     axis.set(xscale="log", xlabel="seconds of training", title=title)
     axis.grid(alpha=0.3)

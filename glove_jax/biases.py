@@ -4,8 +4,8 @@ import itertools
 import os
 from concurrent import futures
 
+import numba
 import numpy as np
-import scipy.sparse
 
 from glove_jax import metrics
 from glove_jax.triplets import Triplets, by_row, release
@@ -38,43 +38,36 @@ def fit_biases(
   """
   triplets, starts = by_row(triplets)
   size = triplets.vocab_size
-  parts = _parts(starts)
-  weights = np.empty(len(triplets.row), np.float32)
+  col, count = np.asarray(triplets.col), np.asarray(triplets.count)
+  weights = np.empty(len(col), np.float32)
   word_bias, context_bias = np.zeros(size), np.zeros(size)
   row_weight, row_target = np.zeros(size), np.zeros(size)
 
-  def matrix(part: slice, values) -> scipy.sparse.csr_array:
-    at = starts[part.start : part.stop + 1]
-    cols = np.array(triplets.col[at[0] : at[-1]])
-    release(triplets)
-    shape = (part.stop - part.start, size)
-    return scipy.sparse.csr_array((values, cols, at - at[0]), shape=shape)
-
-  def span(part: slice) -> slice:
-    return slice(starts[part.start], starts[part.stop])
-
   def weigh(part):
-    count = np.array(triplets.count[span(part)])
-    weights[span(part)] = np.minimum(1.0, (count / x_max) ** alpha)
-    weight = weights[span(part)].astype(np.float64)
-    table = matrix(part, weight)
-    row_weight[part], col_weight = table.sum(axis=1), table.sum(axis=0)
-    table.data *= np.log(count)
-    row_target[part] = table.sum(axis=1)
-    return col_weight, table.sum(axis=0)
+    sums = np.zeros((2, size))
+    _weigh(
+      *part, starts, col, count, x_max, alpha, weights, row_weight, row_target,
+      *sums,
+    )  # fmt: skip
+    release(triplets)
+    return sums
 
   def solve(part):
     """Solves the rows of a part; returns what they add to the columns."""
-    table = matrix(part, weights[span(part)].astype(np.float64))
-    total = row_target[part] - table @ context_bias
-    word_bias[part] = _ratio(total, row_weight[part])
-    return table.T @ word_bias[part]
+    sums = np.zeros(size)
+    _solve(
+      *part, starts, col, weights, row_weight, row_target, context_bias,
+      word_bias, sums,
+    )  # fmt: skip
+    release(triplets)
+    return sums
 
+  parts = _parts(starts)
   with (
     futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     metrics.progress("fitting biases", rounds + 1, " rounds") as bar,
   ):
-    col_weight, col_target = map(sum, zip(*pool.map(weigh, parts), strict=True))
+    col_weight, col_target = sum(pool.map(weigh, parts))
     bar.update()
     for _ in range(rounds):
       total = col_target - sum(pool.map(solve, parts))
@@ -83,13 +76,47 @@ def fit_biases(
   return word_bias, context_bias
 
 
-def _parts(starts: np.ndarray) -> list[slice]:
+@numba.njit(nogil=True, cache=True)
+def _weigh(
+  first, last, starts, col, count, x_max, alpha, weights, row_weight,
+  row_target, col_weight, col_target,
+):  # fmt: skip
+  """Weights f of rows first..last - 1, and sums of f and f log X."""
+  for row in range(first, last):
+    for at in range(starts[row], starts[row + 1]):
+      weights[at] = min(1.0, (count[at] / x_max) ** alpha)
+      weight = np.float64(weights[at])  # as rounded, in all sums
+      target = weight * np.log(count[at])
+      row_weight[row] += weight
+      row_target[row] += target
+      col_weight[col[at]] += weight
+      col_target[col[at]] += target
+
+
+@numba.njit(nogil=True, cache=True)
+def _solve(
+  first, last, starts, col, weights, row_weight, row_target, context_bias,
+  word_bias, sums,
+):  # fmt: skip
+  """Solves b of rows first..last - 1; adds f b to the sums of the columns."""
+  for row in range(first, last):
+    if row_weight[row] == 0:
+      continue
+    total = row_target[row]
+    for at in range(starts[row], starts[row + 1]):
+      total -= weights[at] * context_bias[col[at]]
+    word_bias[row] = total / row_weight[row]
+    for at in range(starts[row], starts[row + 1]):
+      sums[col[at]] += weights[at] * word_bias[row]
+
+
+def _parts(starts: np.ndarray) -> list[tuple[int, int]]:
   """Runs of rows of about _CHUNK counts."""
   number = -(-starts[-1] // _CHUNK)
   wanted = np.linspace(0, starts[-1], number + 1)
   ends = np.unique(np.searchsorted(starts, wanted, side="left"))
   ends[-1] = len(starts) - 1
-  return [slice(a, b) for a, b in itertools.pairwise(ends)]
+  return list(itertools.pairwise(ends))
 
 
 def _ratio(total, weight):

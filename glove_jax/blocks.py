@@ -16,12 +16,14 @@ All pieces are in one folder and are read stack by stack: memory grows with the
 vocabulary, not with the counts.
 """
 
+import collections
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from concurrent import futures
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 from glove_jax import files, metrics
@@ -31,17 +33,23 @@ from glove_jax.triplets import Triplets, by_row, release
 LOG_MIN, LOG_MAX = -6.0, 18.0
 LOG_STEP = (LOG_MAX - LOG_MIN) / 65534
 
-_STACK_TILES = 64  # tiles handed to the device at once, at most, ...
-_STACK_BYTES = 1 << 25  # ... and their bytes
 _BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
 _MAX_BATCHES = 64  # batches in a stack of lines
+_OUTSIDE = np.iinfo(np.int32).max  # no row of a table
+
+
+class Groups(NamedTuple):
+  """G groups of K tiles each, that share no block: a group is one batch."""
+
+  number: np.ndarray  # [G, K] int32, which tiles; padding is out of range
+  pair: np.ndarray  # [G, K, 2] int32, their blocks; padding is out of range
 
 
 class Tiles(NamedTuple):
-  """K tiles: batches whose weight is 0 where nothing was counted."""
+  """G groups of K tiles: their weight is 0 where nothing was counted."""
 
-  code: np.ndarray  # [K, T, T] uint16, see `encode`
-  pair: np.ndarray  # [K, 2] int32, blocks of the words and of the contexts
+  code: np.ndarray  # [G, K, T, T] uint16, see `encode`
+  pair: np.ndarray  # [G, K, 2] int32, blocks of the words and of the contexts
 
 
 class Lines(NamedTuple):
@@ -67,20 +75,13 @@ class Blocks(NamedTuple):
   filled: np.ndarray  # [M] int64, counts in each tile
   lines: list[Lines]  # mapped from disk, one for each shape [R, N]
 
-  @property
-  def stack_size(self) -> int:
-    """Tiles in a stack."""
-    fit = max(1, _STACK_BYTES // (2 * self.tile_size**2))
-    return max(1, min(len(self.pair), fit, _STACK_TILES))
-
 
 class Pass(NamedTuple):
   """What a pass visits: all, or the tiles of the most frequent words."""
 
   tiles: np.ndarray  # [M'] which tiles
-  lines: list[Lines]
-  num_stacks: int
-  num_steps: int  # batches, those of padding included
+  with_lines: bool
+  num_steps: int  # tiles and batches of lines
   num_triplets: int
 
 
@@ -95,22 +96,21 @@ def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
     last = blocks.pair - np.array([0, blocks.num_blocks])
     inside = (last.max(axis=1) + 1) * blocks.tile_size <= words
     tiles, lines = np.flatnonzero(inside), []
-  stacks = -(-len(tiles) // blocks.stack_size)
   # Each count outside of tiles is in the line of its row and of its column.
   outside = sum(int(np.count_nonzero(line.code)) for line in lines) // 2
   return Pass(
     tiles,
-    lines,
-    stacks + sum(len(_cut(line)) for line in lines),
-    stacks * blocks.stack_size + sum(len(line.own) for line in lines),
+    bool(lines),
+    len(tiles) + sum(len(line.own) for line in lines),
     int(blocks.filled[tiles].sum()) + outside,
   )
 
 
-def encode(count: np.ndarray) -> np.ndarray:
+@numba.vectorize(cache=True)
+def encode(count):
   """The log of counts in steps of LOG_STEP, from 1; uint16."""
-  steps = (np.log(count) - LOG_MIN) / LOG_STEP
-  return (np.clip(np.rint(steps), 0, 65534) + 1).astype(np.uint16)
+  steps = np.rint((np.log(count) - LOG_MIN) / LOG_STEP)
+  return np.uint16(min(max(steps, 0.0), 65534.0) + 1.0)
 
 
 def tiered_order(
@@ -165,115 +165,147 @@ def build(
     pair, filled, rest = _cut_tiles(
       triplets, starts, place, tile_size, min_fill, file
     )
-  row, col, code = rest
-  half = num_blocks * tile_size
-  lines = [
-    *_lines(row, col + half, code, 2 * half),
-    *_lines(col + half, row, code, 2 * half),
-  ]
+  lines = _cut_lines(rest, num_blocks * tile_size)
   _write(Blocks(folder, place, tile_size, num_blocks, pair, filled, lines))
   return read(folder)
+
+
+class _Rest(NamedTuple):
+  """N counts outside of tiles."""
+
+  row: np.ndarray  # [N] int32, place of the word
+  col: np.ndarray  # [N] int32, place of the context
+  code: np.ndarray  # [N] uint16
 
 
 def _cut_tiles(triplets, starts, place, tile_size, min_fill, file):
   """Writes the codes of all tiles to a file, one block of rows at a time.
 
   Returns:
-    the tiles' pairs of blocks, the counts in each, and what lies outside of
-    tiles as places of row and column, and codes.
+    the tiles' pairs of blocks, the counts in each, and what lies outside.
   """
   num_blocks = -(-len(place) // tile_size)
-  words = np.argsort(place)
-  pairs, filled, rest = [], [], []
-  with metrics.progress("cutting tiles", num_blocks, " blocks") as bar:
-    for block in range(num_blocks):
-      first = block * tile_size
-      chosen = words[first : first + tile_size]
-      row, col, code = _strip(triplets, starts, place, chosen)
-      dense, tiles, outside = _tiles_of(
-        (row, col, code), tile_size, num_blocks, min_fill
-      )
-      file.write(tiles)
-      pairs.append(
-        np.stack([np.full_like(dense, block), num_blocks + dense], axis=1)
-      )
-      filled.append(np.count_nonzero(tiles, axis=(1, 2)))
-      rest.append((row[outside] + first, col[outside], code[outside]))
-      release(triplets)
+  words = np.argsort(place).astype(np.int32)
+  col, count = np.asarray(triplets.col), np.asarray(triplets.count)
+  filled = np.zeros((num_blocks, num_blocks), np.int64)
+
+  def strip(block):
+    return words[block * tile_size :][:tile_size], starts, col, place, tile_size
+
+  def count_strip(block):
+    _count_strip(*strip(block), filled[block])
+    release(triplets)
+
+  def cut_strip(block):
+    slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
+    tiles = np.zeros((dense[block].sum(), tile_size, tile_size), np.uint16)
+    part = _Rest(*(column[ends[block] : ends[block + 1]] for column in rest))
+    part.row[:] = block * tile_size
+    _cut_strip(*strip(block), count, slot, tiles, *part)
+    release(triplets)
+    return tiles
+
+  with (
+    futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    metrics.progress("cutting tiles", 2 * num_blocks, " blocks") as bar,
+  ):
+    for _ in pool.map(count_strip, range(num_blocks)):
       bar.update()
-  return (
-    np.concatenate(pairs),
-    np.concatenate(filled),
-    [np.concatenate(parts) for parts in zip(*rest, strict=True)],
-  )
+    dense = filled >= max(1, min_fill * tile_size**2)
+    ends = np.append(0, np.cumsum(np.where(dense, 0, filled).sum(axis=1)))
+    rest = _Rest(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
+    for tiles in _in_order(pool, cut_strip, range(num_blocks)):
+      file.write(tiles)
+      bar.update()
+  pair = np.argwhere(dense).astype(np.int32) + np.array([0, num_blocks], "i4")
+  return pair, filled[dense], rest
 
 
-def _strip(triplets, starts, place, words):
-  """The counts of some words: local row, place of the column, code."""
-  lengths = starts[words + 1] - starts[words]
-  row = np.repeat(np.arange(len(words), dtype=np.int32), lengths)
-  before = np.cumsum(lengths) - lengths
-  chosen = np.arange(len(row)) + np.repeat(starts[words] - before, lengths)
-  return row, place[triplets.col[chosen]], encode(triplets.count[chosen])
+def _in_order(pool, function, items):
+  """Results in the order of the items, a few of them made ahead."""
+  flying = collections.deque()
+  for item in items:
+    flying.append(pool.submit(function, item))
+    if len(flying) > os.cpu_count():
+      yield flying.popleft().result()
+  while flying:
+    yield flying.popleft().result()
 
 
-def _tiles_of(strip, tile_size, num_blocks, min_fill):
-  """Splits a strip into its dense tiles and the rest.
+@numba.njit(nogil=True, cache=True)
+def _count_strip(words, starts, col, place, tile_size, filled):
+  """Counts what some words have in each block of contexts, into filled [B]."""
+  for word in words:
+    for at in range(starts[word], starts[word + 1]):
+      filled[place[col[at]] // tile_size] += 1
 
-  Returns:
-    the blocks of columns that make dense tiles, their codes
-    [number of them, T, T], and which counts lie outside of them.
+
+@numba.njit(nogil=True, cache=True)
+def _cut_strip(
+  words, starts, col, place, tile_size, count, slot, tiles,
+  rest_row, rest_col, rest_code,
+):  # fmt: skip
+  """Puts the counts of some words into tiles [slot] or, without slot, aside."""
+  aside = 0
+  for row, word in enumerate(words):
+    for at in range(starts[word], starts[word + 1]):
+      context = place[col[at]]
+      tile = slot[context // tile_size]
+      if tile >= 0:
+        tiles[tile, row, context % tile_size] = encode(count[at])
+      else:
+        rest_row[aside] += row
+        rest_col[aside] = context
+        rest_code[aside] = encode(count[at])
+        aside += 1
+
+
+def _cut_lines(rest: _Rest, half: int) -> list[Lines]:
+  """Rows, and columns, padded to powers of two, in batches of one shape each.
+
+  Args:
+    rest: what lies outside of tiles.
+    half: the rows of the table before the contexts.
   """
-  row, col, code = strip
-  block = col // tile_size
-  filled = np.bincount(block, minlength=num_blocks)
-  dense = np.flatnonzero(filled >= max(1, min_fill * tile_size**2))
-  slot = np.full(num_blocks, -1)
-  slot[dense] = np.arange(len(dense))
-  slot = slot[block]
-  inside = slot >= 0
-  tiles = np.zeros((len(dense), tile_size, tile_size), np.uint16)
-  tiles[slot[inside], row[inside], col[inside] % tile_size] = code[inside]
-  return dense.astype(np.int32), tiles, ~inside
-
-
-def _lines(own, other, code, padding) -> list[Lines]:
-  """Rows of counts, padded to powers of two, in batches of one shape each."""
-  if not len(own):
-    return []
-  order = np.argsort(own, kind="stable")
-  ids, start, length = np.unique(
-    own[order], return_index=True, return_counts=True
+  length = np.concatenate(
+    [np.bincount(places, minlength=half) for places in (rest.row, rest.col)]
   )
-  padded = np.maximum(8, 2 ** np.ceil(np.log2(length)).astype(int))
-  made = []
-  for width in np.unique(padded):
-    chosen = padded == width
-    batch = min(max(1, _BATCH_CELLS // width), int(chosen.sum()))
-    made.append(
-      _pad(ids[chosen], start[chosen], length[chosen], width, batch, padding)
+  width = np.maximum(8, 2 ** np.ceil(np.log2(np.maximum(1, length))))
+  width = np.where(length, width, 0).astype(np.int64)
+  start, lines, size = np.zeros(2 * half, np.int64), [], 0
+  shapes = []
+  for wide in np.unique(width[width > 0]):
+    own = np.flatnonzero(width == wide).astype(np.int32)
+    batch = min(max(1, _BATCH_CELLS // wide), len(own))
+    number = -(-len(own) // batch)
+    start[own] = size + wide * np.arange(len(own))
+    size += number * batch * wide
+    own = _pad_end(own, number * batch - len(own), _OUTSIDE)
+    shapes.append((own.reshape(number, batch), wide))
+  other, code = np.zeros(size, np.int32), np.zeros(size, np.uint16)
+  _fill_lines(*rest, 0, half, start, other, code)
+  _fill_lines(rest.col, rest.row, rest.code, half, 0, start, other, code)
+  first = 0
+  for own, wide in shapes:
+    shape = (*own.shape, wide)
+    part = slice(first, first + own.size * wide)
+    lines.append(
+      Lines(own, other[part].reshape(shape), code[part].reshape(shape))
     )
-  return [
-    Lines(row, _take(other[order], at, 0), _take(code[order], at, 0))
-    for row, at in made
-  ]
+    first = part.stop
+  return lines
 
 
-def _pad(ids, start, length, width, batch, padding):
-  """Own rows [K, R], and which counts are theirs [K, R, N]; -1 for none."""
-  number = -(-len(ids) // batch)
-  stacks = -(-number // _MAX_BATCHES)
-  number = -(-number // stacks) * stacks
-  row = np.full(number * batch, padding, np.int32)
-  row[: len(ids)] = ids
-  at = np.full((number * batch, width), -1)
-  step = np.arange(width)
-  at[: len(ids)] = np.where(step < length[:, None], start[:, None] + step, -1)
-  return row.reshape(number, batch), at.reshape(number, batch, width)
-
-
-def _take(values, at, missing):
-  return np.where(at < 0, missing, values[at]).astype(values.dtype)
+@numba.njit(nogil=True, cache=True)
+def _fill_lines(
+  own, other, code, own_half, other_half, start, to_other, to_code
+):
+  """Appends each count to the line that begins at start [own]; moves start."""
+  for at in range(len(own)):
+    row = own[at] + own_half
+    to_other[start[row]] = other[at] + other_half
+    to_code[start[row]] = code[at]
+    start[row] += 1
 
 
 def _write(blocks: Blocks) -> None:
@@ -318,39 +350,106 @@ def read(folder: str | os.PathLike) -> Blocks:
   )
 
 
-def stacks(
-  blocks: Blocks, plan: Pass, rng: np.random.Generator
-) -> Iterator[Tiles | Lines]:
-  """One pass: its tiles in random order, the lines strewn among them."""
-  order = rng.permutation(plan.tiles)
-  starts = range(0, len(order), blocks.stack_size)
-  jobs = [order[i : i + blocks.stack_size] for i in starts]
-  jobs += [
-    Lines(*(array[part] for array in line))
-    for line in plan.lines
-    for part in _cut(line)
-  ]
-  with (blocks.folder / "tiles.bin").open("rb") as file:
-    for number in rng.permutation(len(jobs)):
-      job = jobs[number]
-      yield job if isinstance(job, Lines) else _read_tiles(blocks, file, job)
+def disjoint_groups(
+  blocks: Blocks, tiles: np.ndarray, at_once: int, rng: np.random.Generator
+) -> Groups:
+  """Strews tiles over groups that share no block, in random order.
+
+  Blocks i and j of rows and columns, numbered anew at random, meet in group
+  (i + j) mod B: no two tiles of a group are in one row or one column. Groups of
+  more than `at_once` tiles are cut.
+
+  Args:
+    blocks: where the tiles are.
+    tiles: [M'] which tiles.
+    at_once: K, the most tiles in a group.
+    rng: draws the groups and their order.
+  """
+  size = blocks.num_blocks
+  row, col = (blocks.pair[tiles] - np.array([0, size])).T
+  size = 1 + max(row.max(initial=0), col.max(initial=0))
+  square = (rng.permutation(size)[row] + rng.permutation(size)[col]) % size
+  order = rng.permutation(len(tiles))
+  order = order[np.argsort(square[order], kind="stable")]
+  filled = np.bincount(square, minlength=size)
+  cuts = -(-filled // at_once)
+  place = np.arange(len(tiles)) - np.repeat(np.cumsum(filled) - filled, filled)
+  group = np.repeat(np.cumsum(cuts) - cuts, filled) + place // at_once
+  number = np.full((cuts.sum(), at_once), len(blocks.pair), np.int32)
+  number[group, place % at_once] = tiles[order]
+  number = rng.permutation(number)
+  none = np.full((1, 2), _OUTSIDE, np.int32)
+  return Groups(number, np.concatenate([blocks.pair, none])[number])
 
 
-def _cut(line: Lines) -> list[slice]:
-  """The stacks of lines of one shape."""
-  number = len(line.own)
-  stacks = -(-number // _MAX_BATCHES)
-  size = number // stacks
-  return [slice(i, i + size) for i in range(0, number, size)]
+def cut_groups(groups: Groups, size: int) -> list[Groups]:
+  """Stacks of `size` groups; the last is filled up with empty groups."""
+  missing = -len(groups.number) % size
+  number, pair = (_pad_end(a, missing, _OUTSIDE) for a in groups)
+  starts = range(0, len(number), size)
+  return [Groups(number[i : i + size], pair[i : i + size]) for i in starts]
 
 
-def _read_tiles(blocks: Blocks, file, numbers) -> Tiles:
-  """Reads tiles from the file; a short stack is padded with empty ones."""
-  size, shape = blocks.stack_size, (blocks.tile_size, blocks.tile_size)
-  code = np.zeros((size, *shape), np.uint16)
-  pair = np.tile(np.array([0, blocks.num_blocks], np.int32), (size, 1))
-  pair[: len(numbers)] = blocks.pair[numbers]
-  for slot, number in enumerate(numbers):
-    file.seek(int(number) * code[0].nbytes)
-    file.readinto(code[slot])
-  return Tiles(code, pair)
+def line_stacks(blocks: Blocks, cells: int) -> list[tuple[Lines, np.ndarray]]:
+  """All lines, in stacks of batches of one shape.
+
+  Args:
+    blocks: where the lines are.
+    cells: how many counts a batch should hold, padding included: as many whole
+      batches as fit are made one.
+
+  Returns:
+    the stacks, and for each the number of batches that each of its is made of.
+  """
+  made = []
+  for line in blocks.lines:
+    number, rows, width = line.other.shape
+    at_once = min(max(1, cells // (rows * width)), number)
+    stacks = -(-number // (at_once * _MAX_BATCHES))
+    size = -(-number // (at_once * stacks))
+    missing = stacks * size * at_once - number
+    padded = Lines(
+      _pad_end(line.own, missing, _OUTSIDE),
+      _pad_end(line.other, missing, 0),
+      _pad_end(line.code, missing, 0),
+    )
+    shape = (stacks, size, at_once * rows)
+    whole = Lines(
+      padded.own.reshape(shape),
+      padded.other.reshape(*shape, width),
+      padded.code.reshape(*shape, width),
+    )
+    steps = number - at_once * np.arange(stacks * size).reshape(stacks, size)
+    for i in range(stacks):
+      stack = Lines(*(array[i] for array in whole))
+      made.append((stack, np.clip(steps[i], 0, at_once)))
+  return made
+
+
+def _pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
+  """Adds entries at the end; without any to add, the array stays mapped."""
+  if not missing:
+    return array
+  end = np.full((missing, *array.shape[1:]), value, array.dtype)
+  return np.concatenate([array, end])
+
+
+def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
+  """Reads the tiles of a stack of groups from their file."""
+  shape = (*groups.number.shape, blocks.tile_size, blocks.tile_size)
+  code = np.zeros(shape, np.uint16)
+  with (blocks.folder / "tiles.bin").open("rb", buffering=0) as file:
+    for place in zip(
+      *np.nonzero(groups.number < len(blocks.pair)), strict=True
+    ):
+      file.seek(int(groups.number[place]) * code[place].nbytes)
+      file.readinto(code[place])
+  return Tiles(code, groups.pair)
+
+
+def all_tiles(blocks: Blocks) -> np.ndarray:
+  """[M, T, T] uint16: the codes of all tiles, mapped from disk."""
+  shape = (len(blocks.pair), blocks.tile_size, blocks.tile_size)
+  if not shape[0]:
+    return np.zeros(shape, np.uint16)
+  return np.memmap(blocks.folder / "tiles.bin", np.uint16, "r", shape=shape)

@@ -1,15 +1,15 @@
 """Optimizers as optax transformations over `model.Params`, chosen by name."""
 
 import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from glove_jax.model import Params
-
-SCHEDULES = ("constant", "linear", "cosine")
 
 
 class StanfordState(NamedTuple):
@@ -57,29 +57,31 @@ def stanford(eta: float = 0.05, clip: float = 100.0):
   return optax.GradientTransformation(init, update)
 
 
-def make_schedule(name: str, learning_rate: float, num_steps: int):
-  """Returns optax's schedule `name` from learning_rate, over num_steps.
+def make_schedule(name: str) -> Callable[[np.ndarray], np.ndarray]:
+  """How the learning rate falls: the done share of a run -> share of the rate.
+
+  It is data that every step is handed, not part of the optimizer: neither the
+  rate nor the length of a run is compiled in.
 
   Raises:
     ValueError: no such schedule.
   """
-  if name == "constant":
-    return learning_rate
-  if name == "linear":
-    return optax.linear_schedule(learning_rate, 0.0, num_steps)
-  if name == "cosine":
-    return optax.cosine_decay_schedule(learning_rate, num_steps)
-  raise ValueError(
-    f"There is no schedule {name!r}: use one of {', '.join(SCHEDULES)}."
-  )
+  schedules = {
+    "constant": np.ones_like,
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + np.cos(np.pi * done)) / 2,
+  }
+  if name not in schedules:
+    raise ValueError(
+      f"There is no schedule {name!r}: use one of {', '.join(schedules)}."
+    )
+  return schedules[name]
 
 
 def make_optimizer(
   name: str = "adagrad",
   *,
   learning_rate: float = 0.05,
-  schedule: str = "constant",
-  num_steps: int = 1,
   initial_accumulator: float = 0.1,
   clip: float = 100.0,
 ) -> optax.GradientTransformation:
@@ -88,31 +90,24 @@ def make_optimizer(
   Args:
     name: 'adagrad' (optax.adagrad), 'stanford', or any other optimizer of
       optax that needs no more than a learning rate: 'adam', 'rmsprop', 'sgd'.
-    learning_rate: the step size; eta for 'stanford'.
-    schedule: how the rate falls: 'constant', 'linear' or 'cosine' (to 0).
-    num_steps: over how many steps the schedule falls.
+    learning_rate: the step size; eta for 'stanford'. It may be traced.
     initial_accumulator: where Adagrad's sums of squares start.
     clip: for 'stanford', the bound on each component of a vector's gradient.
 
   Raises:
-    ValueError: no such optimizer or schedule.
+    ValueError: no such optimizer.
   """
   if name == "stanford":
-    factor = make_schedule(schedule, 1.0, num_steps)
-    rule = stanford(learning_rate, clip)
-    if schedule == "constant":
-      return rule
-    return optax.chain(rule, optax.scale_by_schedule(factor))
-  rate = make_schedule(schedule, learning_rate, num_steps)
+    return stanford(learning_rate, clip)
   if name == "adagrad":
-    return optax.adagrad(rate, initial_accumulator)
+    return optax.adagrad(learning_rate, initial_accumulator)
   make = getattr(optax, name, None)
   if name.startswith("_") or not _takes_only_a_rate(make):
     raise ValueError(
       f"There is no optimizer {name!r}: use adagrad, stanford, or the name of "
       "an optax optimizer that needs only a learning rate, such as adam."
     )
-  return make(rate)
+  return make(learning_rate)
 
 
 def _takes_only_a_rate(make) -> bool:

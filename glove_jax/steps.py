@@ -2,11 +2,10 @@
 
 All steps minimise the same loss with the same optimizers. `dense_step`
 differentiates through the whole tables and costs V * D a step. `rows_step`
-touches only the rows that its batch names. `tile_step` and `lines_step` work on
-blocks of words, see `blocks`: a tile is three products of matrices.
+touches only the rows that its batch names. `tiles_step` and `lines_step` work
+on blocks of words, see `blocks`: a tile is three products of matrices.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ def init_state(params: Params, tx: optax.GradientTransformation) -> TrainState:
 def dense_step(
   state: TrainState,
   batch: Batch,
+  rate=1.0,
   *,
   loss: Loss,
   tx: optax.GradientTransformation,
@@ -44,6 +44,7 @@ def dense_step(
   Args:
     state: parameters and optimizer state.
     batch: [B] counts.
+    rate: the share of the optimizer's step that is taken.
     loss: (params, batch) -> the cost summed over the batch.
     tx: the optimizer.
 
@@ -51,9 +52,15 @@ def dense_step(
     The new state, and the cost of the batch before the step.
   """
   cost, grads = jax.value_and_grad(loss)(state.params, batch)
-  updates, opt_state = tx.update(grads, state.opt_state, state.params)
-  params = optax.apply_updates(state.params, updates)
+  params, opt_state = _update(tx, grads, state.opt_state, state.params, rate)
   return TrainState(params, opt_state), cost
+
+
+def _update(tx, grads, opt_state, params, rate):
+  """The optimizer's step, as far as `rate` says: 1 is the whole of it."""
+  updates, opt_state = tx.update(grads, opt_state, params)
+  updates = jax.tree.map(lambda u: (rate * u).astype(u.dtype), updates)
+  return optax.apply_updates(params, updates), opt_state
 
 
 class Slots(NamedTuple):
@@ -71,6 +78,7 @@ def rows_step(
   state: TrainState,
   slots: Slots,
   batch: Batch,
+  rate=1.0,
   *,
   loss: Loss,
   tx: optax.GradientTransformation,
@@ -87,6 +95,7 @@ def rows_step(
     state: parameters and optimizer state.
     slots: scratch, of any content.
     batch: [B] counts.
+    rate: the share of the optimizer's step that is taken.
     loss: (params, batch) -> the cost summed over the batch.
     tx: the optimizer.
 
@@ -110,8 +119,7 @@ def rows_step(
     lambda table: jax.tree.map(_take, table, ids), state.opt_state
   )
   cost, grads = jax.value_and_grad(loss)(params, local)
-  updates, opt_rows = tx.update(grads, opt_rows, params)
-  params = optax.apply_updates(params, updates)
+  params, opt_rows = _update(tx, grads, opt_rows, params, rate)
 
   def put(table, rows):
     return jax.tree.map(_put, table, rows, targets)
@@ -199,12 +207,12 @@ def decode(code: jax.Array, *, x_max: float, alpha: float):
   """
   steps = code.astype(jnp.float32)
   log_count = steps * blocks.LOG_STEP + (blocks.LOG_MIN - blocks.LOG_STEP)
-  weight = jnp.minimum(1.0, jnp.exp(alpha * (log_count - math.log(x_max))))
+  weight = jnp.minimum(1.0, jnp.exp(alpha * (log_count - jnp.log(x_max))))
   return log_count, jnp.where(code > 0, weight, 0.0)
 
 
 def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
-  """a [T, D], b [S, D] -> a b^T, products in `dtype`, sums in float32.
+  """a [K, T, D], b [K, S, D] -> a b^T, products in `dtype`, sums in float32.
 
   The gradient of b is computed as a^T g and transposed behind a barrier: XLA's
   CPU otherwise folds the transpose into the product, three times as slow.
@@ -212,12 +220,12 @@ def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
 
   def dot(x, y, i, j):
     return jax.lax.dot_general(
-      x, y, (((i,), (j,)), ((), ())), preferred_element_type=jnp.float32
+      x, y, (((i,), (j,)), ((0,), (0,))), preferred_element_type=jnp.float32
     )
 
   @jax.custom_vjp
   def outer(a, b):
-    return dot(a.astype(dtype), b.astype(dtype), 1, 1)
+    return dot(a.astype(dtype), b.astype(dtype), 2, 2)
 
   def forward(a, b):
     return outer(a, b), (a.astype(dtype), b.astype(dtype))
@@ -226,48 +234,64 @@ def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
     a, b = saved
     grad = grad.astype(dtype)
     barrier = jax.lax.optimization_barrier
-    return dot(grad, b, 1, 0), barrier(dot(barrier(a.T), grad, 1, 0)).T
+    turned = barrier(dot(barrier(a.mT), grad, 2, 1))
+    return dot(grad, b, 2, 1), turned.mT
 
   outer.defvjp(forward, backward)
   return outer
 
 
-def tile_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
-  """J over a tile: params of T words and T contexts, code [T, T]."""
+def tiles_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
+  """J over tiles: params of K times T words and contexts, code [K, T, T]."""
   prediction = (
     outer(params.word, params.context)
-    + params.word_bias[:, None]
-    + params.context_bias
+    + params.word_bias[:, :, None]
+    + params.context_bias[:, None, :]
   )
-  return weighted_squares(prediction, *decode(code, x_max=x_max, alpha=alpha))
+  return weighted_squares(
+    *(
+      array.reshape(-1, code.shape[-1])
+      for array in (prediction, *decode(code, x_max=x_max, alpha=alpha))
+    )
+  )
 
 
-def tile_step(
-  state: TrainState, code, pair, *, loss, tx: optax.GradientTransformation
+def tiles_step(
+  state: TrainState,
+  code,
+  pair,
+  rate=1.0,
+  *,
+  loss,
+  tx: optax.GradientTransformation,
 ) -> tuple[TrainState, jax.Array]:
-  """One step over a tile: two blocks of the table.
+  """One step over K tiles that share no block: as if one after another.
 
   Args:
     state: its params are a Table.
-    code: [T, T] uint16, the tile.
-    pair: [2] int32, the tile's block of words and block of contexts.
-    loss: (params, code) -> the cost of the tile, such as `tile_loss`.
+    code: [K, T, T] uint16, the tiles.
+    pair: [K, 2] int32, each tile's block of words and block of contexts; those
+      out of range are padding.
+    rate: the share of the optimizer's step that is taken.
+    loss: (params, code) -> the cost of the tiles, such as `tiles_loss`.
     tx: the optimizer.
   """
 
   def take(table: Table) -> Params:
-    vectors, biases = table.vectors[pair], table.biases[pair]
-    return Params(vectors[0], vectors[1], biases[0], biases[1])
+    vectors = table.vectors.at[pair].get(mode="clip")
+    biases = table.biases.at[pair].get(mode="clip")
+    return Params(vectors[:, 0], vectors[:, 1], biases[:, 0], biases[:, 1])
 
   def put(table: Table, params: Params) -> Table:
-    vectors = jnp.stack([params.word, params.context])
-    biases = jnp.stack([params.word_bias, params.context_bias])
+    vectors = jnp.stack([params.word, params.context], axis=1)
+    biases = jnp.stack([params.word_bias, params.context_bias], axis=1)
+    options = {"mode": "drop", "unique_indices": True}
     return Table(
-      table.vectors.at[pair].set(vectors, unique_indices=True),
-      table.biases.at[pair].set(biases, unique_indices=True),
+      table.vectors.at[pair].set(vectors, **options),
+      table.biases.at[pair].set(biases, **options),
     )
 
-  return _slice_step(state, take, put, lambda p: loss(p, code), tx)
+  return _slice_step(state, rate, take, put, lambda p: loss(p, code), tx)
 
 
 def lines_loss(own: Params, other: Params, code, *, x_max, alpha):
@@ -285,7 +309,14 @@ def lines_loss(own: Params, other: Params, code, *, x_max, alpha):
 
 
 def lines_step(
-  state: TrainState, own, other, code, *, loss, tx: optax.GradientTransformation
+  state: TrainState,
+  own,
+  other,
+  code,
+  rate=1.0,
+  *,
+  loss,
+  tx: optax.GradientTransformation,
 ) -> tuple[TrainState, jax.Array]:
   """One step over lines of the remainder; the others are held fixed.
 
@@ -295,6 +326,7 @@ def lines_step(
       padding.
     other: [R, N] int32, the rows that each of them was counted with.
     code: [R, N] uint16.
+    rate: the share of the optimizer's step that is taken.
     loss: (own, other, code) -> cost, such as `lines_loss`.
     tx: the optimizer.
   """
@@ -325,18 +357,17 @@ def lines_step(
   )
   fixed = Params(vectors, vectors, biases, biases)
   state, cost = _slice_step(
-    state, take, put, lambda params: loss(params, fixed, code), tx
+    state, rate, take, put, lambda params: loss(params, fixed, code), tx
   )
   return state, cost / 2
 
 
-def _slice_step(state, take, put, loss, tx):
+def _slice_step(state, rate, take, put, loss, tx):
   """A step on the part of a table that `take` takes and `put` puts back."""
   params = take(state.params)
   part = _map_tables(take, state.opt_state)
   cost, grads = jax.value_and_grad(loss)(params)
-  updates, part = tx.update(grads, part, params)
-  new = optax.apply_updates(params, updates)
+  new, part = _update(tx, grads, part, params, rate)
   opt_state = _map_tables(
     lambda rows, table: put(table, rows), part, state.opt_state
   )

@@ -1,16 +1,18 @@
 """The training loop, the same for every engine."""
 
+import dataclasses
 import itertools
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from glove_jax import checkpoint, engines, metrics, model, steps
+from glove_jax import blocked, checkpoint, engines, metrics, model, steps
 from glove_jax.config import TrainConfig
 from glove_jax.engines import Engine
 from glove_jax.triplets import Triplets, check
@@ -70,6 +72,73 @@ def train(
     return engine.params(state)
 
 
+def can_train_together(configs: Sequence[TrainConfig]) -> bool:
+  """Whether `train_together` takes these configs."""
+
+  def rest(config):
+    return dataclasses.replace(config, **dict.fromkeys(_MAY_DIFFER, 1))
+
+  first = configs[0]
+  return first.engine == "blocked" and all(
+    rest(config) == rest(first) for config in configs
+  )
+
+
+_MAY_DIFFER = ("x_max", "alpha", "learning_rate", "seed")
+
+
+def train_together(
+  triplets: Triplets,
+  configs: Sequence[TrainConfig],
+  *,
+  on_epoch: Callable[[dict], None] | None = None,
+) -> list[model.Params]:
+  """Trains several points in one program: a sweep for the price of few runs.
+
+  The points may differ in x_max, alpha, learning_rate and seed. The seed draws
+  the vectors that each starts from; the order of work is that of the first.
+
+  Args:
+    triplets: the counts.
+    configs: one for each point; for the blocked engine.
+    on_epoch: called with the metrics of each epoch; their cost is a list.
+
+  Returns:
+    The parameters of each point. Where its cost was no longer finite, they are
+    not finite either; the other points do not notice.
+
+  Raises:
+    ValueError: bad counts, or points that differ in anything else.
+  """
+  if not can_train_together(configs):
+    raise ValueError(
+      "Points that train together must be of the blocked engine and differ in "
+      f"no more than {', '.join(_MAY_DIFFER)}."
+    )
+  check(triplets)
+  engine = blocked.make_engine(triplets, configs[0], together=configs)
+  fitted = {}  # starts that only the seed tells apart share their biases
+  starts = []
+  for config in configs:
+    key = config.x_max, config.alpha
+    fitted[key] = fitted.get(key) or engines.initial_params(triplets, config)
+    drawn = engines.random_params(triplets.vocab_size, config)
+    if config.bias_init == "fit":
+      drawn = drawn._replace(
+        word_bias=fitted[key].word_bias, context_bias=fitted[key].context_bias
+      )
+    starts.append(drawn)
+  state = engine.init(jax.tree.map(lambda *tables: jnp.stack(tables), *starts))
+  for epoch in range(1, len(engine.epochs) + 1):
+    state, line = run_epoch(engine, state, epoch)
+    if on_epoch:
+      on_epoch(line)
+  params = engine.params(state)
+  return [
+    jax.tree.map(lambda t, i=i: t[i], params) for i in range(len(configs))
+  ]
+
+
 def blocks_folder(workdir: str | os.PathLike) -> pathlib.Path:
   """Where the blocked engine keeps its tiles while it trains."""
   return pathlib.Path(workdir, "checkpoints", "blocks")
@@ -95,45 +164,54 @@ def run_epoch(engine: Engine, state, epoch: int) -> tuple[Any, dict]:
   """
   size = engine.epochs[epoch - 1]
   first = sum(before.num_steps for before in engine.epochs[: epoch - 1])
-  start, step, cost, waiting = time.perf_counter(), 0, 0.0, None
+  total = sum(epoch.num_steps for epoch in engine.epochs)
+  start, step, cost, waiting = time.perf_counter(), 0, np.zeros(()), None
   label = f"epoch {epoch}/{len(engine.epochs)}"
   with metrics.progress(label, size.num_triplets, " counts") as bar:
     state = engine.start_epoch(state) if epoch > 1 else state
-    for stack in itertools.chain(engine.stacks(epoch), [None]):
-      costs = None
+    for stack, steps in itertools.chain(engine.stacks(epoch), [(None, None)]):
+      dispatched = None
       if stack is not None:
-        state, costs = engine.run_steps(state, stack)
+        ends = first + step + np.cumsum(steps)
+        rates = engine.schedule((ends - steps) / total).astype(np.float32)
+        state, costs = engine.run_steps(state, stack, rates)
+        dispatched = costs, ends
+        step = int(ends[-1]) - first
       if waiting is not None:
-        cost += finite_sum(waiting, first + step)
-        step += len(waiting)
-        seen = step / size.num_steps * size.num_triplets
+        cost = cost + finite_sum(*waiting)
+        seen = (waiting[1][-1] - first) / size.num_steps * size.num_triplets
         bar.update(seen - bar.n)
-        bar.set_postfix(cost=f"{cost / seen:.5f}")
-      waiting = costs
+        bar.set_postfix(cost=f"{np.mean(cost) / seen:.5f}")
+      waiting = dispatched
   seconds = time.perf_counter() - start
   return state, {
     "step": first + size.num_steps,
     "epoch": epoch,
-    "cost": cost / size.num_triplets,
+    "cost": (cost / size.num_triplets).tolist(),
     "seconds": seconds,
     "triplets_per_second": size.num_triplets / seconds,
   }
 
 
-def finite_sum(costs: jax.Array, first_step: int) -> float:
-  """The sum of the costs of consecutive steps.
+def finite_sum(costs: jax.Array, ends: np.ndarray):
+  """The sum of the costs of consecutive batches.
+
+  Args:
+    costs: [K], or [P, K] of P points that train together.
+    ends: [K] the step that each batch ends with.
 
   Raises:
-    FloatingPointError: one of them is not finite; names the step.
+    FloatingPointError: one of them is not finite; names the step. Points that
+      train together do not stop each other.
   """
   costs = np.asarray(costs, np.float64)
   bad = np.flatnonzero(~np.isfinite(costs))
-  if bad.size:
+  if costs.ndim == 1 and bad.size:
     raise FloatingPointError(
-      f"The cost became {costs[bad[0]]} at step {first_step + bad[0]}: use a "
+      f"The cost became {costs[bad[0]]} at step {ends[bad[0]]}: use a "
       "smaller --learning_rate. The last checkpoint is as it was before."
     )
-  return float(costs.sum())
+  return costs.sum(axis=-1)
 
 
 def _start(engine, triplets, config, folder) -> tuple[Any, int]:

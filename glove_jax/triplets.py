@@ -153,15 +153,19 @@ def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
     triplets whose rows never fall (the same arrays if they were so), and
     [V + 1] int64: row i is starts[i] to starts[i + 1].
   """
-  row = triplets.row
-  is_sorted = bool((row[1:] >= row[:-1]).all())
-  release(triplets)
+  lengths = np.zeros(triplets.vocab_size, np.int64)
+  is_sorted, last = True, 0
+  for start in range(0, len(triplets.row), _CHECKED):
+    row = triplets.row[start : start + _CHECKED]
+    is_sorted &= last <= row[0] and bool((row[1:] >= row[:-1]).all())
+    last = row[-1]
+    lengths += np.bincount(row, minlength=triplets.vocab_size)
+    release(triplets)
   if not is_sorted:
-    order = np.argsort(row, kind="stable")
+    order = np.argsort(triplets.row, kind="stable")
     columns = (column[order] for column in triplets[:3])
     triplets = Triplets(*columns, triplets.vocab_size)
-  ends = np.arange(triplets.vocab_size + 1)
-  return triplets, np.searchsorted(triplets.row, ends)
+  return triplets, np.append(0, np.cumsum(lengths))
 
 
 def release(triplets: Triplets) -> None:

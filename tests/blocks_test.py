@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glove_jax import (
+  blocked,
   blocks,
   config,
   engines,
@@ -37,13 +38,26 @@ def as_coded(count):
   return np.exp(np.asarray(log_count, np.float64))
 
 
+def one_pass(made, plan, at_once=1, cells=0, seed=0):
+  """The stacks of tiles and of lines that a pass visits."""
+  rng = np.random.default_rng(seed)
+  groups = blocks.disjoint_groups(made, plan.tiles, at_once, rng)
+  tiles = [
+    blocks.read_tiles(made, part) for part in blocks.cut_groups(groups, 3)
+  ]
+  lines = blocks.line_stacks(made, cells) if plan.with_lines else []
+  return tiles, lines
+
+
 def matrix_of(made, stacks):
   """The counts in tiles, and those in lines by row and by column: [V, V]."""
   half = made.num_blocks * made.tile_size
   tiles, rows, cols = np.zeros((3, half, half), int)
   for stack in stacks:
     if isinstance(stack, blocks.Tiles):
-      for code, (first, second) in zip(*stack, strict=True):
+      codes = stack.code.reshape(-1, made.tile_size, made.tile_size)
+      pairs = stack.pair.reshape(-1, 2).astype(int)
+      for code, (first, second) in zip(codes, pairs, strict=True):
         i, j = np.nonzero(code)
         i, j = i + first * made.tile_size, j + second * made.tile_size - half
         tiles[i, j] += code[code > 0]
@@ -64,9 +78,11 @@ def matrix_of(made, stacks):
   st.integers(1, 40),
   st.sampled_from([0.0, 0.2, 0.5, 2.0]),
   st.integers(0, 3),
+  st.integers(1, 5),
+  st.sampled_from([0, 1 << 16]),
 )
 def test_a_pass_visits_every_count_once(
-  tmp_path_factory, size, tile_size, min_fill, seed
+  tmp_path_factory, size, tile_size, min_fill, seed, at_once, cells
 ):
   counts = make_triplets(size, seed=seed)
   if not len(counts.row):
@@ -80,15 +96,16 @@ def test_a_pass_visits_every_count_once(
     seed=seed,
   )
   plan = blocks.plan_pass(made)
-  stacks = list(blocks.stacks(made, plan, np.random.default_rng(seed)))
+  tile_stacks, line_stacks = one_pass(made, plan, at_once, cells, seed)
+  stacks = tile_stacks + [stack for stack, _ in line_stacks]
   tiles, rows, cols = matrix_of(made, stacks)
   np.testing.assert_array_equal(rows, cols)
   want = np.zeros((size, size), int)
   want[counts.row, counts.col] = blocks.encode(counts.count)
   np.testing.assert_array_equal(tiles + rows, want)
   assert not (tiles.astype(bool) & rows.astype(bool)).any()
-  assert len(stacks) == plan.num_stacks
-  assert plan.num_steps == sum(len(stack.code) for stack in stacks)
+  num_lines = sum(number.sum() for _, number in line_stacks)
+  assert plan.num_steps == len(made.pair) + num_lines
   assert plan.num_triplets == len(counts.row)
 
 
@@ -120,8 +137,9 @@ def test_a_pass_over_the_most_frequent_words(tmp_path):
     counts, tmp_path, tile_size=8, min_fill=0.0, first_tier=16
   )
   plan = blocks.plan_pass(made, words=32)
-  stacks = list(blocks.stacks(made, plan, np.random.default_rng(0)))
+  stacks, lines = one_pass(made, plan)
   tiles, rows, _ = matrix_of(made, stacks)
+  assert not lines
   rank = np.argsort(-np.bincount(counts.row, minlength=70), kind="stable")
   chosen = np.isin(np.arange(70), rank[:32])
   assert not rows.any()
@@ -152,9 +170,7 @@ def test_orders_keep_to_their_tiers():
 def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
   counts = make_triplets(24)
   made = blocks.build(counts, tmp_path, tile_size=24, min_fill=0.0)
-  (tiles,) = blocks.stacks(
-    made, blocks.plan_pass(made), np.random.default_rng(0)
-  )
+  ((tiles,), _) = one_pass(made, blocks.plan_pass(made))
   tx = optimizers.make_optimizer(name, learning_rate=0.05)
   params = model.init_params(jax.random.key(0), 24, 5)
   constants = {"x_max": 10.0, "alpha": 0.75}
@@ -166,11 +182,11 @@ def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
     tx=tx,
   )
   outer = steps.make_outer(jnp.float32)
-  state, cost = steps.tile_step(
+  state, cost = steps.tiles_step(
     steps.init_table(params, made, tx),
     tiles.code[0],
     tiles.pair[0],
-    loss=functools.partial(steps.tile_loss, outer=outer, **constants),
+    loss=functools.partial(steps.tiles_loss, outer=outer, **constants),
     tx=tx,
   )
   np.testing.assert_allclose(cost, want_cost, rtol=1e-5)
@@ -191,9 +207,7 @@ def test_lines_have_the_gradient_of_the_loss(tmp_path):
   tx = optimizers.make_optimizer("sgd", learning_rate=1.0)
   start = steps.init_table(params, made, tx)
   total, moved = 0.0, [np.zeros_like(table) for table in params]
-  for stack in blocks.stacks(
-    made, blocks.plan_pass(made), np.random.default_rng(0)
-  ):
+  for stack, _ in one_pass(made, blocks.plan_pass(made))[1]:
     for batch in zip(*stack, strict=True):
       state, part = steps.lines_step(
         start,
@@ -229,25 +243,129 @@ def test_the_blocked_engine_learns_as_the_dense_one():
   assert costs["blocked"] < 1.2 * costs["dense"]
 
 
-def test_one_trace_for_each_shape():
+def test_tiles_of_a_group_share_no_block(tmp_path):
   counts = make_triplets()
-  traces = []
+  made = blocks.build(
+    counts, tmp_path, tile_size=8, min_fill=0.2, first_tier=16
+  )
+  plan = blocks.plan_pass(made)
+  order = [
+    blocks.disjoint_groups(made, plan.tiles, 4, np.random.default_rng(seed))
+    for seed in (0, 1)
+  ]
+  for groups in order:
+    real = groups.number < len(made.pair)
+    np.testing.assert_array_equal(
+      np.sort(groups.number[real]), np.arange(len(made.pair))
+    )
+    for number in groups.number:
+      row, col = made.pair[number[number < len(made.pair)]].T
+      assert len(set(row)) == len(set(col)) == len(row) > 0
+  assert (real.sum(axis=1) > 1).any()
+  assert not np.array_equal(order[0].number[:9], order[1].number[:9])
+
+
+def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
+  made = blocks.build(
+    make_triplets(), tmp_path, tile_size=8, min_fill=0.2, first_tier=16
+  )
+  groups = blocks.disjoint_groups(
+    made, np.arange(len(made.pair)), 4, np.random.default_rng(0)
+  )
+  tiles = blocks.read_tiles(made, groups)
+  tx = optimizers.make_optimizer("adagrad", learning_rate=0.1)
+  loss = functools.partial(
+    steps.tiles_loss,
+    outer=steps.make_outer(jnp.float32),
+    x_max=10.0,
+    alpha=0.75,
+  )
+  step = jax.jit(functools.partial(steps.tiles_step, loss=loss, tx=tx))
+  params = model.init_params(jax.random.key(0), 70, 5)
+  together = apart = steps.init_table(params, made, tx)
+  for code, pair in zip(*tiles, strict=True):
+    together, cost = step(together, code, pair)
+    costs = []
+    for one in range(4):
+      apart, part = step(apart, code[one : one + 1], pair[one : one + 1])
+      costs.append(part)
+    np.testing.assert_allclose(cost, sum(costs), rtol=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+    together,
+    apart,
+  )
+  assert not np.allclose(together.params.vectors[0, 0, 0], params.word[0])
+
+
+LAYOUTS = {
+  "streamed in groups": blocked.Layout(False, 4, 3, 1 << 16),
+  "resident": blocked.Layout(True, 4, 3, 1 << 16),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_end_alike(name, monkeypatch):
+  """What an accelerator does, on the CPU."""
+  counts = make_triplets(150)
   settings = config.make_config(
-    dim=4, epochs=3, growth=["32:2"], tile_size=8, min_fill=0.3
+    dim=8, epochs=10, growth=["64:2"], tile_size=16, min_fill=0.3
   ).train
-  engine = engines.make_engine(counts, settings)
-  whole = engine.run_steps
+  lines, others = [], []
+  train.train(counts, settings, on_epoch=lines.append)
+  monkeypatch.setattr(blocked, "device_layout", lambda made: LAYOUTS[name])
+  train.train(counts, settings, on_epoch=others.append)
+  assert [line["step"] for line in lines] == [line["step"] for line in others]
+  np.testing.assert_allclose(
+    [line["cost"] for line in lines], [line["cost"] for line in others], 0.03
+  )
 
-  def run_steps(state, stack):
-    traces.append((type(stack), stack.code.shape))
-    return whole(state, stack)
 
-  engine = engine._replace(run_steps=run_steps)
-  state = engine.init(engines.initial_params(counts, settings))
-  for epoch in range(1, 6):
-    state, _ = train.run_epoch(engine, state, epoch)
-  tiles = {shape for kind, shape in traces if kind is blocks.Tiles}
-  assert len(tiles) == 1 and len(set(traces)) < len(traces) / 3
+def test_points_that_train_together_end_as_they_do_alone():
+  counts = make_triplets()
+  base = {"dim": 4, "epochs": 3, "growth": ["32:2"], "tile_size": 8,
+          "min_fill": 0.3}  # fmt: skip
+  changes = [
+    {}, {"x_max": 100.0}, {"alpha": 0.5}, {"learning_rate": 0.05}, {"seed": 1}
+  ]  # fmt: skip
+  points = [config.make_config(**base | change).train for change in changes]
+  lines = []
+  together = train.train_together(counts, points, on_epoch=lines.append)
+  for number, point in enumerate(points[:-1]):
+    alone_lines = []
+    alone = train.train(counts, point, on_epoch=alone_lines.append)
+    for a, b in zip(together[number], alone, strict=True):
+      np.testing.assert_allclose(a, b, atol=1e-4)
+    np.testing.assert_allclose(
+      lines[-1]["cost"][number], alone_lines[-1]["cost"], rtol=1e-4
+    )
+  # Another seed starts elsewhere, but has the first one's order of work.
+  assert not np.allclose(together[0].word, together[-1].word)
+  np.testing.assert_allclose(lines[-1]["cost"][0], lines[-1]["cost"][-1], 0.1)
+
+
+def test_a_point_that_diverges_does_not_stop_the_others():
+  base = {"dim": 4, "epochs": 2, "growth": [], "tile_size": 8, "min_fill": 0.3}
+  points = [
+    config.make_config(**base, learning_rate=rate).train for rate in (0.1, 1e30)
+  ]
+  lines = []
+  good, bad = train.train_together(
+    make_triplets(), points, on_epoch=lines.append
+  )
+  assert np.isfinite(good.word).all() and not np.isfinite(bad.word).all()
+  assert np.isfinite(lines[-1]["cost"][0])
+  assert not np.isfinite(lines[-1]["cost"][1])
+
+
+@pytest.mark.parametrize("change", [{"dim": 5}, {"engine": "rows"}])
+def test_points_that_differ_in_more_do_not_train_together(change):
+  points = [
+    config.make_config(**{"dim": 4} | other).train for other in ({}, change)
+  ]
+  assert not train.can_train_together(points)
+  with pytest.raises(ValueError, match="differ in"):
+    train.train_together(make_triplets(), points)
 
 
 @pytest.mark.parametrize("stage", ["8192", "a:b", "8192:", "1:2:3", "-1:2"])

@@ -31,7 +31,7 @@ def test_rows_equals_dense(name):
       params = model.init_params(jax.random.key(1), 30, 4, jnp.float64)
       run_steps = engines.make_run_steps(engine, LOSS, tx)
       state = steps.init_state(params, tx)
-      ends[engine], costs[engine] = run_steps(state, stack)
+      ends[engine], costs[engine] = run_steps(state, stack, np.ones(20))
   np.testing.assert_allclose(costs["rows"], costs["dense"], rtol=1e-11)
   assert np.ptp(costs["dense"]) > 1
   jax.tree.map(
@@ -39,6 +39,18 @@ def test_rows_equals_dense(name):
     ends["rows"],
     ends["dense"],
   )
+
+
+@pytest.mark.parametrize("name", ["adagrad", "stanford", "adam"])
+def test_the_rate_scales_the_step(name):
+  tx = optimizers.make_optimizer(name, learning_rate=0.05)
+  batch = jax.tree.map(lambda x: x[0], random_stack(1, 40, 9))
+  start = steps.init_state(model.init_params(jax.random.key(1), 9, 3), tx)
+  whole, _ = steps.dense_step(start, batch, loss=LOSS, tx=tx)
+  half, _ = steps.dense_step(start, batch, 0.5, loss=LOSS, tx=tx)
+  for a, b, old in zip(whole.params, half.params, start.params, strict=True):
+    np.testing.assert_allclose((a - old) / 2, b - old, rtol=1e-4, atol=1e-7)
+  assert not np.allclose(whole.params.word, start.params.word)
 
 
 def test_rows_touches_only_the_rows_of_its_batch():
@@ -98,7 +110,7 @@ def test_one_count_at_a_time_is_stanfords_program(parity):
     params = jax.tree.map(jnp.array, read_tables(parity / "vectors.000.bin"))
     state = steps.init_state(params, tx)
     for epoch in range(1, 6):
-      state, cost = run_steps(state, batch)
+      state, cost = run_steps(state, batch, np.ones(len(records)))
       costs.append(float(cost.mean()))
       if epoch in (1, 5):
         want = read_tables(parity / f"vectors.{epoch:03d}.bin")

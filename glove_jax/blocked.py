@@ -1,0 +1,287 @@
+"""The blocked engine: GloVe at the speed of matrix products.
+
+The most frequent words train first, alone; see `blocks` for how counts are cut
+and `steps` for what is done with them. On a CPU, tiles come one at a time from
+a file. An accelerator holds them all, and takes many that share no block at
+once: its steps are short, so that what counts is how few of them there are.
+"""
+
+import functools
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glove_jax import blocks, optimizers, steps
+from glove_jax.config import TrainConfig
+from glove_jax.engine import Engine, Epoch, forget, make_optimizer
+from glove_jax.model import Params
+from glove_jax.triplets import Triplets
+
+_STREAMED_TILES = 64  # tiles handed to a CPU at once, at most, ...
+_STREAMED_BYTES = 1 << 25  # ... and their bytes
+_CELLS_AT_ONCE = 1 << 22  # cells of a group of tiles, on an accelerator
+
+
+class Hyper(NamedTuple):
+  """What points trained together may differ in: data, never compiled in."""
+
+  x_max: jax.Array
+  alpha: jax.Array
+  learning_rate: jax.Array
+
+
+class Layout(NamedTuple):
+  """How work is laid out for a device."""
+
+  resident: bool  # all tiles and lines stay in its memory
+  tiles_at_once: int  # tiles in a group, which is a step
+  num_groups: int  # groups in a call
+  line_cells: int  # counts in a step of lines, padding included
+
+
+def make_engine(
+  triplets: Triplets,
+  config: TrainConfig,
+  *,
+  together: Sequence[TrainConfig] = (),
+  folder: str | os.PathLike | None = None,
+) -> Engine:
+  """Makes the blocked engine.
+
+  Args:
+    triplets: the counts.
+    config: how to train.
+    together: with P of these, P points train in one program, all as `config`
+      says but for their x_max, alpha and learning rate. State, parameters and
+      costs have a first axis of P then.
+    folder: where tiles and lines are kept; None is a temporary folder.
+
+  Raises:
+    ValueError: settings that it lacks.
+  """
+  if config.dtype != "float32":
+    raise ValueError(
+      f"The blocked engine trains in float32, not {config.dtype}: use "
+      "--engine=rows."
+    )
+  stages = [*growth(config), (None, config.epochs)]
+  made, keeper = _blocks(triplets, config, folder)
+  passes = [
+    blocks.plan_pass(made, words)
+    for words, times in stages
+    for _ in range(times)
+  ]
+  work = _lay_out(made, keeper)
+  hyper, over_points = _hyper(config, together)
+
+  def init(hyper, params):
+    tx = make_optimizer(config, hyper.learning_rate)
+    return steps.init_table(params, made, tx)
+
+  init = functools.partial(jax.jit(over_points(init, (0, 0))), hyper)
+  params = _params_like(triplets.vocab_size, config, together)
+  inputs = jax.eval_shape(init, params), hyper, work.codes
+  programs = _compile_ahead(_programs(config, over_points), inputs, work)
+
+  def run_steps(state, stack, rates):
+    program = programs[_shape(stack)].result()
+    return program(state, hyper, work.codes, stack, rates)
+
+  def stacks(epoch):
+    rng = np.random.default_rng([config.seed, epoch])
+    return _stacks(work, passes[epoch - 1], rng)
+
+  return Engine(
+    init=init,
+    start_epoch=functools.partial(forget, keep=config.keep),
+    stacks=stacks,
+    run_steps=run_steps,
+    params=jax.jit(
+      over_points(lambda state: steps.table_params(state.params, made), (0,))
+    ),
+    schedule=optimizers.make_schedule(config.schedule),
+    epochs=[Epoch(plan.num_steps, plan.num_triplets) for plan in passes],
+  )
+
+
+def device_layout(made: blocks.Blocks) -> Layout:
+  """What suits the default device: few long calls, or little memory."""
+  device, tile_cells = jax.devices()[0], made.tile_size**2
+  if device.platform == "cpu":
+    fit = max(1, _STREAMED_BYTES // (2 * tile_cells))
+    num_groups = max(1, min(len(made.pair), fit, _STREAMED_TILES))
+    return Layout(False, 1, num_groups, line_cells=0)
+  at_once = max(1, _CELLS_AT_ONCE // tile_cells)
+  room = (device.memory_stats() or {}).get("bytes_limit", 0)
+  if 2 * len(made.pair) * tile_cells < room / 2:
+    return Layout(True, at_once, 16, line_cells=1 << 20)
+  return Layout(False, at_once, 4, line_cells=1 << 20)
+
+
+class _Work(NamedTuple):
+  """All that there is to visit, as the device wants it."""
+
+  made: blocks.Blocks
+  layout: Layout
+  lines: list[tuple[blocks.Lines, np.ndarray]]  # stacks, and steps in each
+  codes: jax.Array | None  # [M, T, T] uint16, where all tiles are resident
+  keeper: tempfile.TemporaryDirectory | None  # its folder goes when it goes
+
+
+def _lay_out(made: blocks.Blocks, keeper) -> _Work:
+  layout = device_layout(made)
+  lines = blocks.line_stacks(made, layout.line_cells)
+  if not layout.resident:
+    return _Work(made, layout, lines, None, keeper)
+  lines = [(jax.device_put(stack), number) for stack, number in lines]
+  codes = jnp.asarray(blocks.all_tiles(made))
+  return _Work(made, layout, lines, codes, keeper)
+
+
+def _stacks(work: _Work, plan: blocks.Pass, rng: np.random.Generator):
+  """One pass: its tiles in random order, the lines strewn among them."""
+  made, layout, lines, *_ = work
+  groups = blocks.disjoint_groups(made, plan.tiles, layout.tiles_at_once, rng)
+  jobs = [
+    (part, (part.number < len(made.pair)).sum(axis=1))
+    for part in blocks.cut_groups(groups, layout.num_groups)
+  ]
+  jobs += lines if plan.with_lines else []
+  for number in rng.permutation(len(jobs)):
+    stack, counted = jobs[number]
+    if isinstance(stack, blocks.Groups) and not layout.resident:
+      stack = blocks.read_tiles(made, stack)
+    yield stack, counted
+
+
+def _hyper(config, together):
+  """The hyperparameters, and what makes a function one over all points."""
+  values = Hyper(
+    *(
+      jnp.array([getattr(c, name) for c in together or [config]], jnp.float32)
+      for name in Hyper._fields
+    )
+  )
+  if not together:
+    return Hyper(*(value[0] for value in values)), lambda function, _: function
+  return values, lambda function, axes: jax.vmap(function, axes)
+
+
+def _params_like(vocab_size, config, together) -> Params:
+  """The shapes of the parameters."""
+  points = (len(together),) if together else ()
+  sizes = [(vocab_size, config.dim)] * 2 + [(vocab_size,)] * 2
+  return Params(
+    *(jax.ShapeDtypeStruct((*points, *size), jnp.float32) for size in sizes)
+  )
+
+
+def _tile_stacks(work: _Work) -> list:
+  """The shape of a stack of tiles; none where nothing is dense."""
+  layout, size = work.layout, work.made.tile_size
+  if not len(work.made.pair):
+    return []
+  groups = (layout.num_groups, layout.tiles_at_once)
+  pair = jax.ShapeDtypeStruct((*groups, 2), jnp.int32)
+  if layout.resident:
+    return [blocks.Groups(jax.ShapeDtypeStruct(groups, jnp.int32), pair)]
+  code = jax.ShapeDtypeStruct((*groups, size, size), jnp.uint16)
+  return [blocks.Tiles(code, pair)]
+
+
+def _programs(config: TrainConfig, over_points) -> dict[type, Callable]:
+  """(state, hyper, codes, stack, rates) -> (state, costs), by type of stack."""
+  outer = steps.make_outer(jnp.dtype(config.products))
+
+  def tiles(state, hyper, codes, stack, rates):
+    tx = make_optimizer(config, hyper.learning_rate)
+    loss = functools.partial(
+      steps.tiles_loss, outer=outer, x_max=hyper.x_max, alpha=hyper.alpha
+    )
+
+    def step(state, work):
+      code, pair, rate = work
+      if codes is not None:
+        code = codes.at[code].get(mode="fill", fill_value=0)
+      return steps.tiles_step(state, code, pair, rate, loss=loss, tx=tx)
+
+    return jax.lax.scan(step, state, (*stack, rates))
+
+  def lines(state, hyper, codes, stack, rates):
+    del codes
+    tx = make_optimizer(config, hyper.learning_rate)
+    loss = functools.partial(
+      steps.lines_loss, x_max=hyper.x_max, alpha=hyper.alpha
+    )
+
+    def step(state, work):
+      return steps.lines_step(state, *work, loss=loss, tx=tx)
+
+    return jax.lax.scan(step, state, (*stack, rates))
+
+  def compiled(run):
+    return jax.jit(over_points(run, (0, 0, None, None, None)), donate_argnums=0)
+
+  tiles, lines = compiled(tiles), compiled(lines)
+  return {blocks.Groups: tiles, blocks.Tiles: tiles, blocks.Lines: lines}
+
+
+def _compile_ahead(programs, inputs, work) -> dict[tuple, futures.Future]:
+  """Compiles a program for each shape of stack, while other work goes on."""
+
+  def build(stack):
+    rates = jax.ShapeDtypeStruct(stack[-1].shape[:1], jnp.float32)
+    with jax.enable_x64(False):
+      return programs[type(stack)].lower(*inputs, stack, rates).compile()
+
+  stacks = [*_tile_stacks(work), *(stack for stack, _ in work.lines)]
+  by_shape = {_shape(stack): stack for stack in stacks}
+  pool = futures.ThreadPoolExecutor(os.cpu_count())
+  made = {shape: pool.submit(build, stack) for shape, stack in by_shape.items()}
+  pool.shutdown(wait=False)
+  return made
+
+
+def _shape(stack) -> tuple:
+  return type(stack), *(array.shape for array in stack)
+
+
+def _blocks(triplets, config, folder):
+  """The tiles and lines, and what keeps a temporary folder of them."""
+  keeper = None
+  if folder is None:
+    keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
+    folder = keeper.name
+  if pathlib.Path(folder, "manifest.json").exists():
+    return blocks.read(folder), keeper
+  return blocks.build(
+    triplets,
+    folder,
+    tile_size=config.tile_size,
+    min_fill=config.min_fill,
+    seed=config.seed,
+  ), keeper
+
+
+def growth(config: TrainConfig) -> list[tuple[int, int]]:
+  """Reads --growth: (words, passes) of each stage before all words train.
+
+  Raises:
+    ValueError: anything but words:passes.
+  """
+  stages = []
+  for stage in config.growth:
+    words, _, passes = stage.partition(":")
+    if not (words.isdecimal() and passes.isdecimal()):
+      raise ValueError(
+        f"--growth takes words:passes, such as 8192:6, got {stage!r}."
+      )
+    stages.append((int(words), int(passes)))
+  return stages

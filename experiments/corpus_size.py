@@ -24,6 +24,6 @@ def report(results):
     Plot("parts", "Analogies over the text", "lines", **axes, measures=parts),
     Plot(
       "size", "Size over the share of the text", "lines", **axes,
-      measures=("vocab_size", "num_counts"),
+      measures=("google_coverage", "vocab_size", "num_counts"),
     ),
   ]  # fmt: skip

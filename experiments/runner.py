@@ -15,8 +15,8 @@ import pathlib
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -80,10 +80,11 @@ def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
   """Cuts points that share counts into those that train at once.
 
   Points train together where they differ in nothing but `TOGETHER`; at most
-  `together` of them.
+  `together` of them, and those of one seed before those of the next: what
+  trains together visits the counts in the order of the first one's seed.
   """
   groups = {}
-  for point in points:
+  for point in sorted(points, key=lambda point: point.config.train.seed):
     settings = dataclasses.asdict(point.config.train)
     for name in TOGETHER:
       del settings[name]
@@ -143,17 +144,27 @@ def run_batch(
   One after another where they cannot be, or memory does not suffice.
   """
   several = len(batch) > 1
-  if several and not train.can_train_together(_train_configs(batch)):
+  if several and not _can_train_at_once(batch, options):
     return _one_by_one(batch, counts, workdir, options)
   try:
-    for point, made in _train(batch, counts, workdir, options):
-      _finish(point, made, point_folder(workdir, point), options)
+    trained = _train(batch, counts, workdir, options)
   except Exception as error:
     if several and "RESOURCE_EXHAUSTED" in str(error):
       options.say("Too little memory for these at once: one after another.")
       return _one_by_one(batch, counts, workdir, options)
-    return _fail([p for p in batch if not is_done(workdir, p)], workdir, error)
-  return {}
+    return _fail(batch, workdir, error)
+  failed = {}
+  for point, made in zip(batch, trained, strict=True):
+    try:
+      _finish(point, made, point_folder(workdir, point), options)
+    except Exception as error:
+      failed |= _fail([point], workdir, error)
+  return failed
+
+
+def _can_train_at_once(batch, options) -> bool:
+  other = _label(batch[0]) in options.trainers
+  return not other and train.can_train_together(_train_configs(batch))
 
 
 def _one_by_one(batch, counts, workdir, options) -> dict[str, str]:
@@ -163,32 +174,39 @@ def _one_by_one(batch, counts, workdir, options) -> dict[str, str]:
   return failed
 
 
-def _train(batch, counts, workdir, options) -> Iterator[tuple[Point, Any]]:
-  """Yields each point with its vectors."""
+def _train(batch, counts, workdir, options) -> list[vectors.WordVectors]:
+  """The vectors of each point."""
   folders = [point_folder(workdir, point) for point in batch]
   for point, folder in zip(batch, folders, strict=True):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
     pipeline.write_config(point.config, folder)
+  data = triplets.read_triplets(counts / "counts")
   start = time.perf_counter()
   if trainer := options.trainers.get(_label(batch[0])):
-    for point, folder in zip(batch, folders, strict=True):
-      yield point, _train_otherwise(trainer, point, counts, folder)
-    return
-  data = triplets.read_triplets(counts / "counts")
-  words = vocab.read_vocab(counts / "vocab.txt").words
-  params = _train_params(batch, folders, data)
+    (point,), (folder,) = batch, folders
+    made = [_train_otherwise(trainer, point, counts, folder)]
+  else:
+    params = _train_params(batch, folders, data)
+    words = vocab.read_vocab(counts / "vocab.txt").words
+    made = [
+      _make_vectors(point, tables, words)
+      for point, tables in zip(batch, params, strict=True)
+    ]
   seconds = (time.perf_counter() - start) / len(batch)
-  for point, folder, made in zip(batch, folders, params, strict=True):
+  for folder in folders:
     _write_training(folder, data, seconds, len(batch))
-    if options.keep_tables:
-      vectors.write_tables(folder / "tables.npz", made, words)
-    table = vectors.combine(
-      np.asarray(made.word, np.float32),
-      np.asarray(made.context, np.float32),
-      point.config.vectors.vectors,
-    )
-    yield point, vectors.WordVectors(words, table)
+  if options.keep_tables and not trainer:
+    for folder, tables in zip(folders, params, strict=True):
+      vectors.write_tables(folder / "tables.npz", tables, words)
+  return made
+
+
+def _make_vectors(point, params, words) -> vectors.WordVectors:
+  word, context = (np.asarray(t, np.float32) for t in params[:2])
+  how = point.config.vectors
+  made = vectors.WordVectors(words, vectors.combine(word, context, how.vectors))
+  return vectors.with_unk(made) if how.unk else made
 
 
 def _train_params(batch, folders, data) -> list[model.Params]:
@@ -218,12 +236,8 @@ def _train_at_once(configs_, folders, data) -> list[model.Params]:
 
 
 def _train_otherwise(trainer, point, counts, folder) -> vectors.WordVectors:
-  start = time.perf_counter()
   writer = metrics.MetricsWriter(folder / "metrics.jsonl")
-  made = trainer(point, counts, folder, lambda line: writer.write(**line))
-  seconds = time.perf_counter() - start
-  _write_training(folder, triplets.read_triplets(counts / "counts"), seconds, 1)
-  return made
+  return trainer(point, counts, folder, lambda line: writer.write(**line))
 
 
 def _write_training(folder, data, seconds, together) -> None:
@@ -241,8 +255,6 @@ def _write_training(folder, data, seconds, together) -> None:
 
 def _finish(point, made, folder, options) -> None:
   """Evaluates, and leaves of the folder what reports are made of."""
-  if point.config.vectors.unk:
-    made = vectors.with_unk(made)
   results = pipeline.evaluate_vectors(made, point.config)
   shutil.rmtree(folder / "checkpoints", ignore_errors=True)
   _write_json(folder / "evaluation.json", results)

@@ -173,6 +173,19 @@ def test_points_that_may_train_together_do(tiny, tmp_path, monkeypatch):
   assert second["cost"] == 2.0 and second["train_seconds"] == 1.5
 
 
+def test_one_program_trains_as_well_as_one_by_one(tiny, tmp_path):
+  """With train_together itself: one point of two has a cost that explodes."""
+  tiny = tiny | {"epochs": 3}
+  asked = request(tiny, sweep="learning_rate=0.05,1e30")
+  assert command.run(asked, tmp_path, TWO, lambda line: None) == 1
+  (row,) = (tmp_path / "results.jsonl").read_text().splitlines()
+  alone = request(tiny, sweep="learning_rate=0.05")
+  command.run(alone, tmp_path / "alone", say=lambda line: None)
+  (other,) = (tmp_path / "alone" / "results.jsonl").read_text().splitlines()
+  row, other = json.loads(row), json.loads(other)
+  assert row["cost"] == pytest.approx(other["cost"], rel=1e-3)
+
+
 def test_too_little_memory_for_all_trains_one_by_one(
   tiny, tmp_path, monkeypatch
 ):

@@ -23,19 +23,22 @@ import numpy as np
 
 from glove_jax import (
   checkpoint,
-  cooccur,
   corpus,
+  counting,
   datasets,
   evaluate,
   files,
   metrics,
+  tokens,
   triplets,
   vectors,
   vocab,
 )
+from glove_jax import config as configs
 from glove_jax import train as training
 from glove_jax.config import Config
 from glove_jax.engines import num_epochs
+from glove_jax.parallel import default_threads
 from glove_jax.vectors import WordVectors
 
 _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
@@ -70,8 +73,13 @@ class Pipeline:
     with self._stages.stage("vocab", self._settings("vocab"), output) as todo:
       if todo:
         with metrics.progress("counting words", unit=" words") as bar:
-          counter = vocab.count_words(self._documents(bar))
-        words = vocab.make_vocab(counter, **_asdict(self.config.vocab))
+          counter = tokens.count_words(
+            self._text(),
+            min_count=self.config.vocab.min_count,
+            threads=self.config.count.threads or default_threads(),
+            progress=bar.update,
+          )
+        words = vocab.make_vocab(counter, **configs.settings(self.config.vocab))
         vocab.write_vocab(words, output)
     return vocab.read_vocab(output)
 
@@ -80,17 +88,17 @@ class Pipeline:
     output = self.workdir / "counts"
     with self._stages.stage("counts", self._settings("counts"), output) as todo:
       if todo:
-        triplets.write_triplets(self._count(words), output)
+        total = int(words.counts.sum())
+        with metrics.progress("counting pairs", total, " words") as bar:
+          counting.count_corpus(
+            self._text(),
+            words,
+            output,
+            self.config.count,
+            source=_plain(self._settings("counts")),
+            progress=bar.update,
+          )
     return triplets.read_triplets(output)
-
-  def _count(self, words: vocab.Vocab) -> triplets.Triplets:
-    settings = _asdict(self.config.count)
-    keep_places = settings.pop("keep_places")
-    total = int(words.counts.sum())
-    with metrics.progress("counting pairs", total, " words") as bar:
-      ids = vocab.encode(self._documents(), words, keep_places=keep_places)
-      counts = cooccur.count(ids, len(words), progress=bar.update, **settings)
-    return triplets.from_counts(counts)
 
   def run_training(self) -> vectors.Tables:
     """Trains, from the last checkpoint that was made with these settings."""
@@ -150,17 +158,14 @@ class Pipeline:
         _write_json(output, evaluate_vectors(made, self.config))
     return _read_json(output)
 
-  def _documents(self, bar=None):
-    documents = corpus.read_documents(
+  def _text(self) -> tokens.Text:
+    corpus_config = self.config.corpus
+    return tokens.Text(
       self._paths,
-      tokenizer=self.config.corpus.tokenizer,
-      lowercase=self.config.corpus.lowercase,
-      documents=self.config.corpus.documents,
+      tokenizer=corpus_config.tokenizer,
+      lowercase=corpus_config.lowercase,
+      documents=corpus_config.documents,
     )
-    for document in documents:
-      if bar is not None:
-        bar.update(len(document))
-      yield document
 
   def _settings(self, last: str) -> dict:
     """All that the output of a stage depends on."""
@@ -168,11 +173,11 @@ class Pipeline:
       (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
       for path in self._paths
     ]
-    settings = {"files": files} | _asdict(self.config.corpus)
+    found = {"files": files} | configs.settings(self.config.corpus)
     parts = ("vocab", "count", "train", "vectors", "evaluate")
     for part in parts[: STAGES.index(last) + 1]:
-      settings |= _asdict(getattr(self.config, part))
-    return settings
+      found |= configs.settings(getattr(self.config, part))
+    return found
 
 
 class Stages:

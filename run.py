@@ -25,6 +25,7 @@ FORMATS = (
   "word2vec_binary",
   "npz",
   "stanford_records",
+  "stanford_shuffled",
 )
 FLAGS = flags.FLAGS
 

@@ -41,6 +41,23 @@ class CorpusConfig:
     choices=("word", "whitespace"),
   )
   lowercase: bool = _field(True, "fold words to lower case")
+  add_to: tuple[str, ...] = _field(
+    (),
+    "work directories whose counts are added to those of the corpus; with "
+    "--corpus= to theirs alone",
+  )
+  add_vocab: str = _field(
+    "grow",
+    "for --add_to: words are those of all ('grow') or only of the added "
+    "('fixed')",
+    choices=("grow", "fixed"),
+  )
+  records: str = _field(
+    "",
+    "take the counts from this file of Stanford's, such as "
+    "cooccurrence.shuf.bin, instead of counting a corpus",
+  )
+  records_vocab: str = _field("", "for --records: its vocab.txt")
 
 
 @dataclass(frozen=True)

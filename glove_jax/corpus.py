@@ -201,8 +201,15 @@ def _open(path: str) -> contextlib.AbstractContextManager[BinaryIO]:
     raise IsADirectoryError(f"{path} is a folder: name its files instead")
   if not os.path.exists(path):
     raise FileNotFoundError(f"corpus {path!r}: no such file")
-  opener = _OPENERS.get(os.path.splitext(path)[1].lower(), open)
-  return opener(path, "rb")
+  return _OPENERS.get(_suffix(path), open)(path, "rb")
+
+
+def is_compressed(path: str) -> bool:
+  return _suffix(path) in _OPENERS
+
+
+def _suffix(path: str) -> str:
+  return os.path.splitext(path)[1].lower()
 
 
 class Position(NamedTuple):

@@ -34,14 +34,15 @@ class Plan(NamedTuple):
   """What counting may use."""
 
   threads: int
-  max_keys: int
+  max_keys: int  # to hold at a time
+  memory: float  # bytes, in all
 
 
 class Added(NamedTuple):
   """Counts from another run, to be added."""
 
   folder: str | os.PathLike
-  ids: np.ndarray  # [its V] int32, its words' ids in the new vocabulary
+  ids: np.ndarray  # [its V] int32: its words' ids now, -1 for those left out
 
 
 def make_plan(config: CountConfig, vocab_size: int) -> Plan:
@@ -61,7 +62,7 @@ def make_plan(config: CountConfig, vocab_size: int) -> Plan:
       f"words in {threads} threads, which takes {least:.2f} or more: raise it, "
       "or lower threads or max_vocab"
     )
-  return Plan(threads, max_keys)
+  return Plan(threads, max_keys, memory)
 
 
 def _machine_memory() -> int:
@@ -163,6 +164,33 @@ def _write(
   )
 
 
+def import_records(
+  path: str | os.PathLike,
+  vocab: Vocab,
+  folder: str | os.PathLike,
+  config: CountConfig,
+) -> None:
+  """Makes a folder of triplets from Stanford's records.
+
+  Args:
+    path: `cooccurrence.bin` or `cooccurrence.shuf.bin`.
+    vocab: the `vocab.txt` that belongs to it.
+    folder: for `read_triplets`.
+    config: how it was counted.
+
+  Raises:
+    OSError: a file cannot be read or written.
+    ValueError: the file is truncated, or belongs to another vocabulary.
+  """
+  triplets.write_blocks(
+    (block[:3] for block in triplets.read_record_blocks(path, len(vocab))),
+    folder,
+    vocab_size=len(vocab),
+    unit=_unit(config),
+    **configs.settings(config),
+  )
+
+
 def _unit(config: CountConfig) -> int:
   units = cooccur.distance_units(config.window, config.distance_weighting)
   return int(units[0])
@@ -179,9 +207,10 @@ def _added_entries(
     for start in range(0, len(counts.row), _ADDED_ENTRIES):
       part = slice(start, start + _ADDED_ENTRIES)
       row, col = new_ids[counts.row[part]], new_ids[counts.col[part]]
-      order = np.lexsort((col, row))
       units = _whole(counts.count[part], _unit(config), folder)
       triplets.release(counts)
+      order = np.lexsort((col, row))
+      order = order[(row[order] >= 0) & (col[order] >= 0)]
       number += 1
       yield number, Entries(row[order], col[order], units[order])
 
@@ -201,7 +230,8 @@ def _whole(count: np.ndarray, unit: int, folder) -> np.ndarray:
   """[N] int64 units: exact from float64, to 24 bits from float32."""
   exact = count.astype(np.float64) * unit
   units = np.rint(exact)
-  slack = np.maximum(exact * np.finfo(count.dtype).eps, 1e-3)
+  # Stanford's sums are running ones, and so a little off.
+  slack = np.maximum(exact * max(np.finfo(count.dtype).eps, 1e-9), 1e-2)
   if (np.abs(exact - units) > slack).any():
     raise ValueError(
       f"the counts in {os.fspath(folder)!r} are not sums of 1/distance within "

@@ -101,6 +101,15 @@ def read_ids(
   Raises:
     OSError: a file is missing, unreadable or damaged.
   """
+  blocks = corpus.read_blocks(text.paths, start)
+  find = make_finder(text, vocab, keep_places=keep_places)
+  yield from ordered_map(find, blocks, threads)
+
+
+def make_finder(
+  text: Text, vocab: Vocab, *, keep_places: bool = False
+) -> Callable[[corpus.Block], Ids]:
+  """The function block -> ids behind `read_ids`."""
   table = _table_of(vocab)
   split = make_splitter(text)
 
@@ -110,7 +119,7 @@ def read_ids(
     found = text_kernels.find_spans(table, data, spans, keep_places, ids)
     return Ids(ids[:found], block.end)
 
-  yield from ordered_map(find, corpus.read_blocks(text.paths, start), threads)
+  return find
 
 
 def make_splitter(

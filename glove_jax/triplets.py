@@ -14,6 +14,7 @@ import json
 import math
 import mmap
 import os
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
@@ -30,6 +31,8 @@ _FORMAT = 2
 _SHARD = 1 << 22  # triplets
 _HEADER = 128  # bytes before a column of a .npy file
 _BLOCK = 1 << 20  # records converted at a time
+_SHUFFLED = 1 << 23  # records shuffled in memory at a time, about
+_MAX_SCATTERED = 60  # files
 _CHECKED = 1 << 23  # triplets checked at a time
 
 
@@ -343,6 +346,16 @@ def read_records(
     FileNotFoundError: no such file.
     ValueError: the file is truncated or empty, or its records are none.
   """
+  blocks = list(read_record_blocks(path, vocab_size))
+  columns = (np.concatenate(column) for column in list(zip(*blocks))[:3])  # noqa: B905
+  size = vocab_size or max(block.vocab_size for block in blocks)
+  return Triplets(*columns, size)
+
+
+def read_record_blocks(
+  path: str | os.PathLike, vocab_size: int | None = None
+) -> Iterator[Triplets]:
+  """As `read_records`, some records at a time."""
   if not os.path.exists(path):
     raise FileNotFoundError(f"records {os.fspath(path)!r}: no such file")
   size = os.path.getsize(path)
@@ -351,16 +364,17 @@ def read_records(
       f"{path} is truncated: {size} bytes are no whole number of "
       f"{RECORD.itemsize}-byte records"
     )
-  records = np.fromfile(path, RECORD)
-  row, col = (
-    np.subtract(records[name], 1, dtype=np.int32) for name in ("row", "col")
-  )
-  if vocab_size is None:
-    vocab_size = 1 + max(int(row.max(initial=0)), int(col.max(initial=0)))
-  try:
-    return check(Triplets(row, col, records["count"].copy(), vocab_size))
-  except ValueError as error:
-    raise ValueError(f"{path}: {error}") from error
+  with open(path, "rb") as file:
+    for start in range(0, max(size, 1), _BLOCK * RECORD.itemsize):
+      records = np.fromfile(file, RECORD, _BLOCK)
+      row, col = records["row"] - 1, records["col"] - 1
+      found = 1 + max(int(row.max(initial=0)), int(col.max(initial=0)))
+      block = Triplets(row, col, records["count"], vocab_size or found)
+      try:
+        yield check(block)
+      except ValueError as error:
+        first = start // RECORD.itemsize
+        raise ValueError(f"{path}, from record {first} on: {error}") from error
 
 
 def write_records(triplets: Triplets, path: str | os.PathLike) -> None:
@@ -370,10 +384,48 @@ def write_records(triplets: Triplets, path: str | os.PathLike) -> None:
     OSError: the file cannot be written.
   """
   with files.write_whole(path) as file:
-    for start in range(0, len(triplets.row), _BLOCK):
-      block = slice(start, start + _BLOCK)
-      records = np.empty(len(triplets.row[block]), RECORD)
-      records["row"] = triplets.row[block] + 1
-      records["col"] = triplets.col[block] + 1
-      records["count"] = triplets.count[block]
-      file.write(records.tobytes())
+    for block in _record_blocks(triplets):
+      file.write(block)
+
+
+def _record_blocks(triplets: Triplets) -> Iterator[np.ndarray]:
+  for start in range(0, len(triplets.row), _BLOCK):
+    block = slice(start, start + _BLOCK)
+    records = np.empty(len(triplets.row[block]), RECORD)
+    records["row"] = triplets.row[block] + 1
+    records["col"] = triplets.col[block] + 1
+    records["count"] = triplets.count[block]
+    release(triplets)
+    yield records
+
+
+def write_shuffled_records(
+  triplets: Triplets, path: str | os.PathLike, *, seed: int = 0
+) -> None:
+  """Writes Stanford's records in random order, the same for the same seed.
+
+  Each record goes to a random one of some files, which are then shuffled in
+  memory one by one: some 8 million records are held at a time, more only of more
+  than 500 million.
+
+  Raises:
+    OSError: a file cannot be written.
+  """
+  rng = np.random.default_rng(seed)
+  number = min(_MAX_SCATTERED, 1 + len(triplets.row) // _SHUFFLED)
+  with contextlib.ExitStack() as stack:
+    folder = os.path.dirname(os.path.abspath(path))
+    scattered = [
+      stack.enter_context(tempfile.TemporaryFile(dir=folder))
+      for _ in range(number)
+    ]
+    for records in _record_blocks(triplets):
+      target = rng.integers(number, size=len(records))
+      for place, file in enumerate(scattered):
+        file.write(records[target == place])
+    output = stack.enter_context(files.write_whole(path))
+    for file in scattered:
+      file.seek(0)
+      records = np.frombuffer(bytearray(file.read()), RECORD)
+      rng.shuffle(records)
+      output.write(records)

@@ -14,6 +14,7 @@ All sums are of integers, so neither threads nor parts change a bit.
 import collections
 import concurrent.futures
 import itertools
+import mmap
 import queue
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -88,7 +89,7 @@ class PairCounter:
     size = min(_PAGE, 1 + max_keys // _PAGE)
     pages = max(1, max_keys // size)
     self._pool = Pool(
-      keys=np.empty((pages, size), np.uint64),
+      keys=_lazy(pages * size, np.uint64).reshape(pages, size),
       owner=np.full(pages, -1, np.int64),
       filled=np.zeros(pages, np.int64),
     )
@@ -178,8 +179,8 @@ class PairCounter:
       cells=np.zeros(_num_cells(self.layout), np.int64),
       starts=np.zeros(size, np.int64),
       ends=np.zeros(size, np.int64),
-      cols=np.empty(keys, np.int32),  # room for all, though most are equal:
-      sums=np.empty(keys, np.int64),  # memory is taken where it is written
+      cols=_lazy(keys, np.int32),  # room for all, though many are equal
+      sums=_lazy(keys, np.int64),
     )
     self._fold(part)
     self._sum(part)
@@ -243,9 +244,9 @@ class PairCounter:
       places = np.cumsum(lengths[first:last]) - lengths[first:last]
       number = int(lengths[first:last].sum())
       entries = Entries(
-        np.empty(number, np.int32),
-        np.empty(number, np.int32),
-        np.empty(number, np.int64),
+        _lazy(number, np.int32),
+        _lazy(number, np.int32),
+        _lazy(number, np.int64),
       )
       pair_kernels.list_entries(
         first, last, self.layout, part, mirrored, places, *entries
@@ -322,6 +323,17 @@ def _most_product(rank: np.ndarray, max_cells: int) -> int:
     cells = np.minimum(middle // rank, len(rank)).sum()
     low, high = (middle, high) if cells <= max_cells else (low, middle - 1)
   return low
+
+
+def _lazy(size: int, dtype) -> np.ndarray:
+  """An array whose memory is taken page by page, where it is first written.
+
+  NumPy asks for huge pages, which are taken whole, and took three times as long
+  to get here as the small ones.
+  """
+  dtype = np.dtype(dtype)
+  memory = mmap.mmap(-1, max(1, size) * dtype.itemsize)
+  return np.frombuffer(memory, dtype)[:size]
 
 
 def _num_cells(layout: Layout) -> int:

@@ -405,8 +405,8 @@ def write_shuffled_records(
   """Writes Stanford's records in random order, the same for the same seed.
 
   Each record goes to a random one of some files, which are then shuffled in
-  memory one by one: some 8 million records are held at a time, more only of more
-  than 500 million.
+  memory one by one: some 8 million records at a time, more only where there are
+  more than 500 million.
 
   Raises:
     OSError: a file cannot be written.

@@ -32,6 +32,7 @@ FORMATS = (
   "word2vec_binary",
   "npz",
   "stanford_records",
+  "stanford_shuffled",
 )
 FLAGS = flags.FLAGS
 

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def _field(default, doc: str, *, choices=None, low=None, above=None):
-  """A field with its help, and what its values must keep to."""
+def _field(
+  default, doc: str, *, choices=None, low=None, above=None, resource=False
+):
+  """A field with its help, and what its values must keep to.
+
+  A `resource` changes how fast a stage is done, but not what it makes.
+  """
   metadata = {"help": doc, "choices": choices, "low": low, "above": above}
+  metadata["resource"] = resource
   return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -41,6 +47,23 @@ class CorpusConfig:
     "part of a larger one",
     above=0,
   )
+  add_to: tuple[str, ...] = _field(
+    (),
+    "work directories whose counts are added to those of the corpus; with "
+    "--corpus= to theirs alone",
+  )
+  add_vocab: str = _field(
+    "grow",
+    "for --add_to: words are those of all ('grow') or only of the added "
+    "('fixed')",
+    choices=("grow", "fixed"),
+  )
+  records: str = _field(
+    "",
+    "take the counts from this file of Stanford's, such as "
+    "cooccurrence.shuf.bin, instead of counting a corpus",
+  )
+  records_vocab: str = _field("", "for --records: its vocab.txt")
 
 
 @dataclass(frozen=True)
@@ -72,6 +95,21 @@ class CountConfig:
     False,
     "words outside the vocabulary keep their places when distances are "
     "measured, instead of being dropped first",
+  )
+  count_dtype: str = _field(
+    "float32",
+    "type of the counts on disk",
+    choices=("float32", "float64"),
+  )
+  memory_gb: float = _field(
+    0.0,
+    "memory for counting, beside 0.4 GB for the program; 0 for half of the "
+    "machine's",
+    low=0,
+    resource=True,
+  )
+  threads: int = _field(
+    0, "threads that count; 0 for one a CPU", low=0, resource=True
   )
 
 
@@ -232,6 +270,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "bias_init": "random",
   },
 }
+
+
+def settings(part) -> dict[str, Any]:
+  """The fields of a stage's config that its output depends on."""
+  return {
+    f.name: getattr(part, f.name)
+    for f in dataclasses.fields(part)
+    if not f.metadata["resource"]
+  }
 
 
 def stages() -> dict[str, type]:

@@ -8,29 +8,26 @@ common multiple of 1..window. So no order of summation, no cut into chunks and
 no number of threads changes the result by a bit, and counts from parts of a
 corpus add up to those of the whole.
 
-How: each pair of a chunk of text becomes one 64-bit key, (left word, right
-word, distance). NumPy sorts the keys at some 10^8 a second, without Python's
-lock; neighbours that are equal are then summed. Only pairs (left, right) are
-counted; the other contexts follow from that matrix R: `symmetric` is R + R^T.
+`pairs` does the counting, by compiled loops in threads.
 """
 
-import collections
-import concurrent.futures
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+
+from glove_jax.pairs import CELLS, Entries, PairCounter, check_overflow
+from glove_jax.parallel import default_threads
+from glove_jax.text_kernels import END
 
 CONTEXTS = ("symmetric", "left", "right")
 DISTANCE_WEIGHTINGS = ("inverse", "none")
 
 # lcm(1..22) = 232,792,560: beyond it 1/d is rounded to 1 / (16 * lcm(1..22)).
 MAX_EXACT_WINDOW = 22
-_CHUNK_PAIRS = 1 << 23  # about 200 MB a chunk at work
+_CHUNK_WORDS = 1 << 17  # handed to a thread at a time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,13 +85,14 @@ def count(
   distance_weighting: str = "inverse",
   threads: int | None = None,
   progress: Callable[[int], object] | None = None,
-  chunk_pairs: int = _CHUNK_PAIRS,
+  max_keys: int = 1 << 26,
+  max_cells: int = CELLS,
 ) -> Counts:
   """Counts which words occur near which.
 
-  Memory is that of the result (about three times, at the end), of
-  `threads + 1` chunks and of the document at hand, whatever the size of the
-  corpus.
+  Memory is that of the result (about three times, at the end), of `max_keys`
+  and of the document at hand, whatever the size of the corpus. Counting is
+  fastest where ids are in the order of frequency, as those of a `Vocab` are.
 
   Args:
     documents: arrays of ids, -1 for a place without a word (see `encode`); no
@@ -106,41 +104,67 @@ def count(
     distance_weighting: `inverse` counts 1/d at distance d, exactly up to a
       window of 22; in longer ones 1/d for d > 22 is rounded, by less than
       2e-10. `none` counts 1.
-    threads: how many threads sort; by default one a CPU, 8 at most.
+    threads: how many threads count; by default one a CPU.
     progress: called with the number of tokens counted since its last call.
-    chunk_pairs: how many pairs to sort at a time; changes no result.
+    max_keys: how many pairs (8 bytes each, and 12 at the end) to hold at a
+      time; changes no result.
+    max_cells: how many pairs of frequent words to count densely; changes no
+      result.
 
   Raises:
     ValueError: an unknown choice, a window below 1, a vocabulary of one word,
       an id outside -1..V-1, or too many words for 64-bit keys.
     OverflowError: a count outgrows 64 bits.
   """
-  _check_choices(context, distance_weighting)
-  for name, value, least in (
-    ("window", window, 1),
-    ("threads", 1 if threads is None else threads, 1),
-    ("chunk_pairs", chunk_pairs, 1),
-  ):
-    if value < least:
-      raise ValueError(f"{name} is {value}, but must be at least {least}")
+  check_choices(context, distance_weighting)
+  threads = default_threads() if threads is None else threads
+  for name, value in (("window", window), ("threads", threads)):
+    if value < 1:
+      raise ValueError(f"{name} is {value}, but must be at least 1")
+  check_vocab_size(vocab_size)
+  units = distance_units(window, distance_weighting)
+  shape = (vocab_size, vocab_size)
+  total = scipy.sparse.csr_array(shape, dtype=np.int64)
+  counter = PairCounter(
+    vocab_size, units, context=context, threads=threads, max_keys=max_keys,
+    max_cells=max_cells,
+  )  # fmt: skip
+  words = max(1, min(_CHUNK_WORDS, max_keys // (8 * window)))
+  with counter:
+    for ids in _chunks(documents, vocab_size, words):
+      if not counter.add(ids):
+        total = _add(total, _matrix(counter.finish(), shape))
+        counter.add(ids)
+      if progress:
+        progress(int(np.count_nonzero(ids != END)))
+    total = _add(total, _matrix(counter.finish(), shape))
+  return Counts(total, int(units[0]))
+
+
+def _matrix(
+  entries: Iterator[Entries], shape: tuple[int, int]
+) -> scipy.sparse.csr_array:
+  """The matrix with these entries, which are sorted."""
+  parts = list(entries)
+  row, col, units = (
+    np.concatenate(column) for column in zip(*parts, strict=True)
+  )
+  starts = np.searchsorted(row, np.arange(shape[0] + 1))
+  matrix = scipy.sparse.csr_array((units, col, starts), shape=shape)
+  matrix.has_canonical_format = True
+  return matrix
+
+
+def check_vocab_size(vocab_size: int) -> None:
+  """Raises a ValueError where there are no two words to make a pair."""
   if vocab_size < 2:
     raise ValueError(
       f"a vocabulary of {vocab_size} word has no pairs to count: lower "
       "min_count, raise max_vocab or add text"
     )
-  weights = distance_units(window, distance_weighting)
-  chunks = _chunks(documents, vocab_size, window, chunk_pairs)
-  right = _count_chunks(chunks, vocab_size, weights, threads, progress)
-  if context == "right":
-    units = right
-  elif context == "left":
-    units = right.T.tocsr()
-  else:
-    units = _add(right, right.T.tocsr())
-  return Counts(units, int(weights[0]))
 
 
-def _check_choices(context: str, distance_weighting: str) -> None:
+def check_choices(context: str, distance_weighting: str) -> None:
   for name, value, choices in (
     ("context", context, CONTEXTS),
     ("distance_weighting", distance_weighting, DISTANCE_WEIGHTINGS),
@@ -168,40 +192,24 @@ def distance_units(window: int, distance_weighting: str) -> np.ndarray:
   return (2 * unit + distance) // (2 * distance)  # rounded half up
 
 
-class _Chunk(NamedTuple):
-  """Consecutive places of some documents.
-
-  A long document is cut; what follows then starts with the `window` places
-  before the cut, so that no pair is lost, with `before` 0, so that none is
-  counted twice.
-  """
-
-  ids: np.ndarray  # [N] int64, -1 for no word
-  before: np.ndarray  # [N] int64, places of the same document to pair with
-  tokens: int  # how many places are new
-
-
 def _chunks(
-  documents: Iterable[np.ndarray], vocab_size: int, window: int, pairs: int
-) -> Iterator[_Chunk]:
-  size = max(1, pairs // window)
-  ids: list[np.ndarray] = []
-  repeated: list[int] = []  # how many places at the start of each were counted
-  room = size
+  documents: Iterable[np.ndarray], vocab_size: int, words: int
+) -> Iterator[np.ndarray]:
+  """One stream of ids in which each document ends with END, in pieces."""
+  parts: list[np.ndarray] = []
+  size = 0
   for number, document in enumerate(documents):
     document = np.asarray(document)
     _check_ids(document, vocab_size, number)
-    start = 0
-    while len(document) - start > room:
-      ids.append(document[max(0, start - window) : start + room])
-      repeated.append(min(start, window))
-      yield _chunk(ids, repeated)
-      start, room, ids, repeated = start + room, size, [], []
-    ids.append(document[max(0, start - window) :])
-    repeated.append(min(start, window))
-    room -= len(document) - start
-  if ids:
-    yield _chunk(ids, repeated)
+    for start in range(0, len(document), words):
+      parts.append(document[start : start + words].astype(np.int32))
+      size += len(parts[-1])
+      if size >= words:
+        yield np.concatenate(parts)
+        parts, size = [], 0
+    parts.append(np.full(1, END, np.int32))
+  if parts:
+    yield np.concatenate(parts)
 
 
 def _check_ids(document: np.ndarray, vocab_size: int, number: int) -> None:
@@ -220,107 +228,8 @@ def _check_ids(document: np.ndarray, vocab_size: int, number: int) -> None:
     )
 
 
-def _chunk(ids: list[np.ndarray], repeated: list[int]) -> _Chunk:
-  lengths = np.array([len(part) for part in ids])
-  skip = np.array(repeated)
-  flat = np.concatenate(ids).astype(np.int64)
-  starts = np.cumsum(lengths) - lengths
-  before = np.arange(len(flat)) - np.repeat(starts, lengths)
-  before[before < np.repeat(skip, lengths)] = 0
-  return _Chunk(flat, before, int(lengths.sum() - skip.sum()))
-
-
-def _count_chunks(
-  chunks: Iterable[_Chunk], vocab_size: int, weights, threads, progress
-) -> scipy.sparse.csr_array:
-  """The sum of the chunks' counts, with `threads + 1` chunks in flight."""
-  threads = threads or min(8, os.cpu_count() or 1)
-  # Of 2^k chunks each entry is added k times, not 2^k: equals meet equals.
-  sums: dict[int, scipy.sparse.csr_array] = {}
-  flying: collections.deque = collections.deque()
-
-  def land():
-    tokens, future = flying.popleft()
-    part, level = future.result(), 0
-    while level in sums:
-      part, level = _add(sums.pop(level), part), level + 1
-    sums[level] = part
-    if progress:
-      progress(tokens)
-
-  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-    for chunk in chunks:
-      future = pool.submit(_count_chunk, chunk, vocab_size, weights)
-      flying.append((chunk.tokens, future))
-      if len(flying) > threads:
-        land()
-    while flying:
-      land()
-  total = scipy.sparse.csr_array((vocab_size, vocab_size), dtype=np.int64)
-  for level in sorted(sums):
-    total = _add(total, sums.pop(level))
-  return total
-
-
-def _count_chunk(
-  chunk: _Chunk, vocab_size: int, weights: np.ndarray
-) -> scipy.sparse.csr_array:
-  """[V, V] units of the pairs (left, right) of a chunk."""
-  id_bits = (vocab_size - 1).bit_length()
-  distance_bits = len(weights).bit_length()
-  keys = _sorted_keys(chunk, id_bits, distance_bits, len(weights) - 1)
-  data = weights[keys & ((1 << distance_bits) - 1)]
-  keys >>= distance_bits
-  first = np.ones(len(keys), bool)
-  np.not_equal(keys[1:], keys[:-1], out=first[1:])
-  first = np.flatnonzero(first)
-  data = np.add.reduceat(data, first) if len(first) else data
-  keys = keys[first]
-  rows = np.arange(vocab_size + 1) << id_bits
-  result = scipy.sparse.csr_array(
-    (
-      data,
-      (keys & ((1 << id_bits) - 1)).astype(np.int32),
-      np.searchsorted(keys, rows),
-    ),
-    shape=(vocab_size, vocab_size),
-  )
-  result.has_canonical_format = True
-  return result
-
-
-def _sorted_keys(
-  chunk: _Chunk, id_bits: int, distance_bits: int, window: int
-) -> np.ndarray:
-  """One int64 a pair: left id, right id, distance, from the highest bits."""
-  if 2 * id_bits + distance_bits > 63:
-    raise ValueError(
-      f"a vocabulary of up to 2^{id_bits} words with a window of {window} does "
-      "not fit into 64-bit keys: lower max_vocab or window"
-    )
-  ids, before, _ = chunk
-  low = ids << distance_bits
-  high = low << id_bits
-  no_gaps = ids.min(initial=0) >= 0
-  parts = []
-  for distance in range(1, min(window, before.max(initial=0)) + 1):
-    valid = before[distance:] >= distance
-    if not no_gaps:
-      valid &= (ids[distance:] >= 0) & (ids[:-distance] >= 0)
-    key = (high[:-distance] + low[distance:])[valid]
-    key += distance
-    parts.append(key)
-  keys = np.concatenate(parts) if parts else np.empty(0, np.int64)
-  del parts
-  keys.sort()
-  return keys
-
-
 def _add(left, right) -> scipy.sparse.csr_array:
   total = left + right
   total.has_canonical_format = True
-  if total.nnz and total.data.min() < 0:
-    raise OverflowError(
-      "a count outgrew 64 bits: use distance_weighting none or a shorter window"
-    )
+  check_overflow(Entries(total.indices, total.indices, total.data))
   return total

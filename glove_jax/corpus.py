@@ -16,6 +16,11 @@ Policies, where texts differ from what one would hope for:
 - **NUL.** For `whitespace` a NUL ends the token, as it ends a C string, and
   what is then left empty is no token; for `word` it separates words.
 - **Documents** never cross from one file to the next.
+- **Blank lines** hold nothing but spaces, tabs, carriage returns, vertical tabs
+  and form feeds.
+
+`read_blocks` gives the same text as bytes, for the compiled tokenizers of
+`tokens`, which keep to the same policies.
 """
 
 import bz2
@@ -32,14 +37,17 @@ import sys
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-MAX_TOKEN_BYTES = 999
+from glove_jax.text_kernels import MAX_TOKEN_BYTES
+
 TOKENIZERS = ("word", "whitespace")
 DOCUMENTS = ("line", "blank_line")
 
 _PIECE_CHARS = 1 << 20  # at most about this much of a line is held as text
 _PIECE_TOKENS = 1 << 18  # a longer document is yielded in pieces
+BLOCK_BYTES = 1 << 19
+_BLANK = " \t\n\r\v\f"
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
@@ -121,13 +129,22 @@ def read_documents(
     ValueError: an unknown tokenizer or kind of documents.
     OSError: a file is missing, unreadable, or damaged where it is compressed.
   """
+  check_choices(tokenizer, documents)
   tokenize = make_tokenizer(tokenizer, lowercase=lowercase)
-  if documents not in DOCUMENTS:
-    raise ValueError(
-      f"documents is {documents!r}, but must be one of {', '.join(DOCUMENTS)}"
-    )
   for path in [paths] if isinstance(paths, str) else paths:
     yield from _assemble(_pieces(path, documents == "blank_line"), tokenize)
+
+
+def check_choices(tokenizer: str, documents: str) -> None:
+  """Raises a ValueError for an unknown tokenizer or kind of documents."""
+  for name, value, choices in (
+    ("tokenizer", tokenizer, TOKENIZERS),
+    ("documents", documents, DOCUMENTS),
+  ):
+    if value not in choices:
+      raise ValueError(
+        f"{name} is {value!r}, but must be one of {', '.join(choices)}"
+      )
 
 
 def _assemble(pieces, tokenize) -> Iterator[list[str]]:
@@ -150,13 +167,14 @@ def _pieces(path: str, blank_line: bool) -> Iterator[tuple[str, bool]]:
       binary, encoding="utf-8", errors="surrogateescape", newline="\n"
     )
     rest, begun = "", False  # begun: the line has had more than spaces
-    for part in _guard(functools.partial(file.readline, _PIECE_CHARS), path):
+    readline = functools.partial(file.readline, _PIECE_CHARS)
+    for part in _guard(readline, path):
       text, rest = rest + part, ""
       ends_line = text.endswith("\n")
       if not ends_line:
         cut = 1 + max(text.rfind(" "), text.rfind("\t"))
         text, rest = text[:cut], text[cut:]
-      begun = begun or bool(text.strip())
+      begun = begun or bool(text.strip(_BLANK))
       yield text, ends_line and not (blank_line and begun)
       begun = begun and not ends_line
     if rest:
@@ -164,11 +182,11 @@ def _pieces(path: str, blank_line: bool) -> Iterator[tuple[str, bool]]:
     file.detach()  # stdin stays open
 
 
-def _guard(readline: Callable[[], str], path: str) -> Iterator[str]:
-  """Iterates over `readline`, with one clear sentence for damaged files."""
+def _guard(read: Callable, path: str) -> Iterator:
+  """Iterates over what `read` gives, with one sentence for damaged files."""
   while True:
     try:
-      part = readline()
+      part = read()
     except _BROKEN as error:
       raise OSError(f"{path}: cannot be read to its end: {error}") from error
     if not part:
@@ -183,18 +201,92 @@ def _open(path: str) -> contextlib.AbstractContextManager[BinaryIO]:
     raise IsADirectoryError(f"{path} is a folder: name its files instead")
   if not os.path.exists(path):
     raise FileNotFoundError(f"corpus {path!r}: no such file")
-  opener = _OPENERS.get(os.path.splitext(path)[1].lower(), open)
-  return opener(path, "rb")
+  return _OPENERS.get(_suffix(path), open)(path, "rb")
+
+
+def is_compressed(path: str) -> bool:
+  return _suffix(path) in _OPENERS
+
+
+def _suffix(path: str) -> str:
+  return os.path.splitext(path)[1].lower()
+
+
+class Position(NamedTuple):
+  """A place in a corpus where a block begins."""
+
+  file: int = 0  # which of the paths
+  byte: int = 0  # of the text, so of the unpacked file
+  begun: bool = False  # whether the line that is going on was not blank so far
+
+
+class Block(NamedTuple):
+  """Text that ends with a line, or at a space or a tab of a long one."""
+
+  data: bytes
+  begun: bool  # as the `Position` where it begins
+  end: Position
+
+
+def read_blocks(
+  paths: Sequence[str],
+  start: Position = Position(),  # noqa: B008, it is immutable
+  size: int | None = None,
+) -> Iterator[Block]:
+  """Streams the text of files from a position on.
+
+  Args:
+    paths: files, as for `read_documents`.
+    start: where to begin: the end of a block that was yielded before.
+    size: how many bytes to read at a time, by default BLOCK_BYTES; a block is
+      about as long, longer only where there is no space, tab or newline to cut
+      at.
+
+  Yields:
+    Blocks; each file ends with an empty line, which ends its last document.
+
+  Raises:
+    OSError: a file is missing, unreadable, or damaged where it is compressed.
+  """
+  for number in range(start.file, len(paths)):
+    place = start if number == start.file else Position(number)
+    blocks = _cut_blocks(paths[number], place, size or BLOCK_BYTES)
+    for data, begun, byte, after in blocks:
+      yield Block(data, begun, Position(number, byte, after))
+    yield Block(b"\n\n", False, Position(number + 1))
+
+
+def _cut_blocks(
+  path: str, start: Position, size: int
+) -> Iterator[tuple[bytes, bool, int, bool]]:
+  """Blocks of a file: (data, begun, where it ends, begun there)."""
+  byte, begun, rest = start.byte, start.begun, b""
+  with _open(path) as file:
+    if byte:
+      file.seek(byte)
+    for part in _guard(functools.partial(file.read, size), path):
+      part = rest + part
+      cut = 1 + part.rfind(b"\n")
+      cut = cut or 1 + max(part.rfind(b" "), part.rfind(b"\t"))
+      data, rest = part[:cut], part[cut:]
+      if data:
+        after = _begun_after(data, begun)
+        byte += cut
+        yield data, begun, byte, after
+        begun = after
+  if rest:
+    yield rest, begun, byte + len(rest), _begun_after(rest, begun)
+
+
+def _begun_after(data: bytes, begun: bool) -> bool:
+  line = data[1 + data.rfind(b"\n") :]
+  return bool(line.strip()) or (begun and b"\n" not in data)
 
 
 def make_tokenizer(
   name: str, *, lowercase: bool = True
 ) -> Callable[[str], list[str]]:
   """The function text -> tokens behind `read_documents`."""
-  if name not in TOKENIZERS:
-    raise ValueError(
-      f"tokenizer is {name!r}, but must be one of {', '.join(TOKENIZERS)}"
-    )
   split = _split_words if name == "word" else _split_whitespace
 
   def tokenize(text: str) -> list[str]:

@@ -8,6 +8,7 @@ changed is not run again.
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import os
@@ -16,27 +17,32 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 
 from glove_jax import (
   checkpoint,
-  cooccur,
   corpus,
+  counting,
   datasets,
   evaluate,
   files,
+  forecast,
   metrics,
   sampling,
+  tokens,
   triplets,
   vectors,
   vocab,
 )
+from glove_jax import config as configs
 from glove_jax import train as training
-from glove_jax.config import Config
+from glove_jax.config import Config, CorpusConfig
 from glove_jax.engines import num_epochs
+from glove_jax.parallel import default_threads
 from glove_jax.vectors import WordVectors
 
 _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
@@ -62,7 +68,7 @@ class Pipeline:
     self.workdir = pathlib.Path(workdir)
     self._say = say
     self.workdir.mkdir(parents=True, exist_ok=True)
-    self._paths = corpus_paths(config.corpus.corpus, self.workdir)
+    self._paths = corpus_paths(config.corpus, self.workdir)
     if config.corpus.share != 1:
       self._paths = [sampling.write_sample(self._paths, config.corpus, workdir)]
     write_config(config, self.workdir)
@@ -72,28 +78,63 @@ class Pipeline:
     output = self.workdir / "vocab.txt"
     with self._stages.stage("vocab", self._settings("vocab"), output) as todo:
       if todo:
-        with metrics.progress("counting words", unit=" words") as bar:
-          counter = vocab.count_words(self._documents(bar))
-        words = vocab.make_vocab(counter, **_asdict(self.config.vocab))
-        vocab.write_vocab(words, output)
+        vocab.write_vocab(self._make_vocab(), output)
     return vocab.read_vocab(output)
+
+  def _make_vocab(self) -> vocab.Vocab:
+    if self.config.corpus.records:
+      return vocab.read_vocab(self.config.corpus.records_vocab)
+    given = configs.settings(self.config.vocab)
+    old = sum(
+      (Counter(dict(words)) for words in self._added_words()), Counter()
+    )
+    with metrics.progress("counting words", unit=" words") as bar:
+      counter = tokens.count_words(
+        self._text(),
+        min_count=1 if old else given["min_count"],
+        threads=self.config.count.threads or default_threads(),
+        progress=bar.update,
+      )
+    if old and self.config.corpus.add_vocab == "fixed":
+      counter = Counter({word: counter[word] for word in old})
+    return vocab.make_vocab(counter + old, **given)
 
   def run_counts(self) -> triplets.Triplets:
     words = self.run_vocab()
     output = self.workdir / "counts"
     with self._stages.stage("counts", self._settings("counts"), output) as todo:
       if todo:
-        triplets.write_triplets(self._count(words), output)
+        self._count(words, output)
     return triplets.read_triplets(output)
 
-  def _count(self, words: vocab.Vocab) -> triplets.Triplets:
-    settings = _asdict(self.config.count)
-    keep_places = settings.pop("keep_places")
+  def _count(self, words: vocab.Vocab, output: pathlib.Path) -> None:
+    config = self.config.count
+    if self.config.corpus.records:
+      counting.import_records(self.config.corpus.records, words, output, config)
+      return
+    added = [
+      counting.Added(
+        pathlib.Path(folder, "counts"),
+        np.array([words.index.get(word, -1) for word, _ in old], np.int32),
+      )
+      for folder, old in zip(
+        self.config.corpus.add_to, self._added_words(), strict=True
+      )
+    ]
+    self._say(forecast.forecast(self._text(), words, output, config, added))
     total = int(words.counts.sum())
     with metrics.progress("counting pairs", total, " words") as bar:
-      ids = vocab.encode(self._documents(), words, keep_places=keep_places)
-      counts = cooccur.count(ids, len(words), progress=bar.update, **settings)
-    return triplets.from_counts(counts)
+      counting.count_corpus(
+        self._text(), words, output, config,
+        source=_plain(self._settings("counts")), added=added,
+        progress=bar.update,
+      )  # fmt: skip
+
+  def _added_words(self) -> Iterator[list[tuple[str, int]]]:
+    """The words and counts of each run that is added."""
+    for folder in self.config.corpus.add_to:
+      words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
+      yield list(zip(words.words, words.counts.tolist(), strict=True))
 
   def run_training(self) -> vectors.Tables:
     """Trains, from the last checkpoint that was made with these settings."""
@@ -153,29 +194,31 @@ class Pipeline:
         _write_json(output, evaluate_vectors(made, self.config))
     return _read_json(output)
 
-  def _documents(self, bar=None):
-    documents = corpus.read_documents(
+  def _text(self) -> tokens.Text:
+    corpus_config = self.config.corpus
+    return tokens.Text(
       self._paths,
-      tokenizer=self.config.corpus.tokenizer,
-      lowercase=self.config.corpus.lowercase,
-      documents=self.config.corpus.documents,
+      tokenizer=corpus_config.tokenizer,
+      lowercase=corpus_config.lowercase,
+      documents=corpus_config.documents,
     )
-    for document in documents:
-      if bar is not None:
-        bar.update(len(document))
-      yield document
 
   def _settings(self, last: str) -> dict:
     """All that the output of a stage depends on."""
+    corpus_config = self.config.corpus
+    paths = [*self._paths, corpus_config.records, corpus_config.records_vocab]
+    for folder in corpus_config.add_to:
+      paths += [f"{folder}/vocab.txt", f"{folder}/counts/manifest.json"]
     files = [
       (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
-      for path in self._paths
+      for path in paths
+      if path
     ]
-    settings = {"files": files} | _asdict(self.config.corpus)
+    found = {"files": files} | configs.settings(self.config.corpus)
     parts = ("vocab", "count", "train", "vectors", "evaluate")
     for part in parts[: STAGES.index(last) + 1]:
-      settings |= _asdict(getattr(self.config, part))
-    return settings
+      found |= configs.settings(getattr(self.config, part))
+    return found
 
 
 class Stages:
@@ -199,18 +242,14 @@ class Stages:
       also = ", ".join(stage for stage in later if stage in self._done)
       also = f" (and so {also})" if also else ""
       self._say(f"{name}{also} again: {_difference(old, settings)}.")
-    self.forget(name, *later)
+    for stage in (name, *later):
+      self._done.pop(stage, None)
+    _write_json(self._path, self._done)
     start = time.perf_counter()
     yield True
     self._done[name] = settings
     _write_json(self._path, self._done)
     self._say(f"{name}: {time.perf_counter() - start:.1f} s")
-
-  def forget(self, *names: str) -> None:
-    """Has these stages run again next time."""
-    for name in names:
-      self._done.pop(name, None)
-    _write_json(self._path, self._done)
 
 
 def _difference(old: dict, new: dict) -> str:
@@ -244,16 +283,21 @@ def _read_json(path: pathlib.Path):
     ) from error
 
 
-def corpus_paths(names: Sequence[str], workdir: pathlib.Path) -> list[str]:
-  """The files that make the corpus.
+def corpus_paths(config: CorpusConfig, workdir: pathlib.Path) -> list[str]:
+  """The files that make the corpus; none where counts come from elsewhere.
 
   Standard input is read once but needed twice: it is kept in the workdir.
 
   Raises:
     FileNotFoundError: a name that is no file, glob, folder or named corpus.
+    ValueError: records without their vocabulary.
   """
+  if config.records and not config.records_vocab:
+    raise ValueError("--records needs --records_vocab=vocab.txt, its words.")
+  if config.records or (config.add_to and not config.corpus):
+    return []
   patterns = []
-  for name in names:
+  for name in config.corpus:
     if name == "-":
       kept = workdir / "stdin.txt"
       with kept.open("wb") as file:
@@ -358,7 +402,10 @@ def _set_name(name: str) -> str:
 def write_results(results: dict, workdir: str | os.PathLike) -> None:
   """Writes evaluation.json in the place of what the run itself wrote."""
   workdir = pathlib.Path(workdir)
-  Stages(workdir / "stages.json", print).forget("evaluate")
+  stages = workdir / "stages.json"
+  done = _read_json(stages) if stages.exists() else {}
+  done.pop("evaluate", None)  # the run writes its own again
+  _write_json(stages, done)
   _write_json(workdir / "evaluation.json", results)
 
 
@@ -391,13 +438,19 @@ def export(
   Args:
     workdir: the run.
     config: how vectors are combined.
-    form: 'stanford_records' (counts), 'stanford_text', 'word2vec',
-      'word2vec_binary', or 'npz' (all four tables).
+    form: 'stanford_records' or 'stanford_shuffled' (counts), 'stanford_text',
+      'word2vec', 'word2vec_binary', or 'npz' (all four tables).
     output: the file.
   """
-  if form == "stanford_records":
+  writers = {
+    "stanford_records": triplets.write_records,
+    "stanford_shuffled": functools.partial(
+      triplets.write_shuffled_records, seed=config.train.seed
+    ),
+  }
+  if form in writers:
     counts = triplets.read_triplets(pathlib.Path(workdir, "counts"))
-    triplets.write_records(counts, output)
+    writers[form](counts, output)
     return
   made = read_vectors(workdir, config)
   if form == "npz":

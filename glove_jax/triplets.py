@@ -1,15 +1,23 @@
 """Counts as triplets (row, col, count): in memory, on disk, as records.
 
-On disk they are a folder of three `.npy` files, which are read by mapping them
-into memory, and `manifest.json`, which is written last: a folder without it is
-an unfinished one. Stanford's files of 16-byte records (int32 row, int32 column,
+On disk they are a folder of three `.npy` files, a column each, which are read
+by mapping them into memory, and `manifest.json`, which is written last: a
+folder without it is an unfinished one. A column is one file, so that counts are
+never too many files to open; *shards*, ranges of all three columns, are what
+can be checked or fetched alone. The manifest lists them with their rows and
+checksums. Stanford's files of 16-byte records (int32 row, int32 column,
 both from 1, float64 count, little-endian) are read and written as well.
 """
 
+import contextlib
 import json
+import math
 import mmap
 import os
-from typing import NamedTuple
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -17,9 +25,14 @@ from glove_jax import files
 from glove_jax.cooccur import Counts
 
 RECORD = np.dtype([("row", "<i4"), ("col", "<i4"), ("count", "<f8")])
-_COLUMNS = {"row": np.int32, "col": np.int32, "count": np.float64}
-_FORMAT = 1
+COUNT_DTYPES = ("float32", "float64")
+_COLUMNS = ("row", "col", "count")
+_FORMAT = 2
+_SHARD = 1 << 22  # triplets
+_HEADER = 128  # bytes before a column of a .npy file
 _BLOCK = 1 << 20  # records converted at a time
+_SHUFFLED = 1 << 23  # records shuffled in memory at a time, about
+_MAX_SCATTERED = 60  # files
 _CHECKED = 1 << 23  # triplets checked at a time
 
 
@@ -28,7 +41,7 @@ class Triplets(NamedTuple):
 
   row: np.ndarray  # [N] int32, from 0
   col: np.ndarray  # [N] int32, from 0
-  count: np.ndarray  # [N] float64, > 0
+  count: np.ndarray  # [N] float32 or float64, > 0
   vocab_size: int
 
 
@@ -84,26 +97,134 @@ def check(triplets: Triplets) -> Triplets:
   return triplets
 
 
-def write_triplets(triplets: Triplets, folder: str | os.PathLike) -> None:
+def write_triplets(
+  triplets: Triplets,
+  folder: str | os.PathLike,
+  *,
+  count_dtype: str = "float32",
+  **facts,
+) -> None:
   """Writes a folder that `read_triplets` reads.
+
+  Args:
+    triplets: what to write, in any order.
+    folder: is made where it is missing.
+    count_dtype: 'float32', or 'float64' for counts to their last bit.
+    **facts: what else the manifest is to say of them.
+
+  Raises:
+    OSError: the folder cannot be written.
+  """
+  blocks = (
+    tuple(column[start : start + _SHARD] for column in triplets[:3])
+    for start in range(0, len(triplets.row), _SHARD)
+  )
+  facts |= {"vocab_size": int(triplets.vocab_size)}
+  write_blocks(blocks, folder, count_dtype=count_dtype, **facts)
+
+
+def write_blocks(
+  blocks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+  folder: str | os.PathLike,
+  *,
+  vocab_size: int,
+  count_dtype: str = "float32",
+  **facts,
+) -> None:
+  """Writes triplets that come as (row, col, count) blocks of any size.
+
+  The files are the same bytes whatever the blocks' sizes.
 
   Raises:
     OSError: the folder cannot be written.
   """
   os.makedirs(folder, exist_ok=True)
   manifest = os.path.join(folder, "manifest.json")
-  if os.path.exists(manifest):
+  with contextlib.suppress(FileNotFoundError):
     os.unlink(manifest)  # from here on the folder is unfinished
-  for name, dtype in _COLUMNS.items():
-    with files.write_whole(os.path.join(folder, f"{name}.npy")) as file:
-      np.save(file, np.asarray(getattr(triplets, name), dtype))
-  facts = {
-    "format": _FORMAT,
-    "vocab_size": int(triplets.vocab_size),
-    "size": len(triplets.row),
+  dtypes = (np.int32, np.int32, np.dtype(count_dtype))
+  shards, sums, size = [], [], 0
+  with _new_columns(folder) as columns:
+    for column in columns:
+      column.seek(_HEADER)
+    for shard in _shards(blocks, dtypes):
+      shards.append(_write_shard(shard, columns, size))
+      sums.append(float(shard[2].sum(dtype=np.float64)))
+      size += len(shard[0])
+    for column, dtype in zip(columns, dtypes, strict=True):
+      _write_header(column, dtype, size)
+  facts = {"format": _FORMAT, "vocab_size": vocab_size, "size": size} | facts
+  facts |= {"count_dtype": count_dtype, "total": math.fsum(sums)}
+  facts["shards"] = shards
+  files.write_text(manifest, json.dumps(facts, indent=2) + "\n")
+
+
+def _path(folder: str | os.PathLike, name: str) -> str:
+  return os.path.join(folder, f"{name}.npy")
+
+
+@contextlib.contextmanager
+def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
+  """Files for the columns, which take their names when all went well."""
+  parts = {
+    _path(folder, f".{name}.part"): _path(folder, name) for name in _COLUMNS
   }
-  with files.write_whole(manifest) as file:
-    file.write((json.dumps(facts, indent=2) + "\n").encode())
+  try:
+    with contextlib.ExitStack() as stack:
+      yield [stack.enter_context(open(part, "wb")) for part in parts]
+    for part, path in parts.items():
+      os.replace(part, path)
+  except BaseException:
+    for part in parts:
+      with contextlib.suppress(OSError):
+        os.unlink(part)
+    raise
+
+
+def _shards(blocks, dtypes) -> Iterator[list[np.ndarray]]:
+  """The blocks as columns of `_SHARD` each, but for the last."""
+  shard = [np.empty(_SHARD, dtype) for dtype in dtypes]
+  filled = 0
+  for block in blocks:
+    start = 0
+    while start < len(block[0]):
+      number = min(_SHARD - filled, len(block[0]) - start)
+      for column, values in zip(shard, block, strict=True):
+        column[filled : filled + number] = values[start : start + number]
+      start, filled = start + number, filled + number
+      if filled == _SHARD:
+        yield shard
+        filled = 0
+  if filled:
+    yield [column[:filled] for column in shard]
+
+
+def _write_shard(
+  shard: list[np.ndarray], columns: list[BinaryIO], start: int
+) -> dict[str, Any]:
+  """Writes a shard and returns what the manifest says of it."""
+  checksums = {}
+  for name, values, file in zip(_COLUMNS, shard, columns, strict=True):
+    file.write(values)
+    checksums[name] = zlib.crc32(values)
+  row = shard[0]
+  return {
+    "start": start,
+    "size": len(row),
+    "rows": [int(row.min()), int(row.max())],
+    "crc32": checksums,
+  }
+
+
+def _write_header(file: BinaryIO, dtype, size: int) -> None:
+  header = {
+    "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+    "fortran_order": False,
+    "shape": (size,),
+  }
+  file.seek(0)
+  np.lib.format.write_array_header_1_0(file, header)
+  assert file.tell() == _HEADER
 
 
 def read_triplets(folder: str | os.PathLike) -> Triplets:
@@ -113,27 +234,44 @@ def read_triplets(folder: str | os.PathLike) -> Triplets:
     FileNotFoundError: the folder is missing or unfinished.
     ValueError: its files are damaged or do not belong together.
   """
+  facts = read_manifest(folder)
+  with _damage(folder):
+    dtypes = (np.int32, np.int32, np.dtype(facts["count_dtype"]))
+    arrays = [
+      _load(_path(folder, name), int(facts["size"]), dtype)
+      for name, dtype in zip(_COLUMNS, dtypes, strict=True)
+    ]
+    return Triplets(*arrays, int(facts["vocab_size"]))
+
+
+def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
+  """What the manifest of counts says of them.
+
+  Raises:
+    FileNotFoundError: the folder is missing or unfinished.
+    ValueError: the manifest is damaged, or of another format.
+  """
   manifest = os.path.join(folder, "manifest.json")
   if not os.path.exists(manifest):
     raise FileNotFoundError(
       f"{os.fspath(folder)!r} holds no finished counts (no manifest.json): "
       "count the corpus first"
     )
-  try:
-    with open(manifest, encoding="utf-8") as file:
-      facts = json.load(file)
-    size, vocab_size = int(facts["size"]), int(facts["vocab_size"])
+  with _damage(folder), open(manifest, encoding="utf-8") as file:
+    facts = json.load(file)
     if facts["format"] != _FORMAT:
       raise ValueError(f"format {facts['format']} is not {_FORMAT}")
-    arrays = [
-      _load(os.path.join(folder, f"{name}.npy"), size, dtype)
-      for name, dtype in _COLUMNS.items()
-    ]
+    return facts
+
+
+@contextlib.contextmanager
+def _damage(folder: str | os.PathLike) -> Iterator[None]:
+  try:
+    yield
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise ValueError(
       f"the counts in {os.fspath(folder)!r} are damaged, count again: {error}"
     ) from error
-  return Triplets(*arrays, vocab_size)
 
 
 def _load(path: str, size: int, dtype) -> np.ndarray:
@@ -144,6 +282,27 @@ def _load(path: str, size: int, dtype) -> np.ndarray:
       f"{path} holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {size}"
     )
   return array
+
+
+def verify_triplets(folder: str | os.PathLike) -> None:
+  """Reads all counts and compares them with their checksums.
+
+  Raises:
+    FileNotFoundError: the folder is missing or unfinished.
+    ValueError: a shard is not as it was written.
+  """
+  triplets = read_triplets(folder)
+  with _damage(folder):
+    for shard in read_manifest(folder)["shards"]:
+      part = slice(shard["start"], shard["start"] + shard["size"])
+      for name in _COLUMNS:
+        values = getattr(triplets, name)[part]
+        if zlib.crc32(values) != shard["crc32"][name]:
+          raise ValueError(
+            f"{name}.npy is not as it was written from triplet "
+            f"{part.start} to {part.stop - 1}"
+          )
+      release(triplets)
 
 
 def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
@@ -191,6 +350,16 @@ def read_records(
     FileNotFoundError: no such file.
     ValueError: the file is truncated or empty, or its records are none.
   """
+  blocks = list(read_record_blocks(path, vocab_size))
+  columns = (np.concatenate(column) for column in list(zip(*blocks))[:3])  # noqa: B905
+  size = vocab_size or max(block.vocab_size for block in blocks)
+  return Triplets(*columns, size)
+
+
+def read_record_blocks(
+  path: str | os.PathLike, vocab_size: int | None = None
+) -> Iterator[Triplets]:
+  """As `read_records`, some records at a time."""
   if not os.path.exists(path):
     raise FileNotFoundError(f"records {os.fspath(path)!r}: no such file")
   size = os.path.getsize(path)
@@ -199,16 +368,17 @@ def read_records(
       f"{path} is truncated: {size} bytes are no whole number of "
       f"{RECORD.itemsize}-byte records"
     )
-  records = np.fromfile(path, RECORD)
-  row, col = (
-    np.subtract(records[name], 1, dtype=np.int32) for name in ("row", "col")
-  )
-  if vocab_size is None:
-    vocab_size = 1 + max(int(row.max(initial=0)), int(col.max(initial=0)))
-  try:
-    return check(Triplets(row, col, records["count"].copy(), vocab_size))
-  except ValueError as error:
-    raise ValueError(f"{path}: {error}") from error
+  with open(path, "rb") as file:
+    for start in range(0, max(size, 1), _BLOCK * RECORD.itemsize):
+      records = np.fromfile(file, RECORD, _BLOCK)
+      row, col = records["row"] - 1, records["col"] - 1
+      found = 1 + max(int(row.max(initial=0)), int(col.max(initial=0)))
+      block = Triplets(row, col, records["count"], vocab_size or found)
+      try:
+        yield check(block)
+      except ValueError as error:
+        first = start // RECORD.itemsize
+        raise ValueError(f"{path}, from record {first} on: {error}") from error
 
 
 def write_records(triplets: Triplets, path: str | os.PathLike) -> None:
@@ -218,10 +388,48 @@ def write_records(triplets: Triplets, path: str | os.PathLike) -> None:
     OSError: the file cannot be written.
   """
   with files.write_whole(path) as file:
-    for start in range(0, len(triplets.row), _BLOCK):
-      block = slice(start, start + _BLOCK)
-      records = np.empty(len(triplets.row[block]), RECORD)
-      records["row"] = triplets.row[block] + 1
-      records["col"] = triplets.col[block] + 1
-      records["count"] = triplets.count[block]
-      file.write(records.tobytes())
+    for block in _record_blocks(triplets):
+      file.write(block)
+
+
+def _record_blocks(triplets: Triplets) -> Iterator[np.ndarray]:
+  for start in range(0, len(triplets.row), _BLOCK):
+    block = slice(start, start + _BLOCK)
+    records = np.empty(len(triplets.row[block]), RECORD)
+    records["row"] = triplets.row[block] + 1
+    records["col"] = triplets.col[block] + 1
+    records["count"] = triplets.count[block]
+    release(triplets)
+    yield records
+
+
+def write_shuffled_records(
+  triplets: Triplets, path: str | os.PathLike, *, seed: int = 0
+) -> None:
+  """Writes Stanford's records in random order, the same for the same seed.
+
+  Each record goes to a random one of some files, which are then shuffled in
+  memory one by one: some 8 million records at a time, more only where there are
+  more than 500 million.
+
+  Raises:
+    OSError: a file cannot be written.
+  """
+  rng = np.random.default_rng(seed)
+  number = min(_MAX_SCATTERED, 1 + len(triplets.row) // _SHUFFLED)
+  with contextlib.ExitStack() as stack:
+    folder = os.path.dirname(os.path.abspath(path))
+    scattered = [
+      stack.enter_context(tempfile.TemporaryFile(dir=folder))
+      for _ in range(number)
+    ]
+    for records in _record_blocks(triplets):
+      target = rng.integers(number, size=len(records))
+      for place, file in enumerate(scattered):
+        file.write(records[target == place])
+    output = stack.enter_context(files.write_whole(path))
+    for file in scattered:
+      file.seek(0)
+      records = np.frombuffer(bytearray(file.read()), RECORD)
+      rng.shuffle(records)
+      output.write(records)

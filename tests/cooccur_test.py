@@ -96,7 +96,8 @@ documents_strategy = st.lists(
   context=st.sampled_from(cooccur.CONTEXTS),
   distance_weighting=st.sampled_from(cooccur.DISTANCE_WEIGHTINGS),
   keep_places=st.booleans(),
-  chunk_pairs=st.integers(1, 400),
+  max_keys=st.integers(2000, 4000),
+  max_cells=st.integers(0, 40),
   threads=st.integers(1, 3),
 )
 def test_equals_the_definition(
@@ -105,7 +106,8 @@ def test_equals_the_definition(
   context,
   distance_weighting,
   keep_places,
-  chunk_pairs,
+  max_keys,
+  max_cells,
   threads,
 ):
   if not keep_places:
@@ -117,7 +119,8 @@ def test_equals_the_definition(
     context=context,
     distance_weighting=distance_weighting,
     threads=threads,
-    chunk_pairs=chunk_pairs,
+    max_keys=max_keys,
+    max_cells=max_cells,
   )
   expected = slow_count(documents, 6, window, context, distance_weighting)
   unit = fractions.Fraction(1, counts.unit)
@@ -150,12 +153,19 @@ def test_counts_of_parts_add_up_to_those_of_the_whole(a, b, window):
   _check_canonical(parts.units)
 
 
-def test_threads_and_chunks_change_no_bit():
+def test_threads_and_memory_change_no_bit():
   rng = np.random.default_rng(0)
   documents = [rng.zipf(1.3, n) % 300 for n in rng.integers(0, 3000, 30)]
   results = [
-    cooccur.count(documents, 300, threads=threads, chunk_pairs=chunk_pairs)
-    for threads, chunk_pairs in [(1, 1 << 23), (1, 5000), (4, 5000), (3, 777)]
+    cooccur.count(
+      documents, 300, threads=threads, max_keys=max_keys, max_cells=max_cells
+    )
+    for threads, max_keys, max_cells in [
+      (1, 1 << 26, 1 << 22),
+      (1, 5000, 0),
+      (4, 9000, 100),
+      (3, 1 << 20, 3000),
+    ]
   ]
   for result in results[1:]:
     np.testing.assert_array_equal(result.units.data, results[0].units.data)
@@ -236,8 +246,8 @@ def test_units_of_a_distance():
 def test_progress_counts_every_token_once():
   seen = []
   documents = [np.arange(7) % 3, np.arange(100) % 3, np.arange(0)]
-  cooccur.count(documents, 3, window=4, chunk_pairs=40, progress=seen.append)
-  assert sum(seen) == 107 and len(seen) > 5
+  cooccur.count(documents, 3, window=4, max_keys=1000, progress=seen.append)
+  assert sum(seen) == 107 and len(seen) > 2
 
 
 def test_nothing_to_count():

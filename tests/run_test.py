@@ -139,6 +139,7 @@ def test_counts_equal_stanfords(parity, tmp_path):
     "count", f"--corpus={parity}/corpus.txt", workdir,
     "--tokenizer=whitespace", "--nolowercase", "--min_count=3", "--window=5",
     "--context=symmetric", "--distance_weighting=inverse",
+    "--count_dtype=float64",
   )  # fmt: skip
   assert done.returncode == 0, done.stderr
   assert (tmp_path / "run/vocab.txt").read_bytes() == (

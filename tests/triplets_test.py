@@ -18,10 +18,10 @@ def make(row=(0, 1, 1), col=(1, 0, 2), count=(1.5, 1.5, 0.25), vocab_size=3):
 
 def assert_same(a, b):
   assert a.vocab_size == b.vocab_size
-  for name, dtype in (("row", "i4"), ("col", "i4"), ("count", "f8")):
+  for name, kind in (("row", "i"), ("col", "i"), ("count", "f")):
     left, right = getattr(a, name), getattr(b, name)
     np.testing.assert_array_equal(left, right)
-    assert left.dtype == right.dtype == np.dtype(dtype)
+    assert left.dtype.kind == right.dtype.kind == kind
 
 
 def test_from_counts_is_sorted():
@@ -67,7 +67,7 @@ def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
   def killed(*_):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(triplets.np, "save", killed)
+  monkeypatch.setattr(triplets, "_write_header", killed)
   with pytest.raises(KeyboardInterrupt):
     triplets.write_triplets(make(vocab_size=9), tmp_path)
   assert not (tmp_path / "manifest.json").exists()
@@ -76,7 +76,7 @@ def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
 
 def _truncate(folder):
   data = (folder / "count.npy").read_bytes()
-  (folder / "count.npy").write_bytes(data[:-8])
+  (folder / "count.npy").write_bytes(data[:-4])
 
 
 def _other_size(folder):
@@ -96,7 +96,7 @@ def _garbled(folder):
 
 
 def _no_size(folder):
-  (folder / "manifest.json").write_text('{"format": 1, "vocab_size": 3}')
+  (folder / "manifest.json").write_text('{"format": 2, "vocab_size": 3}')
 
 
 def _other_format(folder):

@@ -1,0 +1,197 @@
+"""Counts a corpus with Stanford's programs and with this library.
+
+  python benchmarks/counting.py --stanford=GloVe/build --corpus=wiki.txt
+
+needs the built programs of github.com/stanfordnlp/GloVe. From the same text one
+side makes shuffled records (vocab_count, cooccur, shuffle) and the other counts
+that training reads in any order (run.py count). Each program is a process of
+its own, and its seconds are those from its start to its end: Python's imports
+are in ours. The compiled loops are in numba's cache, as after any first run; a
+run with an empty cache is timed by itself. The counts of both sides are
+compared. Medians of --repeats; the last line is Stanford's seconds over ours.
+
+--quick takes a tenth of the text.
+"""
+
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+import numpy as np
+from absl import app, flags
+
+REPO = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(REPO))
+
+from glove_jax import triplets  # noqa: E402
+
+flags.DEFINE_string("stanford", None, "folder of Stanford's built programs")
+flags.DEFINE_string("corpus", None, "the text, a document a line")
+flags.DEFINE_string("scratch", None, "where files go meanwhile")
+flags.DEFINE_integer("window", 15, "words to each side")
+flags.DEFINE_integer("min_count", 5, "least count of a word")
+flags.DEFINE_float(
+  "memory_gb", 4.0, "memory of Stanford's programs and of ours"
+)
+flags.DEFINE_integer("threads", 2, "threads of ours")
+flags.DEFINE_integer("repeats", 3, "how often to run both sides")
+flags.DEFINE_bool("quick", False, "a tenth of the text")
+flags.mark_flags_as_required(["stanford", "corpus"])
+FLAGS = flags.FLAGS
+
+
+class Stage(NamedTuple):
+  """What one process took."""
+
+  name: str
+  seconds: float
+  peak: int  # bytes resident
+  written: int  # bytes
+
+
+def main(_) -> None:
+  with tempfile.TemporaryDirectory(dir=FLAGS.scratch) as folder:
+    scratch = pathlib.Path(folder)
+    text = _text(scratch)
+    _ours(text, scratch / "first")  # compiles, and reads the text once
+    print("with an empty cache of compiled loops:")
+    _show([[_ours(text, scratch / "cold", cache=scratch / "cache")]])
+    sides = {"stanford": [], "ours": []}
+    for _ in range(FLAGS.repeats):
+      sides["stanford"].append(_stanford(text, scratch))
+      sides["ours"].append([_ours(text, scratch / "ours")])
+    totals = {}
+    for side, runs in sides.items():
+      print(f"{side}, medians of {len(runs)}:")
+      totals[side] = _show(runs)
+    _compare(text, scratch)
+    print(f"ratio: {totals['stanford'] / totals['ours']:.1f}")
+
+
+def _text(scratch: pathlib.Path) -> pathlib.Path:
+  corpus = pathlib.Path(FLAGS.corpus)
+  if not FLAGS.quick:
+    return corpus
+  tenth = scratch / "tenth.txt"
+  left = corpus.stat().st_size // 10
+  with corpus.open("rb") as source, tenth.open("wb") as target:
+    for line in source:
+      target.write(line)
+      left -= len(line)
+      if left < 0:
+        break
+  return tenth
+
+
+def _stanford(text: pathlib.Path, scratch: pathlib.Path) -> list[Stage]:
+  programs = pathlib.Path(FLAGS.stanford)
+  memory = ["-memory", str(FLAGS.memory_gb), "-verbose", "0"]
+  names = ("vocab.txt", "cooccurrence.bin", "cooccurrence.shuf.bin")
+  vocab, records, shuffled = (scratch / name for name in names)
+  window = ["-window-size", str(FLAGS.window), "-vocab-file", str(vocab)]
+  count = ["-min-count", str(FLAGS.min_count), "-verbose", "0"]
+  return [
+    _timed([programs / "vocab_count", *count], text, vocab),
+    _timed([programs / "cooccur", *memory, *window], text, records, scratch),
+    _timed([programs / "shuffle", *memory], records, shuffled, scratch),
+  ]
+
+
+def _ours(text, workdir, cache=None, dtype="float32") -> Stage:
+  """Counts with run.py in a new work directory."""
+  shutil.rmtree(workdir, ignore_errors=True)
+  environment = {"NUMBA_CACHE_DIR": str(cache)} if cache else {}
+  command = [
+    sys.executable, REPO / "run.py", "count", f"--corpus={text}",
+    f"--workdir={workdir}", "--tokenizer=whitespace", "--nolowercase",
+    f"--window={FLAGS.window}", f"--min_count={FLAGS.min_count}",
+    f"--memory_gb={FLAGS.memory_gb}", f"--threads={FLAGS.threads}",
+    f"--count_dtype={dtype}",
+  ]  # fmt: skip
+  return _timed(command, os.devnull, workdir, environment=environment)
+
+
+def _timed(command, source, target, folder=None, environment=None) -> Stage:
+  """Runs a program; `target` is where its output goes, or the folder it makes.
+
+  Raises:
+    RuntimeError: it failed.
+  """
+  makes_folder = environment is not None
+  output = os.devnull if makes_folder else target
+  start = time.perf_counter()
+  with open(source, "rb") as stdin, open(output, "wb") as stdout:
+    process = subprocess.Popen(
+      command, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL,
+      cwd=folder, env=os.environ | (environment or {}),
+    )  # fmt: skip
+    _, status, usage = os.wait4(process.pid, 0)
+  seconds = time.perf_counter() - start
+  process.returncode = os.waitstatus_to_exitcode(status)
+  if process.returncode:
+    raise RuntimeError(f"{command[:3]} failed with {process.returncode}")
+  files = target.rglob("*") if makes_folder else [target]
+  written = sum(file.stat().st_size for file in files if file.is_file())
+  name = "run.py count" if makes_folder else pathlib.Path(command[0]).name
+  return Stage(name, seconds, usage.ru_maxrss * 1024, written)
+
+
+def _show(runs: list[list[Stage]]) -> float:
+  """Prints the medians of each stage; returns that of their sums."""
+  for stages in zip(*runs, strict=True):
+    seconds, peak, written = (
+      statistics.median(values)
+      for values in list(zip(*stages, strict=True))[1:]
+    )
+    print(
+      f"  {stages[0].name:12} {seconds:7.2f} s  peak {peak / 1e9:5.2f} GB  "
+      f"leaves {written / 1e9:5.2f} GB"
+    )
+  total = statistics.median(sum(s.seconds for s in stages) for stages in runs)
+  print(f"  {'all':12} {total:7.2f} s", flush=True)
+  return total
+
+
+def _compare(text: pathlib.Path, scratch: pathlib.Path) -> None:
+  """Compares the counts of both sides, ours to their last bit.
+
+  Raises:
+    ValueError: they differ by more than the C program's sums are rounded.
+  """
+  _ours(text, scratch / "exact", dtype="float64")
+  if (scratch / "vocab.txt").read_bytes() != (
+    scratch / "exact" / "vocab.txt"
+  ).read_bytes():
+    raise ValueError("the vocabularies differ")
+  ours = triplets.read_triplets(scratch / "exact" / "counts")
+  place, worst = 0, 0.0
+  for theirs in triplets.read_record_blocks(scratch / "cooccurrence.bin"):
+    part = slice(place, place + len(theirs.row))
+    place = part.stop
+    for name in ("row", "col"):
+      if not np.array_equal(getattr(ours, name)[part], getattr(theirs, name)):
+        raise ValueError(f"the {name}s differ, somewhere from {part.start} on")
+    count = ours.count[part]
+    difference = np.abs(theirs.count - count) / count
+    # A running sum of n terms is rounded n - 1 times, each term once.
+    terms = FLAGS.window * count
+    if (difference > (terms + 1) * 2.0**-53).any():
+      raise ValueError(f"counts differ, somewhere from {part.start} on")
+    worst = max(worst, float(difference.max()))
+    triplets.release(ours)
+  if place != len(ours.row):
+    raise ValueError(f"there are {place} records and {len(ours.row)} counts")
+  print(
+    f"both sides: the same words, the same {place:,} pairs, counts equal but "
+    f"for the C program's rounding (at most {worst:.0e})"
+  )
+
+
+if __name__ == "__main__":
+  app.run(main)

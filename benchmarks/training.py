@@ -357,17 +357,20 @@ def report(workdir, dim: int, sides: dict[str, Side]) -> None:
   (workdir / f"results_{dim}.json").write_text(json.dumps(record, indent=2))
   plot(workdir / f"quality_{dim}.png", sides)
   target = target_of(sides)
-  print(f"\n{'':10s} s/pass  triplets/s  peak GB  s to the C quality")
+  print(
+    f"\n{'':10s} s/pass     triplets/s  peak GB  start s  s to the C quality"
+  )
   rates, reached = {}, {}
   for name, side in sides.items():
     whole = [made for made in side.passes if made.whole]
     rates[name] = statistics.median(p.triplets_per_second for p in whole)
     took = statistics.median(made.pass_seconds for made in whole)
+    start = side.passes[0].seconds - side.passes[0].pass_seconds
     reached[name] = target and seconds_to(side.passes, *target[:2])
     needed = f"{reached[name]:.1f}" if reached[name] else "-"
     print(
       f"{name:10s} {took:6.3f}  {rates[name]:13,.0f}  {side.peak_gb:7.2f}  "
-      f"{needed}"
+      f"{start:7.1f}  {needed}"
     )
     if side.floors:
       shares = ", ".join(

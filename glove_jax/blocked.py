@@ -72,7 +72,9 @@ def make_engine(
       "--engine=rows."
     )
   stages = [*growth(config), (None, config.epochs)]
-  made, keeper = _blocks(triplets, config, folder)
+  with futures.ThreadPoolExecutor(1) as pool:
+    pool.submit(jax.devices)  # an accelerator wakes up while tiles are cut
+    made, keeper = _blocks(triplets, config, folder)
   passes = [
     blocks.plan_pass(made, words)
     for words, times in stages
@@ -81,11 +83,13 @@ def make_engine(
   work = _lay_out(made, keeper)
   hyper, over_points = _hyper(config, together)
 
-  def init(hyper, params):
+  def init(hyper, place, params):
     tx = make_optimizer(config, hyper.learning_rate)
-    return steps.init_table(params, made, tx)
+    return steps.init_table(params, made._replace(place=place), tx)
 
-  init = functools.partial(jax.jit(over_points(init, (0, 0))), hyper)
+  init = functools.partial(
+    jax.jit(over_points(init, (0, None, 0))), hyper, jnp.asarray(made.place)
+  )
   params = _params_like(triplets.vocab_size, config, together)
   inputs = jax.eval_shape(init, params), hyper, work.codes
   programs = _compile_ahead(_programs(config, over_points), inputs, work)

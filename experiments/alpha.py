@@ -1,6 +1,8 @@
 """Which alpha, the exponent of the weight of pairs below x_max?
 
-python run.py --experiment=alpha --seeds=3
+    python run.py --experiment=alpha --seeds=3
+
+--dry_run estimates the time; it was not measured on 2 cores.
 """
 
 from experiments.plots import Plot

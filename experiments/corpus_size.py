@@ -1,6 +1,11 @@
 """What is more text worth? Figure 3 of the paper, with parts of one corpus.
 
-python run.py --experiment=corpus_size --seeds=3
+    python run.py --experiment=corpus_size --seeds=3
+
+On the default corpus, one seed, 2 cores: 30 s.
+To expect there, with one seed: WordSim-353 rises from about 0 to 0.34 and the
+vocabulary tenfold. A smaller vocabulary is asked fewer questions: see the
+coverage beside the scores.
 """
 
 from experiments.plots import Plot

@@ -1,6 +1,10 @@
 """How many dimensions? Figure 2a of the paper.
 
-python run.py --experiment=dimension --seeds=3
+    python run.py --experiment=dimension --seeds=3
+
+On the default corpus, one seed, 2 cores: 65 s.
+To expect there, with one seed: Google about 0.01 and WordSim-353 between 0.25
+and 0.34, at every width; 25 to 300 dimensions cost about the same time.
 """
 
 from experiments.plots import Plot

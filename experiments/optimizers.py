@@ -4,6 +4,8 @@ All train with the `rows` engine on the same batches. Learning rates are what
 each is usually run with, not tuned: --sweep tunes them.
 
     python run.py --experiment=optimizers --seeds=3
+
+--dry_run estimates the time; it was not measured on 2 cores.
 """
 
 from experiments.plots import Plot

@@ -4,6 +4,8 @@ A word without one is dropped from the text, so that the words around it come
 nearer to each other: fewer words change the counts of those that stay.
 
     python run.py --experiment=vocabulary --seeds=3
+
+--dry_run estimates the time; it was not measured on 2 cores.
 """
 
 from experiments.plots import Plot

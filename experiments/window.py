@@ -1,6 +1,8 @@
 """How wide a window, and to both sides or the left? Figures 2b and 2c.
 
-python run.py --experiment=window --seeds=3
+    python run.py --experiment=window --seeds=3
+
+--dry_run estimates the time; it was not measured on 2 cores.
 """
 
 from experiments.plots import Plot

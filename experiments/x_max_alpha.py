@@ -1,6 +1,8 @@
 """Which x_max and alpha together? The grid that was never published.
 
-python run.py --experiment=x_max_alpha
+    python run.py --experiment=x_max_alpha
+
+--dry_run estimates the time; it was not measured on 2 cores.
 """
 
 from experiments.plots import Plot

@@ -117,7 +117,7 @@ def count_corpus(
 
 def _count_text(text, vocab, folder, config, plan, runs, progress) -> None:
   """Counts what is not in the runs yet: into one more, or all of it at once."""
-  facts = runs.facts
+  facts = dict(runs.facts)
   start = corpus.Position(*facts.get("end", ()))
   ids = tokens.read_ids(
     text, vocab, keep_places=config.keep_places, start=start,
@@ -141,7 +141,7 @@ def _count_text(text, vocab, folder, config, plan, runs, progress) -> None:
         progress(int(np.count_nonzero(block.ids >= 0)))
     last = counter.finish()
     if len(runs):
-      runs.write(last, done=True)
+      runs.write(last, **facts, done=True)
     else:
       _write(last, folder, vocab, config)
 

@@ -126,20 +126,43 @@ def test_a_count_that_dies_anywhere_goes_on(
   """Dies before or after some write; then goes on with other parts."""
   monkeypatch.setattr(pairs, "make_layout", _few_cells(pairs.make_layout))
   monkeypatch.setattr(runs, "MAX_RUNS", 4)
+  monkeypatch.setattr(counting, "_ADDED_ENTRIES", 20_000)
   whole, died = tmp_path / "whole", tmp_path / "died"
-  count(text, words, whole, monkeypatch, plan=(1, 1 << 20))
+  old = make_corpus(tmp_path / "old.txt", seed=1, lines=200)
+  count(old, words, tmp_path / "old", monkeypatch)
+  added = [counting.Added(tmp_path / "old", np.arange(len(words)))]
+  count(text, words, whole, monkeypatch, plan=(1, 1 << 20), added=added)
   rng = np.random.default_rng(seed)
   for _ in range(4):
     with pytest.MonkeyPatch.context() as patch:
       _die_at(patch, int(rng.integers(1, 40)))
       try:
         plan = (int(rng.integers(1, 3)), int(rng.integers(14_000, 60_000)))
-        count(text, words, died, monkeypatch, plan=plan)
+        count(text, words, died, monkeypatch, plan=plan, added=added)
         break
       except Killed:
         assert not (died / "manifest.json").exists()
-  count(text, words, died, monkeypatch, plan=(2, 30_000))
+  count(text, words, died, monkeypatch, plan=(2, 30_000), added=added)
   assert same_bytes(whole, died)
+
+
+def test_a_death_at_the_end_adds_nothing_twice(
+  text, words, tmp_path, monkeypatch
+):
+  count(text, words, tmp_path / "old", monkeypatch)
+  added = [counting.Added(tmp_path / "old", np.arange(len(words)))]
+  count(text, words, tmp_path / "whole", monkeypatch, added=added)
+  for function in ("_write_shard", "_write_header"):
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(triplets, function, _die)
+      with pytest.raises(Killed):
+        count(text, words, tmp_path / "died", monkeypatch, added=added)
+  count(text, words, tmp_path / "died", monkeypatch, added=added)
+  assert same_bytes(tmp_path / "whole", tmp_path / "died")
+
+
+def _die(*_):
+  raise Killed
 
 
 def _die_at(patch, number):

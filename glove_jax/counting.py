@@ -24,7 +24,7 @@ from glove_jax.tokens import Text
 from glove_jax.vocab import Vocab
 
 _KEY_BYTES = 8 + 12  # in a page, and when it has been summed
-_THREAD_BYTES = 8 * CELLS + (64 << 20)  # cells; text, ids and entries at work
+_THREAD_BYTES = 8 * CELLS + (80 << 20)  # cells; text, ids and entries at work
 _WORD_BYTES = 512  # of a vocabulary, at most, with all tables
 _LEAST_KEYS = 1 << 22
 _ADDED_ENTRIES = 1 << 22  # at a time; the same in a run that goes on

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -20,6 +22,7 @@ from glove_jax import (
   vocab,
 )
 
+REPO = pathlib.Path(__file__).parent.parent
 NAMES = ("row.npy", "col.npy", "count.npy", "manifest.json")
 
 
@@ -319,3 +322,23 @@ def test_a_full_disk_is_one_sentence(text, words, tmp_path, monkeypatch):
   options = config.make_config(window=6, memory_gb=2.0).count
   with pytest.raises(OSError, match=r"counting takes about .* GB of disk"):
     forecast.forecast(text, words, tmp_path / "counts", options)
+
+
+@pytest.mark.slow
+def test_memory_stays_within_its_bound(tmp_path):
+  """Of a process of its own: memory_gb and 0.4 GB for the program."""
+  ids = np.random.default_rng(0).integers(0, 100_000, (50_000, 40))
+  text = tmp_path / "text.txt"
+  text.write_text("".join(" ".join(map(str, line)) + "\n" for line in ids))
+  command = [
+    sys.executable, REPO / "run.py", "count", f"--corpus={text}",
+    f"--workdir={tmp_path}/run", "--window=15", "--memory_gb=0.6",
+    "--threads=2",
+  ]  # fmt: skip
+  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+  assert process.returncode == 0
+  assert "in 1 part:" not in output and "0.6 GB of memory" in output
+  assert usage.ru_maxrss * 1024 < 1.0e9

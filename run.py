@@ -188,7 +188,7 @@ def main(argv: list[str]) -> None:
         f"There is no command {command!r}: use {', '.join(COMMANDS)}."
       )
     COMMANDS[command](arguments)
-  except (ValueError, OSError, FloatingPointError) as error:
+  except (ValueError, OSError, ArithmeticError) as error:
     if FLAGS.traceback:
       raise
     sys.exit(f"run.py: {error}")

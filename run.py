@@ -279,7 +279,7 @@ def main(argv: list[str]) -> None:
         f"There is no command {command!r}: use {', '.join(COMMANDS)}."
       )
     COMMANDS[command](arguments)
-  except (ValueError, OSError, FloatingPointError, ImportError) as error:
+  except (ValueError, OSError, ArithmeticError, ImportError) as error:
     if FLAGS.traceback:
       raise
     sys.exit(f"run.py: {error}")

@@ -24,7 +24,7 @@ from glove_jax.tokens import Text
 from glove_jax.vocab import Vocab
 
 _KEY_BYTES = 8 + 12  # in a page, and when it has been summed
-_THREAD_BYTES = 8 * CELLS + (64 << 20)  # cells; text, ids and entries at work
+_THREAD_BYTES = 8 * CELLS + (80 << 20)  # cells; text, ids and entries at work
 _WORD_BYTES = 512  # of a vocabulary, at most, with all tables
 _LEAST_KEYS = 1 << 22
 _ADDED_ENTRIES = 1 << 22  # at a time; the same in a run that goes on
@@ -117,7 +117,7 @@ def count_corpus(
 
 def _count_text(text, vocab, folder, config, plan, runs, progress) -> None:
   """Counts what is not in the runs yet: into one more, or all of it at once."""
-  facts = runs.facts
+  facts = dict(runs.facts)
   start = corpus.Position(*facts.get("end", ()))
   ids = tokens.read_ids(
     text, vocab, keep_places=config.keep_places, start=start,
@@ -141,7 +141,7 @@ def _count_text(text, vocab, folder, config, plan, runs, progress) -> None:
         progress(int(np.count_nonzero(block.ids >= 0)))
     last = counter.finish()
     if len(runs):
-      runs.write(last, done=True)
+      runs.write(last, **facts, done=True)
     else:
       _write(last, folder, vocab, config)
 

@@ -22,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from glove_jax.vectors import WordVectors
 
@@ -183,6 +182,8 @@ def evaluate_similarity(
   scores = np.array([pair[2] for pair in pairs], np.float64)[seen]
   spearman = None
   if len(scores) > 1 and np.ptp(scores) > 0 and np.ptp(cosines) > 0:
+    from scipy import stats  # takes 0.4 s, which counting need not wait for
+
     spearman = float(stats.spearmanr(cosines, scores).statistic)
   return {
     "kind": "similarity",

@@ -54,7 +54,7 @@ def forecast(
     )
   return (
     f"about {size + old:,.2g} counts in {parts} part{'s'[: parts > 1]}: up to "
-    f"{disk / 1e9:.1f} GB of disk, {plan.memory / 1e9:.1f} GB of memory"
+    f"{disk / 1e9:.2f} GB of disk, {plan.memory / 1e9:.1f} GB of memory"
   )
 
 

@@ -103,6 +103,7 @@ class Runs:
 
   def _write(self, number: int, first: int, blocks, facts: dict) -> Run:
     name, size = f"run-{number:06d}", 0
+    (self._folder / f"{name}.json").unlink(missing_ok=True)
     with (
       (self._folder / f"{name}.keys").open("wb") as key_file,
       (self._folder / f"{name}.units").open("wb") as unit_file,

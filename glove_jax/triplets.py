@@ -351,9 +351,8 @@ def read_records(
     ValueError: the file is truncated or empty, or its records are none.
   """
   blocks = list(read_record_blocks(path, vocab_size))
-  columns = (np.concatenate(column) for column in list(zip(*blocks))[:3])  # noqa: B905
-  size = vocab_size or max(block.vocab_size for block in blocks)
-  return Triplets(*columns, size)
+  *columns, sizes = zip(*blocks, strict=True)
+  return Triplets(*map(np.concatenate, columns), max(sizes))
 
 
 def read_record_blocks(

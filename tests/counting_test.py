@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -20,6 +22,7 @@ from glove_jax import (
   vocab,
 )
 
+REPO = pathlib.Path(__file__).parent.parent
 NAMES = ("row.npy", "col.npy", "count.npy", "manifest.json")
 
 
@@ -126,20 +129,43 @@ def test_a_count_that_dies_anywhere_goes_on(
   """Dies before or after some write; then goes on with other parts."""
   monkeypatch.setattr(pairs, "make_layout", _few_cells(pairs.make_layout))
   monkeypatch.setattr(runs, "MAX_RUNS", 4)
+  monkeypatch.setattr(counting, "_ADDED_ENTRIES", 20_000)
   whole, died = tmp_path / "whole", tmp_path / "died"
-  count(text, words, whole, monkeypatch, plan=(1, 1 << 20))
+  old = make_corpus(tmp_path / "old.txt", seed=1, lines=200)
+  count(old, words, tmp_path / "old", monkeypatch)
+  added = [counting.Added(tmp_path / "old", np.arange(len(words)))]
+  count(text, words, whole, monkeypatch, plan=(1, 1 << 20), added=added)
   rng = np.random.default_rng(seed)
   for _ in range(4):
     with pytest.MonkeyPatch.context() as patch:
       _die_at(patch, int(rng.integers(1, 40)))
       try:
         plan = (int(rng.integers(1, 3)), int(rng.integers(14_000, 60_000)))
-        count(text, words, died, monkeypatch, plan=plan)
+        count(text, words, died, monkeypatch, plan=plan, added=added)
         break
       except Killed:
         assert not (died / "manifest.json").exists()
-  count(text, words, died, monkeypatch, plan=(2, 30_000))
+  count(text, words, died, monkeypatch, plan=(2, 30_000), added=added)
   assert same_bytes(whole, died)
+
+
+def test_a_death_at_the_end_adds_nothing_twice(
+  text, words, tmp_path, monkeypatch
+):
+  count(text, words, tmp_path / "old", monkeypatch)
+  added = [counting.Added(tmp_path / "old", np.arange(len(words)))]
+  count(text, words, tmp_path / "whole", monkeypatch, added=added)
+  for function in ("_write_shard", "_write_header"):
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(triplets, function, _die)
+      with pytest.raises(Killed):
+        count(text, words, tmp_path / "died", monkeypatch, added=added)
+  count(text, words, tmp_path / "died", monkeypatch, added=added)
+  assert same_bytes(tmp_path / "whole", tmp_path / "died")
+
+
+def _die(*_):
+  raise Killed
 
 
 def _die_at(patch, number):
@@ -296,3 +322,23 @@ def test_a_full_disk_is_one_sentence(text, words, tmp_path, monkeypatch):
   options = config.make_config(window=6, memory_gb=2.0).count
   with pytest.raises(OSError, match=r"counting takes about .* GB of disk"):
     forecast.forecast(text, words, tmp_path / "counts", options)
+
+
+@pytest.mark.slow
+def test_memory_stays_within_its_bound(tmp_path):
+  """Of a process of its own: memory_gb and 0.4 GB for the program."""
+  ids = np.random.default_rng(0).integers(0, 100_000, (50_000, 40))
+  text = tmp_path / "text.txt"
+  text.write_text("".join(" ".join(map(str, line)) + "\n" for line in ids))
+  command = [
+    sys.executable, REPO / "run.py", "count", f"--corpus={text}",
+    f"--workdir={tmp_path}/run", "--window=15", "--memory_gb=0.6",
+    "--threads=2",
+  ]  # fmt: skip
+  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+  assert process.returncode == 0
+  assert "in 1 part:" not in output and "0.6 GB of memory" in output
+  assert usage.ru_maxrss * 1024 < 1.0e9

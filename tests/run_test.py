@@ -155,6 +155,64 @@ def test_counts_equal_stanfords(parity, tmp_path):
   np.testing.assert_allclose(got["count"], want["count"], rtol=1e-13)
 
 
+def test_stanfords_records_are_trained_on_and_written_again(parity, tmp_path):
+  workdir = f"--workdir={tmp_path}/run"
+  records = parity / "shuffled.bin"
+  arguments = [
+    f"--records={records}", f"--records_vocab={parity}/vocab.txt", workdir,
+    "--window=5", "--count_dtype=float64",
+  ]  # fmt: skip
+  done = run(
+    *arguments, "--dim=4", "--growth=", "--epochs=1", "--analogies=",
+    "--similarity=",
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert "epoch   1" in done.stdout
+  output = tmp_path / "counts.bin"
+  run("export", workdir, "--format=stanford_records", f"--output={output}")
+  assert output.read_bytes() == records.read_bytes()
+  run("export", workdir, "--format=stanford_shuffled", f"--output={output}")
+  record = np.dtype([("ids", "<i4", 2), ("count", "<f8")])
+  new, old = np.fromfile(output, record), np.fromfile(records, record)
+  assert (new != old).any()
+  np.testing.assert_array_equal(np.sort(new), np.sort(old))
+  done = run("count", f"--records={records}", f"--workdir={tmp_path}/other")
+  sentence(done, "--records needs --records_vocab")
+
+
+def test_text_is_added_to_counts(tmp_path):
+  texts = [make_text(0), make_text(1) + "new words\n" * 6]
+  for name, text in zip("ab", texts, strict=True):
+    (tmp_path / f"{name}.txt").write_text(text)
+  common = ["--window=3", "--count_dtype=float64"]
+
+  def count(name, *arguments):
+    done = run("count", f"--workdir={tmp_path}/{name}", *common, *arguments)
+    assert done.returncode == 0, done.stderr
+
+  files = [f"{tmp_path}/{name}.txt" for name in "ab"]
+  count("both", f"--corpus={','.join(files)}")
+  count("a", f"--corpus={files[0]}")
+  count("b", f"--corpus={files[1]}")
+  count("grown", f"--corpus={files[1]}", f"--add_to={tmp_path}/a")
+  count("merged", "--corpus=", f"--add_to={tmp_path}/a,{tmp_path}/b")
+  for name in ("vocab.txt", "counts/row.npy", "counts/count.npy"):
+    expected = (tmp_path / "both" / name).read_bytes()
+    assert (tmp_path / "grown" / name).read_bytes() == expected
+    assert (tmp_path / "merged" / name).read_bytes() == expected
+  count(
+    "fixed", f"--corpus={files[1]}", f"--add_to={tmp_path}/a",
+    "--add_vocab=fixed",
+  )  # fmt: skip
+  words = (tmp_path / "fixed/vocab.txt").read_text().split()[::2]
+  assert set(words) == set((tmp_path / "a/vocab.txt").read_text().split()[::2])
+  done = run(
+    "count", f"--workdir={tmp_path}/c", "--corpus=", "--window=4",
+    f"--add_to={tmp_path}/a",
+  )  # fmt: skip
+  sentence(done, "cannot be added: their window is 3, not 4")
+
+
 def test_standard_input(tmp_path):
   done = run(
     "count", "--corpus=-", f"--workdir={tmp_path}/run", "--min_count=1",

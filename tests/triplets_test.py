@@ -1,5 +1,6 @@
 import json
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -72,6 +73,61 @@ def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
     triplets.write_triplets(make(vocab_size=9), tmp_path)
   assert not (tmp_path / "manifest.json").exists()
   assert not list(tmp_path.glob(".*"))
+
+
+def test_float64_and_shards_with_checksums(tmp_path, monkeypatch):
+  monkeypatch.setattr(triplets, "_SHARD", 2)
+  triplets.write_triplets(make(), tmp_path, count_dtype="float64", window=5)
+  assert triplets.read_triplets(tmp_path).count.dtype == np.float64
+  facts = triplets.read_manifest(tmp_path)
+  assert facts["window"] == 5 and facts["total"] == 3.25
+  assert [(s["start"], s["size"], s["rows"]) for s in facts["shards"]] == [
+    (0, 2, [0, 1]),
+    (2, 1, [1, 1]),
+  ]
+  assert facts["shards"][1]["crc32"]["col"] == zlib.crc32(struct.pack("<i", 2))
+  triplets.verify_triplets(tmp_path)
+  path = tmp_path / "count.npy"
+  data = bytearray(path.read_bytes())
+  data[-1] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(
+    ValueError, match=r"count.npy is not .* from triplet 2 to"
+  ):
+    triplets.verify_triplets(tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_the_size_of_blocks_changes_no_byte(tmp_path, monkeypatch, size):
+  monkeypatch.setattr(triplets, "_SHARD", 7)
+  rng = np.random.default_rng(0)
+  columns = rng.integers(9, size=50), rng.integers(9, size=50), rng.random(50)
+  whole = triplets.Triplets(*columns, 9)
+  triplets.write_triplets(whole, tmp_path / "a")
+  blocks = (
+    [column[start : start + size] for column in columns]
+    for start in range(0, 50, size)
+  )
+  triplets.write_blocks(blocks, tmp_path / "b", vocab_size=9)
+  for name in ("row.npy", "col.npy", "count.npy", "manifest.json"):
+    first, second = (tmp_path / folder / name for folder in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("size", [1 << 20, 20])
+def test_shuffled_records(tmp_path, monkeypatch, size):
+  monkeypatch.setattr(triplets, "_SHUFFLED", size)
+  count = np.arange(1, 101.0)
+  ids = np.arange(100, dtype=np.int32)
+  made = triplets.Triplets(ids, ids, count, 100)
+  for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+    triplets.write_shuffled_records(made, tmp_path / name, seed=seed)
+  a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+  assert a == b != c
+  found = triplets.read_records(tmp_path / "a")
+  assert (found.row != ids).sum() > 80
+  assert sorted(found.row) == ids.tolist()
+  np.testing.assert_array_equal(found.count, found.row + 1.0)
 
 
 def _truncate(folder):
@@ -167,7 +223,7 @@ def test_bad_record_files(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"records .*no such file"):
     triplets.read_records(path)
   triplets.write_records(make(), path)
-  with pytest.raises(ValueError, match=r"c.bin: col holds the id 2, outside"):
+  with pytest.raises(ValueError, match=r"c.bin, .* 0 on: col holds the id 2"):
     triplets.read_records(path, vocab_size=2)
   path.write_bytes(path.read_bytes()[:-1])
   with pytest.raises(ValueError, match=r"c.bin is truncated: 47 bytes"):

@@ -144,7 +144,7 @@ def workdir() -> pathlib.Path:
 
 def train(arguments: list[str]) -> None:
   _expect(arguments, 0, "no words")
-  if FLAGS.experiment or FLAGS.sweep:
+  if FLAGS.experiment or FLAGS.sweep or FLAGS.search or FLAGS.dry_run:
     sweep()
     return
   config = configs.make_config(**given_settings())
@@ -166,6 +166,8 @@ def sweep() -> None:
   how = experiment_command.How(
     **{name: FLAGS[name].value for name in experiment_command.How._fields}
   )
+  if FLAGS.dry_run and FLAGS.search:
+    raise ValueError("A search has no plan: it picks its points as it goes.")
   if FLAGS.dry_run:
     experiment_command.dry_run(request, workdir(), how, _say)
     return

@@ -42,8 +42,11 @@ def make_plan(request: Request) -> Plan:
   """Checks everything that can be checked before anything runs.
 
   Raises:
-    ValueError: no such experiment, or a point that no config can be made of.
+    ValueError: neither experiment nor sweep, no such experiment, or a point
+      that no config can be made of.
   """
+  if not request.experiment and not request.sweep:
+    raise ValueError("Say what to run: --experiment=NAME or --sweep=...")
   if request.experiment:
     module = experiments.load(request.experiment)
   else:

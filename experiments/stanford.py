@@ -6,9 +6,9 @@ needs the built programs of github.com/stanfordnlp/GloVe. Both sides train on
 the same counts; the C program takes as many threads as there are cores.
 `benchmarks/training.py` is the race pass by pass.
 
-On the default corpus, one seed, 2 cores: 79 s.
+On the default corpus, one seed, 2 cores: 64 s.
 To expect there, with one seed: by the same rule Google 0.016 to the C program's
-0.017 and WordSim-353 0.200 to 0.187, in 14 s of training to its 35 s.
+0.017 and WordSim-353 0.200 to 0.193, in 13 s of training to its 20 s.
 """
 
 import os

@@ -2,9 +2,9 @@
 
     python run.py --experiment=x_max --seeds=3
 
-On the default corpus, one seed, 2 cores: 53 s.
-To expect there, with one seed: WordSim-353 between 0.22 and 0.34 in no order,
-Google from 0.005 at x_max 1 to 0.012 at 300: too little text to choose by.
+On the default corpus, one seed, 2 cores: 52 s, 44 s with --together=2.
+To expect there, with one seed: WordSim-353 from 0.21 at x_max 1 to 0.30 at 300,
+Google between 0.009 and 0.013 in no order: too little text to choose by.
 """
 
 from experiments.plots import Plot

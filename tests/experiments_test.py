@@ -359,3 +359,22 @@ def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
   assert command.run(request(tiny, seeds=2), swept[0], say=said.append) == 0
   assert plots.MISSING in said
   assert plots.MISSING in (swept[0] / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+  "given, told",
+  [
+    (["--search=optuna"], "--search needs what to search"),
+    (["--dry_run"], "--experiment=NAME or --sweep"),
+    (["--search=optuna", "--dry_run"], "A search has no plan"),
+    (["--sweep=x_mox=1"], "There is no setting 'x_mox'"),
+    (["--experiment=stanford"], "needs --stanford"),
+  ],
+)
+def test_a_mistake_is_one_sentence(given, told, tmp_path):
+  done = subprocess.run(
+    [sys.executable, REPO / "run.py", f"--workdir={tmp_path}", *given],
+    capture_output=True, text=True, timeout=120,
+  )  # fmt: skip
+  assert done.returncode == 1 and told in done.stderr
+  assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())

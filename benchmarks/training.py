@@ -269,8 +269,9 @@ def race(queue, workdir, side: str, dim: int) -> None:
   start, judging, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
+    params = engines.initial_params(counts, settings)
     engine = engines.make_engine(counts, settings, folder=folder)
-    state = engine.init(engines.initial_params(counts, settings))
+    state = engine.init(params)
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = train.run_epoch(engine, state, epoch)
       params = engine.params(state)

@@ -247,7 +247,8 @@ def _compile_ahead(programs, inputs, work) -> dict[tuple, futures.Future]:
 
   stacks = [*_tile_stacks(work), *(stack for stack, _ in work.lines)]
   by_shape = {_shape(stack): stack for stack in stacks}
-  pool = futures.ThreadPoolExecutor(os.cpu_count())
+  # On half of the cores: compilers need memory, and other work goes on.
+  pool = futures.ThreadPoolExecutor(max(1, os.cpu_count() // 2))
   made = {shape: pool.submit(build, stack) for shape, stack in by_shape.items()}
   pool.shutdown(wait=False)
   return made

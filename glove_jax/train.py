@@ -50,13 +50,21 @@ def train(
   check(triplets)
   with jax.enable_x64(config.dtype == "float64"):
     folder = pathlib.Path(workdir, "checkpoints") if workdir else None
+    done = _epochs_done(folder, config)
+    # Before the engine: the two together would need more memory.
+    params = None if done else engines.initial_params(triplets, config)
     engine = engines.make_engine(
       triplets,
       config,
       loss=loss,
       folder=blocks_folder(workdir) if workdir else None,
     )
-    state, done = _start(engine, triplets, config, folder)
+    state = (
+      _restore(engine, triplets, config, folder, done)
+      if done
+      else engine.init(params)
+    )
+    del params
     if workdir:
       pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
       writer = metrics.MetricsWriter(
@@ -116,7 +124,6 @@ def train_together(
       f"no more than {', '.join(_MAY_DIFFER)}."
     )
   check(triplets)
-  engine = blocked.make_engine(triplets, configs[0], together=configs)
   fitted = {}  # starts that only the seed tells apart share their biases
   starts = []
   for config in configs:
@@ -128,7 +135,9 @@ def train_together(
         word_bias=fitted[key].word_bias, context_bias=fitted[key].context_bias
       )
     starts.append(drawn)
-  state = engine.init(jax.tree.map(lambda *tables: jnp.stack(tables), *starts))
+  params = jax.tree.map(lambda *tables: jnp.stack(tables), *starts)
+  engine = blocked.make_engine(triplets, configs[0], together=configs)
+  state = engine.init(params)
   for epoch in range(1, len(engine.epochs) + 1):
     state, line = run_epoch(engine, state, epoch)
     if on_epoch:
@@ -214,13 +223,15 @@ def finite_sum(costs: jax.Array, ends: np.ndarray):
   return costs.sum(axis=-1)
 
 
-def _start(engine, triplets, config, folder) -> tuple[Any, int]:
-  """The state to start from, and the number of epochs that it has seen."""
+def _epochs_done(folder: pathlib.Path | None, config: TrainConfig) -> int:
+  """The epochs after which there is a checkpoint to go on from."""
   saved = checkpoint.epochs(folder) if folder else []
-  saved = [epoch for epoch in saved if epoch <= len(engine.epochs)]
-  if not saved:
-    return engine.init(engines.initial_params(triplets, config)), 0
+  total = engines.num_epochs(config)
+  return max((epoch for epoch in saved if epoch <= total), default=0)
+
+
+def _restore(engine, triplets, config, folder, epoch):
   like = jax.eval_shape(
     lambda: engine.init(engines.random_params(triplets.vocab_size, config))
   )
-  return checkpoint.restore(folder, saved[-1], like), saved[-1]
+  return checkpoint.restore(folder, epoch, like)

@@ -30,7 +30,6 @@ import json
 import multiprocessing
 import pathlib
 import queue as queues
-import resource
 import statistics
 import subprocess
 import sys
@@ -182,16 +181,17 @@ class Judge:
       for name in SETS[1:]
     ]
 
-  def __call__(self, word, context) -> tuple[float, float, float]:
-    made = vectors.WordVectors(self._words, word + context)
-    total = evaluate.evaluate_analogies(made, self._google)["total"]
-    return (
-      total["accuracy"],
+  def __call__(self, table: np.ndarray) -> dict[str, float]:
+    """The score of word + context vectors [V, D] on each set."""
+    made = vectors.WordVectors(self._words, table)
+    scores = [
+      evaluate.evaluate_analogies(made, self._google)["total"]["accuracy"],
       *(
         evaluate.evaluate_similarity(made, pairs)["spearman"]
         for pairs in self._pairs
       ),
-    )
+    ]
+    return dict(zip(SETS, scores, strict=True))
 
 
 def run_stanford(workdir, counts, dim: int) -> Side:
@@ -232,21 +232,27 @@ def run_stanford(workdir, counts, dim: int) -> Side:
     seconds += took
     word, context = table[:, :, :-1]
     rate = len(counts.row) / took
-    passes.append(Pass(seconds, took, rate, True, cost, *judge(word, context)))
+    scores = judge(word + context)
+    passes.append(Pass(seconds, took, rate, True, cost, **scores))
     show("stanford", number, passes[-1])
   return Side(passes, peak)
 
 
 def run_side(workdir, side: str, dim: int) -> Side:
   """Runs one of ours in a process of its own, as the C program's is."""
+  judge = Judge(vocab.read_vocab(workdir / "vocab.txt").words)
   context = multiprocessing.get_context("spawn")
-  queue = context.Queue()
-  process = context.Process(target=race, args=(queue, workdir, side, dim))
+  queue, judged = context.Queue(), context.Event()
+  process = context.Process(
+    target=race, args=(queue, judged, workdir, side, dim), name=side
+  )
   process.start()
   passes = []
-  while isinstance(item := next_item(queue, process), Pass):
-    passes.append(item)
-    show(side, len(passes), item)
+  while isinstance(item := next_item(queue, process), dict):
+    table = np.load(workdir / "vectors.npy")
+    passes.append(Pass(**item, **judge(table)))
+    show(side, len(passes), passes[-1])
+    judged.set()
   process.join()
   return Side(passes, *item)
 
@@ -261,34 +267,39 @@ def next_item(queue, process):
         raise SystemExit(f"{process.name} failed") from None
 
 
-def race(queue, workdir, side: str, dim: int) -> None:
-  """Trains; puts a Pass a pass into the queue and, last, peak and floors."""
+def race(queue, judged, workdir, side: str, dim: int) -> None:
+  """Trains; waits after each pass until it is judged, in another process.
+
+  Puts what a Pass knows of itself into the queue and, last, peak and floors.
+  """
   given = config.PRESETS.get(side) or {"engine": side}
   settings = config.make_config(**given | {"dim": dim}).train
-  judge = Judge(vocab.read_vocab(workdir / "vocab.txt").words)
-  start, judging, peak = time.perf_counter(), 0.0, 0.0
+  start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
     params = engines.initial_params(counts, settings)
     engine = engines.make_engine(counts, settings, folder=folder)
     state = engine.init(params)
+    del params
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = train.run_epoch(engine, state, epoch)
-      params = engine.params(state)
       before = time.perf_counter()
-      peak = max(peak, resident() if peak else high_water())
-      quality = judge(np.asarray(params.word), np.asarray(params.context))
+      peak = max(peak, high_water())
+      params = engine.params(state)
+      np.save(workdir / "vectors.npy", np.asarray(params.word + params.context))
       queue.put(
-        Pass(
-          before - start - judging,
-          line["seconds"],
-          line["triplets_per_second"],
-          engine.epochs[epoch - 1].num_triplets == len(counts.row),
-          line["cost"],
-          *quality,
-        )
+        {
+          "seconds": before - start - waited,
+          "pass_seconds": line["seconds"],
+          "triplets_per_second": line["triplets_per_second"],
+          "whole": engine.epochs[epoch - 1].num_triplets == len(counts.row),
+          "cost": line["cost"],
+        }
       )
-      judging += time.perf_counter() - before
+      del params
+      judged.wait()
+      judged.clear()
+      waited += time.perf_counter() - before
     is_blocked = settings.engine == "blocked"
     floors = floors_of(blocks.read(folder), dim) if is_blocked else None
   queue.put((peak, floors))
@@ -327,12 +338,6 @@ def high_water(process="self") -> float:
   """The most memory that a process ever held, in GB."""
   status = pathlib.Path(f"/proc/{process}/status").read_text()
   return int(status.split("VmHWM:")[1].split()[0]) / 1e6
-
-
-def resident() -> float:
-  """The memory that this process holds now, in GB: judging left no trace."""
-  pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-  return pages * resource.getpagesize() / 1e9
 
 
 def show(side: str, number: int, made: Pass) -> None:

@@ -1,5 +1,6 @@
 """What an engine is, and what all engines share."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -47,6 +48,7 @@ def make_optimizer(
   )
 
 
+@functools.partial(jax.jit, static_argnames="keep", donate_argnums=0)
 def forget(state: steps.TrainState, keep: float) -> steps.TrainState:
   """Keeps a share of Adagrad's sums of squares, of other optimizers all.
 

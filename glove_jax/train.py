@@ -223,4 +223,5 @@ def _start(engine, triplets, config, folder) -> tuple[Any, int]:
   like = jax.eval_shape(
     lambda: engine.init(engines.random_params(triplets.vocab_size, config))
   )
-  return checkpoint.restore(folder, saved[-1], like), saved[-1]
+  restored = checkpoint.restore(folder, saved[-1], like)
+  return engine.put(restored), saved[-1]

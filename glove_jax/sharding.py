@@ -115,6 +115,10 @@ def compile_steps(placement: Placement, run: Callable) -> Callable:
   """
   if placement.mesh is None:
     return jax.jit(run, donate_argnums=0)
+  if placement.name == "batch":
+    # Left to itself the partitioner splits the rows of a batch as well, and
+    # gathers them again.
+    run = jax.shard_map(run, mesh=placement.mesh, in_specs=P(), out_specs=P())
 
   def run_in_place(state, stack, rates):
     state, costs = run(state, stack, rates)
@@ -130,18 +134,21 @@ def compile_steps(placement: Placement, run: Callable) -> Callable:
 def split_loss(placement: Placement, loss: Loss) -> Loss:
   """A loss of which each device computes the share of 1/n of the batch.
 
-  Its gradients come out summed over the devices. Other placements than 'batch'
-  leave it as it is.
+  It and its gradients come out summed over the devices. It is for programs of
+  `compile_steps`; other placements than 'batch' leave it as it is.
   """
   if placement.mesh is None or placement.name != "batch":
     return loss
 
-  def share(params, batch):
-    return jax.lax.psum(loss(params, batch), AXIS)
+  def shared(params, batch):
+    size = batch.row.size // placement.num_devices
+    start = jax.lax.axis_index(AXIS) * size
+    share = jax.tree.map(
+      lambda a: jax.lax.dynamic_slice_in_dim(a, start, size), batch
+    )
+    return jax.lax.psum(loss(params, share), AXIS)
 
-  return jax.shard_map(
-    share, mesh=placement.mesh, in_specs=(P(), P(AXIS)), out_specs=P()
-  )
+  return shared
 
 
 def pad_batches(placement: Placement, stack: Batch) -> Batch:

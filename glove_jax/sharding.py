@@ -10,6 +10,7 @@ Three placements of a model on n devices:
   which go round a ring, see `ring`; nothing is summed over the devices.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -52,12 +53,12 @@ def make_placement(config: TrainConfig) -> Placement:
     ValueError: there are fewer devices than asked for, the engine lacks the
       placement, or the dimension cannot be split evenly.
   """
-  devices = jax.devices()
-  size = config.mesh or len(devices)
-  if size > len(devices):
+  found = jax.device_count()
+  size = config.mesh or found
+  if size > found:
     raise ValueError(
-      f"--mesh={size} asks for more devices than the {len(devices)} that jax "
-      "sees here."
+      f"--mesh={size} asks for more devices than the {found} that jax sees "
+      "here."
     )
   name = config.placement
   if name == "auto":
@@ -74,10 +75,17 @@ def make_placement(config: TrainConfig) -> Placement:
     )
   if size == 1:
     return Placement(name, None)
-  mesh = jax.make_mesh(
-    (size,), (AXIS,), devices=devices[:size], axis_types=(AxisType.Auto,)
+  return Placement(name, make_mesh(size))
+
+
+def make_mesh(size: int) -> Mesh:
+  """The first so many devices, in a row."""
+  return jax.make_mesh(
+    (size,),
+    (AXIS,),
+    devices=jax.devices()[:size],
+    axis_types=(AxisType.Auto,),
   )
-  return Placement(name, mesh)
 
 
 def state_specs(placement: Placement, state) -> Any:
@@ -173,6 +181,17 @@ class Transfer(NamedTuple):
   kind: str  # 'all-reduce', 'collective-permute', ...
   shapes: list[str]  # what it brings to each device, such as 'f32[64,8]'
 
+  @property
+  def num_bytes(self) -> int:
+    return sum(map(_num_bytes, self.shapes))
+
+
+def _num_bytes(shape: str) -> int:
+  """Bytes of an array such as 'f32[64,8]': its type's name has the bits."""
+  dtype, sizes = shape.removesuffix("]").split("[")
+  bits = int(re.search(r"\d+$", dtype)[0])
+  return bits // 8 * math.prod(int(size) for size in sizes.split(",") if size)
+
 
 _TRANSFER = re.compile(
   r"= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|"
@@ -181,7 +200,11 @@ _TRANSFER = re.compile(
 
 
 def transfers(program: str) -> list[Transfer]:
-  """Finds all communication between devices in a compiled program's text."""
+  """Finds all communication between devices in a compiled program's text.
+
+  The text is that for a CPU: other compilers may write an operation in two
+  halves and name what goes in as well.
+  """
   return [
     Transfer(kind, re.findall(r"\w+\[[\d,]*\]", shapes))
     for shapes, kind in _TRANSFER.findall(program)

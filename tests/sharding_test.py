@@ -42,14 +42,16 @@ def test_what_cannot_be_placed_is_refused(changes, message):
 def test_communication_is_found_in_a_program():
   text = """
   %a = f32[64]{0} all-reduce(%x), replica_groups={{0,1}}, to_apply=%add
-  %b = (f32[4,8]{1,0}, f32[]) all-gather-start(%y), dimensions={0}
+  %b = (f32[4,8]{1,0}, bf16[]) all-gather-start(%y), dimensions={0}
   %c = f32[4,8]{1,0} all-gather-done(%b)
   %all-reduce.1 = f32[2]{0} add(%p, %q)
   """
-  assert sharding.transfers(text) == [
+  found = sharding.transfers(text)
+  assert found == [
     ("all-reduce", ["f32[64]"]),
-    ("all-gather", ["f32[4,8]", "f32[]"]),
+    ("all-gather", ["f32[4,8]", "bf16[]"]),
   ]
+  assert [transfer.num_bytes for transfer in found] == [256, 130]
 
 
 def test_batches_are_filled_up_with_words_of_their_own():

@@ -115,16 +115,9 @@ def measure(counts: triplets.Triplets, **placed) -> Cost:
       times = len(counted) if how.engine == "rows" else 1
       traffic += times * transfer.num_bytes
       kinds.add(transfer.kind)
-  return Cost(_largest_share(state), beside, traffic, kinds)
-
-
-def _largest_share(state) -> int:
-  """Bytes of a state on the device that holds the most of it."""
-  held = {}
-  for leaf in jax.tree.leaves(state):
-    for shard in leaf.addressable_shards:
-      held[shard.device] = held.get(shard.device, 0) + shard.data.nbytes
-  return max(held.values())
+  return Cost(
+    max(sharding.bytes_by_device(state).values()), beside, traffic, kinds
+  )
 
 
 if __name__ == "__main__":

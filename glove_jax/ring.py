@@ -321,10 +321,8 @@ def _lines_of(piece: list[Lines], wide: int) -> Lines:
     if line.code.shape[-1] == wide:
       real = line.own < OUTSIDE
       return Lines(line.own[real], line.other[real], line.code[real])
-  none = np.zeros((0, wide))
-  return Lines(
-    *(a.astype(t) for a, t in ((none[:, 0], "i4"), (none, "i4"), (none, "u2")))
-  )
+  none = np.zeros((0, wide), np.int32)
+  return Lines(none[:, 0], none, none.astype(np.uint16))
 
 
 def _batch_shape(of_wide, wide: int, cells: int) -> tuple[int, int, int]:

@@ -115,6 +115,15 @@ def _shardings(placement, state):
   )
 
 
+def bytes_by_device(state) -> dict[jax.Device, int]:
+  """What each device holds of a state."""
+  held = {}
+  for leaf in jax.tree.leaves(state):
+    for shard in leaf.addressable_shards:
+      held[shard.device] = held.get(shard.device, 0) + shard.data.nbytes
+  return held
+
+
 def compile_steps(placement: Placement, run: Callable) -> Callable:
   """Compiles (state, stack, rates) -> (state, costs) for 'batch' or 'dim'.
 

@@ -71,15 +71,10 @@ def make_engine(
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "--engine=rows."
     )
-  stages = [*growth(config), (None, config.epochs)]
   with futures.ThreadPoolExecutor(1) as pool:
     pool.submit(jax.devices)  # an accelerator wakes up while tiles are cut
-    made, keeper = _blocks(triplets, config, folder)
-  passes = [
-    blocks.plan_pass(made, words)
-    for words, times in stages
-    for _ in range(times)
-  ]
+    made, keeper = open_blocks(triplets, config, folder)
+  passes = plan_passes(made, config)
   work = _lay_out(made, keeper)
   hyper, over_points = _hyper(config, together)
 
@@ -92,7 +87,11 @@ def make_engine(
   )
   params = _params_like(triplets.vocab_size, config, together)
   inputs = jax.eval_shape(init, params), hyper, work.codes
-  programs = _compile_ahead(_programs(config, over_points), inputs, work)
+
+  def compiled(run):
+    return jax.jit(over_points(run, (0, 0, None, None, None)), donate_argnums=0)
+
+  programs = _compile_ahead(make_programs(config, compiled), inputs, work)
 
   def run_steps(state, stack, rates):
     program = programs[_shape(stack)].result()
@@ -200,8 +199,15 @@ def _tile_stacks(work: _Work) -> list:
   return [blocks.Tiles(code, pair)]
 
 
-def _programs(config: TrainConfig, over_points) -> dict[type, Callable]:
-  """(state, hyper, codes, stack, rates) -> (state, costs), by type of stack."""
+def make_programs(
+  config: TrainConfig, compiled: Callable[[Callable], Callable]
+) -> dict[type, Callable]:
+  """(state, hyper, codes, stack, rates) -> (state, costs), by type of stack.
+
+  Args:
+    config: how to train.
+    compiled: makes a program of such a function.
+  """
   outer = steps.make_outer(jnp.dtype(config.products))
 
   def tiles(state, hyper, codes, stack, rates):
@@ -230,9 +236,6 @@ def _programs(config: TrainConfig, over_points) -> dict[type, Callable]:
 
     return jax.lax.scan(step, state, (*stack, rates))
 
-  def compiled(run):
-    return jax.jit(over_points(run, (0, 0, None, None, None)), donate_argnums=0)
-
   tiles, lines = compiled(tiles), compiled(lines)
   return {blocks.Groups: tiles, blocks.Tiles: tiles, blocks.Lines: lines}
 
@@ -258,8 +261,13 @@ def _shape(stack) -> tuple:
   return type(stack), *(array.shape for array in stack)
 
 
-def _blocks(triplets, config, folder):
-  """The tiles and lines, and what keeps a temporary folder of them."""
+def open_blocks(triplets: Triplets, config: TrainConfig, folder):
+  """The tiles and lines, and what keeps a temporary folder of them.
+
+  Raises:
+    ValueError: settings that the blocked engine lacks.
+  """
+  growth(config)  # a slip of the pen is told before the tiles are cut
   keeper = None
   if folder is None:
     keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
@@ -273,6 +281,15 @@ def _blocks(triplets, config, folder):
     min_fill=config.min_fill,
     seed=config.seed,
   ), keeper
+
+
+def plan_passes(made: blocks.Blocks, config: TrainConfig) -> list[blocks.Pass]:
+  """The passes of a whole run: those of --growth, then the epochs."""
+  return [
+    blocks.plan_pass(made, words)
+    for words, times in [*growth(config), (None, config.epochs)]
+    for _ in range(times)
+  ]
 
 
 def growth(config: TrainConfig) -> list[tuple[int, int]]:

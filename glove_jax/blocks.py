@@ -33,9 +33,9 @@ from glove_jax.triplets import Triplets, by_row, release
 LOG_MIN, LOG_MAX = -6.0, 18.0
 LOG_STEP = (LOG_MAX - LOG_MIN) / 65534
 
-_BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
-_MAX_BATCHES = 64  # batches in a stack of lines
-_OUTSIDE = np.iinfo(np.int32).max  # no row of a table
+BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
+MAX_BATCHES = 64  # batches in a stack of lines
+OUTSIDE = np.iinfo(np.int32).max  # no row of a table
 
 
 class Groups(NamedTuple):
@@ -165,12 +165,12 @@ def build(
     pair, filled, rest = _cut_tiles(
       triplets, starts, place, tile_size, min_fill, file
     )
-  lines = _cut_lines(rest, num_blocks * tile_size)
+  lines = cut_lines(rest, num_blocks * tile_size)
   _write(Blocks(folder, place, tile_size, num_blocks, pair, filled, lines))
   return read(folder)
 
 
-class _Rest(NamedTuple):
+class Rest(NamedTuple):
   """N counts outside of tiles."""
 
   row: np.ndarray  # [N] int32, place of the word
@@ -199,7 +199,7 @@ def _cut_tiles(triplets, starts, place, tile_size, min_fill, file):
   def cut_strip(block):
     slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
     tiles = np.zeros((dense[block].sum(), tile_size, tile_size), np.uint16)
-    part = _Rest(*(column[ends[block] : ends[block + 1]] for column in rest))
+    part = Rest(*(column[ends[block] : ends[block + 1]] for column in rest))
     part.row[:] = block * tile_size
     _cut_strip(*strip(block), count, slot, tiles, *part)
     release(triplets)
@@ -213,7 +213,7 @@ def _cut_tiles(triplets, starts, place, tile_size, min_fill, file):
       bar.update()
     dense = filled >= max(1, min_fill * tile_size**2)
     ends = np.append(0, np.cumsum(np.where(dense, 0, filled).sum(axis=1)))
-    rest = _Rest(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
+    rest = Rest(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
     for tiles in _in_order(pool, cut_strip, range(num_blocks)):
       file.write(tiles)
       bar.update()
@@ -260,7 +260,7 @@ def _cut_strip(
         aside += 1
 
 
-def _cut_lines(rest: _Rest, half: int) -> list[Lines]:
+def cut_lines(rest: Rest, half: int) -> list[Lines]:
   """Rows, and columns, padded to powers of two, in batches of one shape each.
 
   Args:
@@ -276,11 +276,11 @@ def _cut_lines(rest: _Rest, half: int) -> list[Lines]:
   shapes = []
   for wide in np.unique(width[width > 0]):
     own = np.flatnonzero(width == wide).astype(np.int32)
-    batch = min(max(1, _BATCH_CELLS // wide), len(own))
+    batch = min(max(1, BATCH_CELLS // wide), len(own))
     number = -(-len(own) // batch)
     start[own] = size + wide * np.arange(len(own))
     size += number * batch * wide
-    own = _pad_end(own, number * batch - len(own), _OUTSIDE)
+    own = pad_end(own, number * batch - len(own), OUTSIDE)
     shapes.append((own.reshape(number, batch), wide))
   other, code = np.zeros(size, np.int32), np.zeros(size, np.uint16)
   _fill_lines(*rest, 0, half, start, other, code)
@@ -378,14 +378,14 @@ def disjoint_groups(
   number = np.full((cuts.sum(), at_once), len(blocks.pair), np.int32)
   number[group, place % at_once] = tiles[order]
   number = rng.permutation(number)
-  none = np.full((1, 2), _OUTSIDE, np.int32)
+  none = np.full((1, 2), OUTSIDE, np.int32)
   return Groups(number, np.concatenate([blocks.pair, none])[number])
 
 
 def cut_groups(groups: Groups, size: int) -> list[Groups]:
   """Stacks of `size` groups; the last is filled up with empty groups."""
   missing = -len(groups.number) % size
-  number, pair = (_pad_end(a, missing, _OUTSIDE) for a in groups)
+  number, pair = (pad_end(a, missing, OUTSIDE) for a in groups)
   starts = range(0, len(number), size)
   return [Groups(number[i : i + size], pair[i : i + size]) for i in starts]
 
@@ -405,13 +405,13 @@ def line_stacks(blocks: Blocks, cells: int) -> list[tuple[Lines, np.ndarray]]:
   for line in blocks.lines:
     number, rows, width = line.other.shape
     at_once = min(max(1, cells // (rows * width)), number)
-    stacks = -(-number // (at_once * _MAX_BATCHES))
+    stacks = -(-number // (at_once * MAX_BATCHES))
     size = -(-number // (at_once * stacks))
     missing = stacks * size * at_once - number
     padded = Lines(
-      _pad_end(line.own, missing, _OUTSIDE),
-      _pad_end(line.other, missing, 0),
-      _pad_end(line.code, missing, 0),
+      pad_end(line.own, missing, OUTSIDE),
+      pad_end(line.other, missing, 0),
+      pad_end(line.code, missing, 0),
     )
     shape = (stacks, size, at_once * rows)
     whole = Lines(
@@ -426,7 +426,7 @@ def line_stacks(blocks: Blocks, cells: int) -> list[tuple[Lines, np.ndarray]]:
   return made
 
 
-def _pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
+def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
   """Adds entries at the end; without any to add, the array stays mapped."""
   if not missing:
     return array

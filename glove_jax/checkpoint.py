@@ -39,7 +39,7 @@ def epochs(folder: str | os.PathLike) -> list[int]:
 
 
 def restore(folder: str | os.PathLike, epoch: int, like):
-  """Reads the state after `epoch` epochs.
+  """Reads the state after `epoch` epochs, into arrays of numpy.
 
   Args:
     folder: where `save` wrote.
@@ -61,13 +61,13 @@ def restore(folder: str | os.PathLike, epoch: int, like):
   if [a.shape for a in arrays] != [leaf.shape for leaf in leaves]:
     raise ValueError(
       f"{path} holds a state of other shapes than this run's: train in "
-      "another --workdir, or remove its checkpoints."
+      "another --workdir or with the --mesh of before, or remove its "
+      "checkpoints."
     )
   return jax.tree.unflatten(
     structure,
     [
-      jax.numpy.asarray(array.view(leaf.dtype))
-      for array, leaf in zip(arrays, leaves, strict=True)
+      array.view(leaf.dtype) for array, leaf in zip(arrays, leaves, strict=True)
     ],
   )
 

@@ -146,6 +146,17 @@ class TrainConfig:
     "for blocked: type of the factors of its matrix products",
     choices=("float32", "bfloat16"),
   )
+  mesh: int = _field(
+    0, "devices to train on; 0 for all of this process", low=0, resource=True
+  )
+  placement: str = _field(
+    "auto",
+    "over several devices: 'batch' splits batches, 'dim' the vectors (both for "
+    "rows and dense), 'blocks' the words (for blocked); 'auto' is blocks for "
+    "blocked and else batch",
+    choices=("auto", "batch", "dim", "blocks"),
+    resource=True,
+  )
   batch_size: int = _field(4096, "B, counts in one update", low=1)
   optimizer: str = _field(
     "adagrad",

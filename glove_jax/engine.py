@@ -34,6 +34,7 @@ class Engine(NamedTuple):
   params: Callable[[Any], model.Params]  # state -> parameters
   schedule: Callable[[np.ndarray], np.ndarray]  # done share -> that of the rate
   epochs: list[Epoch]  # of the whole run
+  put: Callable[[Any], Any] = jax.device_put  # state of the host -> in place
 
 
 def make_optimizer(

@@ -10,7 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from glove_jax import biases, blocked, model, optimizers, steps
+from glove_jax import (
+  biases,
+  blocked,
+  model,
+  optimizers,
+  ring,
+  sharding,
+  steps,
+)
 from glove_jax.batches import batches, plan_batches
 from glove_jax.config import TrainConfig
 from glove_jax.engine import Engine, Epoch, forget, make_optimizer
@@ -42,6 +50,9 @@ def make_engine(
         "The blocked engine has the loss of GloVe built in: use "
         "--engine=rows for a loss of your own."
       )
+    placement = sharding.make_placement(config)
+    if placement.mesh is not None:
+      return ring.make_engine(triplets, config, placement, folder=folder)
     return blocked.make_engine(triplets, config, folder=folder)
   loss = loss or functools.partial(
     model.loss, x_max=config.x_max, alpha=config.alpha
@@ -52,6 +63,8 @@ def make_engine(
 def _batch_engine(triplets, config, loss) -> Engine:
   plan = plan_batches(len(triplets.row), config.batch_size)
   tx = make_optimizer(config, config.learning_rate)
+  placement = sharding.make_placement(config)
+  put = functools.partial(sharding.put_state, placement)
 
   def stacks(epoch):
     for stack in batches(
@@ -60,21 +73,25 @@ def _batch_engine(triplets, config, loss) -> Engine:
       rng=np.random.default_rng([config.seed, epoch]),
       dtype=np.float64 if config.dtype == "float64" else np.float32,
     ):
-      yield stack, np.ones(plan.steps, int)
+      yield sharding.pad_batches(placement, stack), np.ones(plan.steps, int)
 
   return Engine(
-    init=functools.partial(steps.init_state, tx=tx),
+    init=lambda params: put(steps.init_state(params, tx)),
     start_epoch=functools.partial(forget, keep=config.keep),
     stacks=stacks,
-    run_steps=make_run_steps(config.engine, loss, tx),
+    run_steps=make_run_steps(config.engine, loss, tx, placement),
     params=lambda state: state.params,
     schedule=optimizers.make_schedule(config.schedule),
     epochs=[Epoch(plan.num_batches, len(triplets.row))] * config.epochs,
+    put=put,
   )
 
 
 def make_run_steps(
-  engine: str, loss: steps.Loss, tx: optax.GradientTransformation
+  engine: str,
+  loss: steps.Loss,
+  tx: optax.GradientTransformation,
+  placement: sharding.Placement = sharding.ONE_DEVICE,
 ) -> Callable[[steps.TrainState, model.Batch, jax.Array], Any]:
   """Compiles many steps into one program.
 
@@ -82,11 +99,13 @@ def make_run_steps(
     engine: 'dense' or 'rows'.
     loss: (params, batch) -> the cost summed over the batch.
     tx: the optimizer.
+    placement: the devices; the state must be there already.
 
   Returns:
     (state, batches of shape [K, B], rates [K]) -> (state, costs [K]). The state
     that goes in is given up to the one that comes out.
   """
+  loss = sharding.split_loss(placement, loss)
 
   def dense(state, stack, rates):
     def step(state, work):
@@ -103,7 +122,8 @@ def make_run_steps(
     (state, _), costs = jax.lax.scan(step, (state, slots), (stack, rates))
     return state, costs
 
-  return jax.jit({"dense": dense, "rows": rows}[engine], donate_argnums=0)
+  run = {"dense": dense, "rows": rows}[engine]
+  return sharding.compile_steps(placement, run)
 
 
 def initial_params(triplets: Triplets, config: TrainConfig) -> model.Params:

@@ -190,7 +190,7 @@ def run_epoch(engine: Engine, state, epoch: int) -> tuple[Any, dict]:
         cost = cost + finite_sum(*waiting)
         seen = (waiting[1][-1] - first) / size.num_steps * size.num_triplets
         bar.update(seen - bar.n)
-        bar.set_postfix(cost=f"{np.mean(cost) / seen:.5f}")
+        bar.set_postfix(cost=f"{np.mean(cost) / max(seen, 1):.5f}")
       waiting = dispatched
   seconds = time.perf_counter() - start
   return state, {
@@ -234,4 +234,4 @@ def _restore(engine, triplets, config, folder, epoch):
   like = jax.eval_shape(
     lambda: engine.init(engines.random_params(triplets.vocab_size, config))
   )
-  return checkpoint.restore(folder, epoch, like)
+  return engine.put(checkpoint.restore(folder, epoch, like))

@@ -1,0 +1,220 @@
+"""Meshes, and where each array lives.
+
+Three placements of a model on n devices:
+
+- batch: every device holds all tables; each takes 1/n of a batch, and the
+  gradients of the rows that the batch names are summed over the devices.
+- dim: every device holds 1/n of each vector; the partial products of a batch
+  are summed over the devices, one number a count.
+- blocks: every device holds 1/n of the words and, in turn, of the contexts,
+  which go round a ring, see `ring`; nothing is summed over the devices.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from glove_jax.config import TrainConfig
+from glove_jax.model import Batch
+from glove_jax.steps import Loss
+
+AXIS = "data"
+_ENGINES = {
+  "batch": ("rows", "dense"),
+  "dim": ("rows", "dense"),
+  "blocks": ("blocked",),
+}
+
+
+class Placement(NamedTuple):
+  """How a model is spread over devices; without a mesh, it is on one."""
+
+  name: str  # 'batch', 'dim' or 'blocks'
+  mesh: Mesh | None
+
+  @property
+  def num_devices(self) -> int:
+    return self.mesh.size if self.mesh else 1
+
+
+ONE_DEVICE = Placement("batch", None)
+
+
+def make_placement(config: TrainConfig) -> Placement:
+  """The placement that the config asks for, on devices of this process.
+
+  Raises:
+    ValueError: there are fewer devices than asked for, the engine lacks the
+      placement, or the dimension cannot be split evenly.
+  """
+  found = jax.device_count()
+  size = config.mesh or found
+  if size > found:
+    raise ValueError(
+      f"--mesh={size} asks for more devices than the {found} that jax sees "
+      "here."
+    )
+  name = config.placement
+  if name == "auto":
+    name = "blocks" if config.engine == "blocked" else "batch"
+  if config.engine not in _ENGINES[name]:
+    raise ValueError(
+      f"--placement={name} is for --engine={' or '.join(_ENGINES[name])}, not "
+      f"{config.engine}."
+    )
+  if name == "dim" and config.dim % size:
+    raise ValueError(
+      f"--dim={config.dim} cannot be split evenly over {size} devices: choose "
+      "a multiple, or fewer devices by --mesh."
+    )
+  if size == 1:
+    return Placement(name, None)
+  return Placement(name, make_mesh(size))
+
+
+def make_mesh(size: int) -> Mesh:
+  """The first so many devices, in a row."""
+  return jax.make_mesh(
+    (size,),
+    (AXIS,),
+    devices=jax.devices()[:size],
+    axis_types=(AxisType.Auto,),
+  )
+
+
+def state_specs(placement: Placement, state) -> Any:
+  """The PartitionSpec of each array of a state."""
+
+  def spec(leaf) -> P:
+    if placement.name == "dim" and leaf.ndim == 2:
+      return P(None, AXIS)
+    if placement.name == "blocks" and leaf.ndim:
+      return P(AXIS)
+    return P()
+
+  return jax.tree.map(spec, state)
+
+
+def put_state(placement: Placement, state):
+  """Puts a state, of the host or of any device, where it belongs."""
+  if placement.mesh is None:
+    return jax.device_put(state)
+  return jax.device_put(state, _shardings(placement, state))
+
+
+def _shardings(placement, state):
+  return jax.tree.map(
+    lambda spec: NamedSharding(placement.mesh, spec),
+    state_specs(placement, state),
+  )
+
+
+def bytes_by_device(state) -> dict[jax.Device, int]:
+  """What each device holds of a state."""
+  held = {}
+  for leaf in jax.tree.leaves(state):
+    for shard in leaf.addressable_shards:
+      held[shard.device] = held.get(shard.device, 0) + shard.data.nbytes
+  return held
+
+
+def compile_steps(placement: Placement, run: Callable) -> Callable:
+  """Compiles (state, stack, rates) -> (state, costs) for 'batch' or 'dim'.
+
+  All devices are handed all of the stack. The state must be in its place, and
+  comes out there.
+  """
+  if placement.mesh is None:
+    return jax.jit(run, donate_argnums=0)
+  if placement.name == "batch":
+    # Left to itself the partitioner splits the rows of a batch as well, and
+    # gathers them again.
+    run = jax.shard_map(run, mesh=placement.mesh, in_specs=P(), out_specs=P())
+
+  def run_in_place(state, stack, rates):
+    state, costs = run(state, stack, rates)
+    place = _shardings(placement, state)
+    return jax.lax.with_sharding_constraint(state, place), costs
+
+  whole = NamedSharding(placement.mesh, P())
+  return jax.jit(
+    run_in_place, in_shardings=(None, whole, whole), donate_argnums=0
+  )
+
+
+def split_loss(placement: Placement, loss: Loss) -> Loss:
+  """A loss of which each device computes the share of 1/n of the batch.
+
+  It and its gradients come out summed over the devices. It is for programs of
+  `compile_steps`; other placements than 'batch' leave it as it is.
+  """
+  if placement.mesh is None or placement.name != "batch":
+    return loss
+
+  def shared(params, batch):
+    size = batch.row.size // placement.num_devices
+    start = jax.lax.axis_index(AXIS) * size
+    share = jax.tree.map(
+      lambda a: jax.lax.dynamic_slice_in_dim(a, start, size), batch
+    )
+    return jax.lax.psum(loss(params, share), AXIS)
+
+  return shared
+
+
+def pad_batches(placement: Placement, stack: Batch) -> Batch:
+  """Lengthens batches [K, B] until each device can have as much of them.
+
+  What is added names words that the batch names anyway, for some optimizers
+  move every word of a batch.
+  """
+  missing = -stack.row.shape[1] % placement.num_devices
+  if placement.name != "batch" or not missing:
+    return stack
+  end = ((0, 0), (0, missing))
+  return Batch(
+    *(np.pad(array, end, mode="edge") for array in stack[:3]),
+    np.pad(stack.mask, end),
+  )
+
+
+class Transfer(NamedTuple):
+  """An operation of a compiled program by which devices communicate."""
+
+  kind: str  # 'all-reduce', 'collective-permute', ...
+  shapes: list[str]  # what it brings to each device, such as 'f32[64,8]'
+
+  @property
+  def num_bytes(self) -> int:
+    return sum(map(_num_bytes, self.shapes))
+
+
+def _num_bytes(shape: str) -> int:
+  """Bytes of an array such as 'f32[64,8]': its type's name has the bits."""
+  dtype, sizes = shape.removesuffix("]").split("[")
+  bits = int(re.search(r"\d+$", dtype)[0])
+  return bits // 8 * math.prod(int(size) for size in sizes.split(",") if size)
+
+
+_TRANSFER = re.compile(
+  r"= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|"
+  r"collective-permute|collective-broadcast|ragged-all-to-all)(?:-start)?\("
+)
+
+
+def transfers(program: str) -> list[Transfer]:
+  """Finds all communication between devices in a compiled program's text.
+
+  The text is that for a CPU: other compilers may write an operation in two
+  halves and name what goes in as well.
+  """
+  return [
+    Transfer(kind, re.findall(r"\w+\[[\d,]*\]", shapes))
+    for shapes, kind in _TRANSFER.findall(program)
+  ]

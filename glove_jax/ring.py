@@ -48,10 +48,14 @@ class Parts(NamedTuple):
   @property
   def place(self) -> np.ndarray:
     """[V] places of words if the parts followed each other."""
-    block, row = np.divmod(self.whole.place, self.whole.tile_size)
-    part, block = block % self.num_parts, block // self.num_parts
-    block += part * self.local.num_blocks
-    return block * self.whole.tile_size + row
+    part, place = self.split(self.whole.place)
+    return part * self.local.num_blocks * self.local.tile_size + place
+
+  def split(self, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of places in the whole, and the places there."""
+    size = self.local.tile_size
+    block, row = np.divmod(place, size)
+    return block % self.num_parts, block // self.num_parts * size + row
 
 
 class Turn(NamedTuple):
@@ -277,18 +281,16 @@ def cut_lines(parts: Parts, cells: int) -> list[list[tuple[Lines, np.ndarray]]]:
     for each turn its stacks, of one shape in all turns, and for each stack
     [n * K] which of its batches are more than padding.
   """
-  rest = _outside(parts.whole)
-  size, numbers = parts.local.tile_size, range(parts.num_parts)
-  row_block, row = np.divmod(rest.row, size)
-  col_block, col = np.divmod(rest.col, size)
-  row_part, row_block = row_block % len(numbers), row_block // len(numbers)
-  col_part, col_block = col_block % len(numbers), col_block // len(numbers)
-  local = blocks.Rest(row_block * size + row, col_block * size + col, rest.code)
+  rest, numbers = _outside(parts.whole), range(parts.num_parts)
+  row_part, row = parts.split(rest.row)
+  col_part, col = parts.split(rest.col)
+  local = blocks.Rest(row, col, rest.code)
+  half = parts.local.num_blocks * parts.local.tile_size
 
   def cut(part, turn):
     ours = (row_part == part) & (col_part == (part + turn) % len(numbers))
     chosen = blocks.Rest(*(column[ours] for column in local))
-    return blocks.cut_lines(chosen, parts.local.num_blocks * size)
+    return blocks.cut_lines(chosen, half)
 
   pieces = [[cut(part, turn) for part in numbers] for turn in numbers]
   widths = {

@@ -65,7 +65,12 @@ def test_split_batches_and_dimensions_equal_one_device(
   counts, engine, placement, optimizer
 ):
   run = functools.partial(
-    train_on, counts, engine=engine, placement=placement, optimizer=optimizer
+    train_on,
+    counts,
+    engine=engine,
+    placement=placement,
+    optimizer=optimizer,
+    learning_rate=0.05,
   )
   want, costs = run(mesh=1)
   for mesh in (2, 4, 8):

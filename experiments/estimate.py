@@ -98,7 +98,7 @@ def rate_of_done(points, workdir: pathlib.Path) -> Rate | None:
 def probe(config: configs.Config) -> Rate:
   """Counts the first 2 MB of the corpus, and trains on them for two passes."""
   with tempfile.TemporaryDirectory(prefix="glove_jax_") as folder:
-    paths = pipeline.corpus_paths(config.corpus.corpus, pathlib.Path(folder))
+    paths = pipeline.corpus_paths(config.corpus, pathlib.Path(folder))
     documents, size = _head(paths, config)
   words = vocab.make_vocab(vocab.count_words(documents), min_count=2)
   ids = vocab.encode(documents, words)
@@ -136,7 +136,7 @@ def _head(paths, config) -> tuple[list[list[str]], int]:
 def corpus_bytes(config: configs.Config) -> float:
   """The size of the part of the corpus that a config uses."""
   with tempfile.TemporaryDirectory(prefix="glove_jax_") as folder:
-    paths = pipeline.corpus_paths(config.corpus.corpus, pathlib.Path(folder))
+    paths = pipeline.corpus_paths(config.corpus, pathlib.Path(folder))
   return config.corpus.share * sum(os.path.getsize(path) for path in paths)
 
 

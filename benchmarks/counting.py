@@ -43,6 +43,17 @@ flags.DEFINE_integer("threads", 2, "threads of ours")
 flags.DEFINE_integer("repeats", 3, "how often to run both sides")
 flags.DEFINE_bool("quick", False, "a tenth of the text")
 flags.mark_flags_as_required(["stanford", "corpus"])
+flags.register_validator(
+  "corpus", lambda path: path and os.path.isfile(path), "no such file"
+)
+flags.register_validator(
+  "stanford",
+  lambda folder: not folder or os.path.isfile(os.path.join(folder, "cooccur")),
+  "the program `cooccur` is not in that folder: build it first",
+)
+flags.register_validator(
+  "scratch", lambda path: not path or os.path.isdir(path), "no such folder"
+)
 FLAGS = flags.FLAGS
 
 

@@ -28,6 +28,12 @@ flags.DEFINE_integer("copies", 6, "how many copies", upper_bound=26)
 flags.DEFINE_float("memory_gb", 1.0, "memory for counting the copies")
 flags.DEFINE_integer("window", 15, "words to each side")
 flags.mark_flags_as_required(["corpus"])
+flags.register_validator(
+  "corpus", lambda path: path and os.path.isfile(path), "no such file"
+)
+flags.register_validator(
+  "scratch", lambda path: not path or os.path.isdir(path), "no such folder"
+)
 FLAGS = flags.FLAGS
 
 

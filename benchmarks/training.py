@@ -28,6 +28,7 @@ import dataclasses
 import itertools
 import json
 import multiprocessing
+import os
 import pathlib
 import queue as queues
 import statistics
@@ -74,6 +75,14 @@ flags.DEFINE_list(
   "target", None, "Google, WordSim-353, seconds and counts/s of the C program"
 )
 flags.mark_flags_as_required(["corpus"])
+flags.register_validator(
+  "corpus", lambda path: path and os.path.isfile(path), "no such file"
+)
+flags.register_validator(
+  "stanford",
+  lambda folder: not folder or os.path.isfile(os.path.join(folder, "glove")),
+  "the program `glove` is not in that folder: build it first",
+)
 FLAGS = flags.FLAGS
 
 SETS = ("google", "wordsim353", "simlex999")

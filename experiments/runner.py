@@ -34,9 +34,6 @@ from glove_jax import (
 )
 from glove_jax.sweeps import Point
 
-# What points may differ in and still train in one program.
-TOGETHER = ("x_max", "alpha", "learning_rate", "seed")
-
 # (point, workdir of its counts, its folder, on_epoch) -> vectors
 Trainer = Callable[
   [Point, pathlib.Path, pathlib.Path, Callable[[dict], None]],
@@ -79,14 +76,14 @@ def by_counts(points: Sequence[Point]) -> list[list[Point]]:
 def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
   """Cuts points that share counts into those that train at once.
 
-  Points train together where they differ in nothing but `TOGETHER`; at most
-  `together` of them, and those of one seed before those of the next: what
+  Points train together where they differ in nothing but `train.TOGETHER`; at
+  most `together` of them, and those of one seed before those of the next: what
   trains together visits the counts in the order of the first one's seed.
   """
   groups = {}
   for point in sorted(points, key=lambda point: point.config.train.seed):
     settings = dataclasses.asdict(point.config.train)
-    for name in TOGETHER:
+    for name in train.TOGETHER:
       del settings[name]
     key = sweeps.fingerprint(settings | {"label": _label(point)})
     groups.setdefault(key, []).append(point)

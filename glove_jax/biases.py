@@ -1,13 +1,13 @@
 """The best biases without vectors, in closed form: where training starts."""
 
 import itertools
-import os
 from concurrent import futures
 
 import numba
 import numpy as np
 
 from glove_jax import metrics
+from glove_jax.parallel import default_threads
 from glove_jax.triplets import Triplets, by_row, release
 
 _CHUNK = 1 << 22  # counts at work at once, in each thread
@@ -64,7 +64,7 @@ def fit_biases(
 
   parts = _parts(starts)
   with (
-    futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    futures.ThreadPoolExecutor(default_threads()) as pool,
     metrics.progress("fitting biases", rounds + 1, " rounds") as bar,
   ):
     col_weight, col_target = sum(pool.map(weigh, parts))

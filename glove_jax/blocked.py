@@ -22,6 +22,7 @@ from glove_jax import blocks, optimizers, steps
 from glove_jax.config import TrainConfig
 from glove_jax.engine import Engine, Epoch, forget, make_optimizer
 from glove_jax.model import Params
+from glove_jax.parallel import default_threads
 from glove_jax.triplets import Triplets
 
 _STREAMED_TILES = 64  # tiles handed to a CPU at once, at most, ...
@@ -66,11 +67,6 @@ def make_engine(
   Raises:
     ValueError: settings that it lacks.
   """
-  if config.dtype != "float32":
-    raise ValueError(
-      f"The blocked engine trains in float32, not {config.dtype}: use "
-      "--engine=rows."
-    )
   with futures.ThreadPoolExecutor(1) as pool:
     pool.submit(jax.devices)  # an accelerator wakes up while tiles are cut
     made, keeper = open_blocks(triplets, config, folder)
@@ -251,7 +247,7 @@ def _compile_ahead(programs, inputs, work) -> dict[tuple, futures.Future]:
   stacks = [*_tile_stacks(work), *(stack for stack, _ in work.lines)]
   by_shape = {_shape(stack): stack for stack in stacks}
   # On half of the cores: compilers need memory, and other work goes on.
-  pool = futures.ThreadPoolExecutor(max(1, os.cpu_count() // 2))
+  pool = futures.ThreadPoolExecutor(max(1, default_threads() // 2))
   made = {shape: pool.submit(build, stack) for shape, stack in by_shape.items()}
   pool.shutdown(wait=False)
   return made
@@ -267,7 +263,7 @@ def open_blocks(triplets: Triplets, config: TrainConfig, folder):
   Raises:
     ValueError: settings that the blocked engine lacks.
   """
-  growth(config)  # a slip of the pen is told before the tiles are cut
+  check(config)
   keeper = None
   if folder is None:
     keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
@@ -281,6 +277,16 @@ def open_blocks(triplets: Triplets, config: TrainConfig, folder):
     min_fill=config.min_fill,
     seed=config.seed,
   ), keeper
+
+
+def check(config: TrainConfig) -> None:
+  """Raises a ValueError for settings that the blocked engine lacks."""
+  if config.dtype != "float32":
+    raise ValueError(
+      f"The blocked engine trains in float32, not {config.dtype}: use "
+      "--engine=rows."
+    )
+  growth(config)
 
 
 def plan_passes(made: blocks.Blocks, config: TrainConfig) -> list[blocks.Pass]:

@@ -16,17 +16,16 @@ All pieces are in one folder and are read stack by stack: memory grows with the
 vocabulary, not with the counts.
 """
 
-import collections
 import json
 import os
 import pathlib
-from concurrent import futures
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from glove_jax import files, metrics
+from glove_jax.parallel import default_threads, ordered_map
 from glove_jax.triplets import Triplets, by_row, release
 
 # Log counts from e^-6 to e^18 in 65,535 steps: 0.02% of a count at most.
@@ -205,31 +204,18 @@ def _cut_tiles(triplets, starts, place, tile_size, min_fill, file):
     release(triplets)
     return tiles
 
-  with (
-    futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-    metrics.progress("cutting tiles", 2 * num_blocks, " blocks") as bar,
-  ):
-    for _ in pool.map(count_strip, range(num_blocks)):
+  threads = default_threads()
+  with metrics.progress("cutting tiles", 2 * num_blocks, " blocks") as bar:
+    for _ in ordered_map(count_strip, range(num_blocks), threads):
       bar.update()
     dense = filled >= max(1, min_fill * tile_size**2)
     ends = np.append(0, np.cumsum(np.where(dense, 0, filled).sum(axis=1)))
     rest = Rest(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
-    for tiles in _in_order(pool, cut_strip, range(num_blocks)):
+    for tiles in ordered_map(cut_strip, range(num_blocks), threads):
       file.write(tiles)
       bar.update()
   pair = np.argwhere(dense).astype(np.int32) + np.array([0, num_blocks], "i4")
   return pair, filled[dense], rest
-
-
-def _in_order(pool, function, items):
-  """Results in the order of the items, a few of them made ahead."""
-  flying = collections.deque()
-  for item in items:
-    flying.append(pool.submit(function, item))
-    if len(flying) > os.cpu_count():
-      yield flying.popleft().result()
-  while flying:
-    yield flying.popleft().result()
 
 
 @numba.njit(nogil=True, cache=True)

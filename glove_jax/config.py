@@ -13,7 +13,8 @@ def _field(
 ):
   """A field with its help, and what its values must keep to.
 
-  A `resource` changes how fast a stage is done, but not what it makes.
+  A `resource` is what a stage is done with. It does not have the stage done
+  again: what is made is the same or, over several devices, as good.
   """
   metadata = {"help": doc, "choices": choices, "low": low, "above": above}
   metadata["resource"] = resource

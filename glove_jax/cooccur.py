@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import scipy.sparse
 
+from glove_jax.corpus import check_choice
 from glove_jax.pairs import CELLS, Entries, PairCounter, check_overflow
 from glove_jax.parallel import default_threads
 from glove_jax.text_kernels import END
@@ -116,7 +117,8 @@ def count(
       an id outside -1..V-1, or too many words for 64-bit keys.
     OverflowError: a count outgrows 64 bits.
   """
-  check_choices(context, distance_weighting)
+  check_choice("context", context, CONTEXTS)
+  check_choice("distance_weighting", distance_weighting, DISTANCE_WEIGHTINGS)
   threads = default_threads() if threads is None else threads
   for name, value in (("window", window), ("threads", threads)):
     if value < 1:
@@ -162,17 +164,6 @@ def check_vocab_size(vocab_size: int) -> None:
       f"a vocabulary of {vocab_size} word has no pairs to count: lower "
       "min_count, raise max_vocab or add text"
     )
-
-
-def check_choices(context: str, distance_weighting: str) -> None:
-  for name, value, choices in (
-    ("context", context, CONTEXTS),
-    ("distance_weighting", distance_weighting, DISTANCE_WEIGHTINGS),
-  ):
-    if value not in choices:
-      raise ValueError(
-        f"{name} is {value!r}, but must be one of {', '.join(choices)}"
-      )
 
 
 def distance_units(window: int, distance_weighting: str) -> np.ndarray:

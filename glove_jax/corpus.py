@@ -129,22 +129,18 @@ def read_documents(
     ValueError: an unknown tokenizer or kind of documents.
     OSError: a file is missing, unreadable, or damaged where it is compressed.
   """
-  check_choices(tokenizer, documents)
+  check_choice("documents", documents, DOCUMENTS)
   tokenize = make_tokenizer(tokenizer, lowercase=lowercase)
   for path in [paths] if isinstance(paths, str) else paths:
     yield from _assemble(_pieces(path, documents == "blank_line"), tokenize)
 
 
-def check_choices(tokenizer: str, documents: str) -> None:
-  """Raises a ValueError for an unknown tokenizer or kind of documents."""
-  for name, value, choices in (
-    ("tokenizer", tokenizer, TOKENIZERS),
-    ("documents", documents, DOCUMENTS),
-  ):
-    if value not in choices:
-      raise ValueError(
-        f"{name} is {value!r}, but must be one of {', '.join(choices)}"
-      )
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+  """Raises a ValueError where a value is none of the choices."""
+  if value not in choices:
+    raise ValueError(
+      f"{name} is {value!r}, but must be one of {', '.join(choices)}"
+    )
 
 
 def _assemble(pieces, tokenize) -> Iterator[list[str]]:
@@ -286,7 +282,12 @@ def _begun_after(data: bytes, begun: bool) -> bool:
 def make_tokenizer(
   name: str, *, lowercase: bool = True
 ) -> Callable[[str], list[str]]:
-  """The function text -> tokens behind `read_documents`."""
+  """The function text -> tokens behind `read_documents`.
+
+  Raises:
+    ValueError: an unknown tokenizer.
+  """
+  check_choice("tokenizer", name, TOKENIZERS)
   split = _split_words if name == "word" else _split_whitespace
 
   def tokenize(text: str) -> list[str]:

@@ -60,6 +60,14 @@ def make_engine(
   return _batch_engine(triplets, config, loss)
 
 
+def check(config: TrainConfig) -> None:
+  """Raises a ValueError for settings that cannot train, before any work."""
+  if config.engine == "blocked":
+    blocked.check(config)
+  sharding.make_placement(config)
+  make_optimizer(config, config.learning_rate)
+
+
 def _batch_engine(triplets, config, loss) -> Engine:
   plan = plan_batches(len(triplets.row), config.batch_size)
   tx = make_optimizer(config, config.learning_rate)
@@ -126,12 +134,20 @@ def make_run_steps(
   return sharding.compile_steps(placement, run)
 
 
-def initial_params(triplets: Triplets, config: TrainConfig) -> model.Params:
-  """Random vectors, and biases by `config.bias_init`; all of config.dtype."""
+def initial_params(
+  triplets: Triplets, config: TrainConfig, fit_biases=biases.fit_biases
+) -> model.Params:
+  """Random vectors, and biases by `config.bias_init`; all of config.dtype.
+
+  Args:
+    triplets: the counts.
+    config: the model.
+    fit_biases: instead of `biases.fit_biases`, one that remembers, say.
+  """
   params = random_params(triplets.vocab_size, config)
   if config.bias_init == "random":
     return params
-  word_bias, context_bias = biases.fit_biases(
+  word_bias, context_bias = fit_biases(
     triplets, x_max=config.x_max, alpha=config.alpha
   )
   return params._replace(

@@ -28,6 +28,7 @@ from glove_jax import (
   corpus,
   counting,
   datasets,
+  engines,
   evaluate,
   files,
   forecast,
@@ -41,7 +42,6 @@ from glove_jax import (
 from glove_jax import config as configs
 from glove_jax import train as training
 from glove_jax.config import Config, CorpusConfig
-from glove_jax.engines import num_epochs
 from glove_jax.parallel import default_threads
 from glove_jax.vectors import WordVectors
 
@@ -138,6 +138,7 @@ class Pipeline:
 
   def run_training(self) -> vectors.Tables:
     """Trains, from the last checkpoint that was made with these settings."""
+    engines.check(self.config.train)  # before the counts, which take longer
     counts = self.run_counts()
     words = vocab.read_vocab(self.workdir / "vocab.txt").words
     output = self.workdir / "tables.npz"
@@ -168,7 +169,7 @@ class Pipeline:
     if self.config.train.schedule == "constant":
       settings = settings | {"epochs": "any"}  # more of them go on from here
     saved = checkpoint.epochs(folder)
-    too_far = saved and saved[-1] > num_epochs(self.config.train)
+    too_far = saved and saved[-1] > engines.num_epochs(self.config.train)
     if owner.exists() and _read_json(owner) == _plain(settings) and not too_far:
       return
     shutil.rmtree(folder, ignore_errors=True)
@@ -289,11 +290,21 @@ def corpus_paths(config: CorpusConfig, workdir: pathlib.Path) -> list[str]:
   Standard input is read once but needed twice: it is kept in the workdir.
 
   Raises:
-    FileNotFoundError: a name that is no file, glob, folder or named corpus.
+    FileNotFoundError: a name that is no file, glob, folder or named corpus, or
+      nothing to add or import where it is said to be.
     ValueError: records without their vocabulary.
   """
+  for folder in config.add_to:
+    if not pathlib.Path(folder, "counts", "manifest.json").exists():
+      raise FileNotFoundError(
+        f"--add_to={folder}: there are no finished counts in that work "
+        f"directory: count there first, with --workdir={folder}."
+      )
   if config.records and not config.records_vocab:
     raise ValueError("--records needs --records_vocab=vocab.txt, its words.")
+  for path in filter(None, (config.records, config.records_vocab)):
+    if not pathlib.Path(path).exists():
+      raise FileNotFoundError(f"records {path!r}: no such file")
   if config.records or (config.add_to and not config.corpus):
     return []
   patterns = []

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from glove_jax import config as configs
@@ -185,23 +185,17 @@ def fingerprint(settings: Settings) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def flat(*parts) -> Settings:
-  """The fields of stages of a config as one dict."""
-  return {
-    name: value
-    for part in parts
-    for name, value in dataclasses.asdict(part).items()
-  }
-
-
-def settings(config: configs.Config) -> Settings:
-  """Every field of a config."""
-  return flat(*(getattr(config, stage) for stage in configs.stages()))
-
-
 def counts_settings(config: configs.Config) -> Settings:
   """What the counts of a run depend on: points equal in it share them."""
-  return flat(config.corpus, config.vocab, config.count)
+  return _settings(config, ("corpus", "vocab", "count"))
+
+
+def _settings(config: configs.Config, stages: Iterable[str]) -> Settings:
+  """What the outputs of some stages depend on, as one dict."""
+  settings = {}
+  for stage in stages:
+    settings |= configs.settings(getattr(config, stage))
+  return settings
 
 
 def _join(points: Sequence[Settings]) -> Settings:
@@ -217,7 +211,7 @@ def _join(points: Sequence[Settings]) -> Settings:
 
 def _name(varied: Settings, config: configs.Config) -> str:
   words = "_".join(f"{k}={value_text(v)}" for k, v in varied.items()) or "base"
-  whole = settings(config) | {LABEL: varied.get(LABEL)}
+  whole = _settings(config, configs.stages()) | varied
   readable = re.sub(r"[^\w=.+-]", "-", words)[:80]
   return f"{readable}-{fingerprint(whole)}"
 

@@ -132,7 +132,8 @@ def make_splitter(
   Raises:
     ValueError: an unknown tokenizer or kind of documents.
   """
-  corpus.check_choices(text.tokenizer, text.documents)
+  corpus.check_choice("tokenizer", text.tokenizer, corpus.TOKENIZERS)
+  corpus.check_choice("documents", text.documents, corpus.DOCUMENTS)
   blank_line = text.documents == "blank_line"
   room = threading.local()
 

@@ -1,6 +1,7 @@
 """The training loop, the same for every engine."""
 
 import dataclasses
+import functools
 import itertools
 import os
 import pathlib
@@ -12,7 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glove_jax import blocked, checkpoint, engines, metrics, model, steps
+from glove_jax import (
+  biases,
+  blocked,
+  checkpoint,
+  engines,
+  metrics,
+  model,
+  steps,
+)
 from glove_jax.config import TrainConfig
 from glove_jax.engines import Engine
 from glove_jax.triplets import Triplets, check
@@ -80,19 +89,20 @@ def train(
     return engine.params(state)
 
 
+# What points may differ in and still train in one program.
+TOGETHER = ("x_max", "alpha", "learning_rate", "seed")
+
+
 def can_train_together(configs: Sequence[TrainConfig]) -> bool:
   """Whether `train_together` takes these configs."""
 
   def rest(config):
-    return dataclasses.replace(config, **dict.fromkeys(_MAY_DIFFER, 1))
+    return dataclasses.replace(config, **dict.fromkeys(TOGETHER, 1))
 
   first = configs[0]
   return first.engine == "blocked" and all(
     rest(config) == rest(first) for config in configs
   )
-
-
-_MAY_DIFFER = ("x_max", "alpha", "learning_rate", "seed")
 
 
 def train_together(
@@ -121,20 +131,18 @@ def train_together(
   if not can_train_together(configs):
     raise ValueError(
       "Points that train together must be of the blocked engine and differ in "
-      f"no more than {', '.join(_MAY_DIFFER)}."
+      f"no more than {', '.join(TOGETHER)}."
     )
   check(triplets)
-  fitted = {}  # starts that only the seed tells apart share their biases
-  starts = []
-  for config in configs:
-    key = config.x_max, config.alpha
-    fitted[key] = fitted.get(key) or engines.initial_params(triplets, config)
-    drawn = engines.random_params(triplets.vocab_size, config)
-    if config.bias_init == "fit":
-      drawn = drawn._replace(
-        word_bias=fitted[key].word_bias, context_bias=fitted[key].context_bias
-      )
-    starts.append(drawn)
+
+  @functools.cache  # points that only the seed tells apart share their biases
+  def fit(x_max, alpha):
+    return biases.fit_biases(triplets, x_max=x_max, alpha=alpha)
+
+  starts = [
+    engines.initial_params(triplets, config, lambda _, **of: fit(**of))
+    for config in configs
+  ]
   params = jax.tree.map(lambda *tables: jnp.stack(tables), *starts)
   engine = blocked.make_engine(triplets, configs[0], together=configs)
   state = engine.init(params)

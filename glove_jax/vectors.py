@@ -27,6 +27,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from glove_jax import files
+from glove_jax.parallel import default_threads
 
 UNK = "<unk>"
 _MUL_EPSILON = 1e-3  # Levy & Goldberg (2014), section 4: keeps 3CosMul finite
@@ -234,7 +235,7 @@ class WordVectors:
     )
     best = np.full(len(questions), -np.inf, np.float32)
     answer = np.full(len(questions), -1)
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with futures.ThreadPoolExecutor(default_threads()) as pool:
       for score, row in pool.map(solve, range(0, len(self), columns)):
         answer = np.where(score > best, row, answer)
         best = np.maximum(score, best)

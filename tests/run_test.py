@@ -315,6 +315,24 @@ def test_a_bad_flag_is_one_sentence(text, tmp_path, flag, parts):
   sentence(done, *parts)
 
 
+@pytest.mark.parametrize(
+  "flag, parts",
+  [
+    ("--growth=8192", ["words:passes", "8192"]),
+    ("--mesh=99", ["--mesh=99", "devices"]),
+    ("--optimizer=nonesuch", ["nonesuch", "adagrad"]),
+    ("--dtype=float64", ["float32", "--engine=rows"]),
+    ("--add_to=nowhere", ["nowhere", "count there first"]),
+  ],
+)
+def test_what_cannot_train_is_said_before_anything_is_counted(
+  text, tmp_path, flag, parts
+):
+  done = run(f"--corpus={text}", f"--workdir={tmp_path}/run", flag)
+  sentence(done, *parts)
+  assert not (tmp_path / "run" / "vocab.txt").exists()
+
+
 def test_an_empty_corpus_is_one_sentence(tmp_path):
   (tmp_path / "empty.txt").write_text("")
   done = run(f"--corpus={tmp_path}/empty.txt", f"--workdir={tmp_path}/run")

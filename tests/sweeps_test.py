@@ -137,3 +137,15 @@ def test_a_sample_is_a_part_of_a_larger_one(tmp_path):
   assert 70 < len(quarter) < 130 and 160 < len(half) < 240
   with pytest.raises(ValueError, match="keeps none"):
     sample(1e-9)
+
+
+def test_what_a_point_is_done_with_is_not_in_its_name():
+  def point(**base):
+    return sweeps.make_points({"dim": 5} | base, [{"window": 3}])[0]
+
+  one, other = point(), point(threads=1, memory_gb=2.0)
+  assert one.name == other.name
+  assert sweeps.counts_settings(one.config) == sweeps.counts_settings(
+    other.config
+  )
+  assert one.name != point(min_count=2).name

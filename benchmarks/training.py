@@ -155,12 +155,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   counts = pipeline.Pipeline(settings, workdir).run_counts()
   if not given["stanford"]:
     return
-  records = workdir / "cooccurrence.shuf.bin"
-  order = np.random.default_rng(0).permutation(len(counts.row))
-  triplets.write_records(
-    triplets.Triplets(*(c[order] for c in counts[:3]), counts.vocab_size),
-    records,
-  )
+  triplets.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")
 
 
 def tenth(path: pathlib.Path, output: pathlib.Path) -> pathlib.Path:

@@ -76,9 +76,7 @@ def run_program(program, config, counts, folder, on_epoch):
   """Trains by the C program on the counts of a work directory."""
   data = triplets.read_triplets(counts / "counts")
   records, saved = folder / "shuffled.bin", folder / "vectors"
-  order = np.random.default_rng(config.seed).permutation(len(data.row))
-  shuffled = (column[order] for column in data[:3])
-  triplets.write_records(triplets.Triplets(*shuffled, data.vocab_size), records)
+  triplets.write_shuffled_records(data, records, seed=config.seed)
   command = [
     program, "-input-file", records, "-vocab-file", counts / "vocab.txt",
     "-save-file", saved, "-threads", os.cpu_count(), "-vector-size",

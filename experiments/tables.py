@@ -170,9 +170,7 @@ def _tells(name: str, rows: Sequence[Row]) -> bool:
 
 
 def _setting(value) -> str:
-  if value is None:
-    return "default"
-  return f"{value:g}" if isinstance(value, float) else str(value)
+  return "default" if value is None else sweeps.value_text(value)
 
 
 def _measure(name: str, mean: float | None, deviation: float | None) -> str:

@@ -201,7 +201,7 @@ def list_entries(first, last, layout, counts, mirrored, places, row, col, sums):
   Args:
     first, last: which rows.
     layout: how they are kept.
-    counts: a `cooccur.Part`.
+    counts: a `pairs.Part`.
     mirrored: whether an entry (i, j) beside the cells stands for (j, i) too.
     places: [last - first] int64, where in the output each row starts; changed.
     row, col, sums: int32, int32 and int64, the output.

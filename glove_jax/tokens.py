@@ -1,7 +1,7 @@
 """Text files -> word counts, or ids, by compiled loops in threads.
 
 What `corpus`, `vocab.count_words` and `vocab.encode` do with lists of tokens,
-with the same policies, some fifteen times as fast on one core.
+with the same policies; counting words is six times as fast on one core.
 """
 
 import functools

@@ -16,6 +16,7 @@ import contextlib
 import pathlib
 import shlex
 import sys
+import traceback
 
 from absl import app, flags, logging
 
@@ -23,7 +24,8 @@ import experiments
 from experiments import command as experiment_command
 from glove_jax import config as configs
 from glove_jax import evaluate as evaluation
-from glove_jax import pipeline
+from glove_jax import pipeline, processes
+from glove_jax import train as training
 from glove_jax import vectors as word_vectors
 
 FORMATS = (
@@ -74,6 +76,18 @@ def define_flags() -> None:
   )
   flags.DEFINE_integer("k", 10, "how many answers to show", lower_bound=1)
   flags.DEFINE_bool("traceback", False, "show where in the code an error arose")
+
+
+def define_process_flags() -> None:
+  """Makes the flags of several processes that train as one."""
+  flags.DEFINE_string(
+    "coordinator",
+    "",
+    "where several processes meet: host:port of the first of them; Slurm, MPI, "
+    "Kubernetes jobs and TPU pods need none of these three",
+  )
+  flags.DEFINE_integer("num_processes", 0, "how many processes there are")
+  flags.DEFINE_integer("process_id", -1, "which of them this is, from 0")
 
 
 def define_sweep_flags() -> None:
@@ -280,13 +294,32 @@ def main(argv: list[str]) -> None:
       raise ValueError(
         f"There is no command {command!r}: use {', '.join(COMMANDS)}."
       )
-    COMMANDS[command](arguments)
-  except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    if FLAGS.traceback:
-      raise
-    sys.exit(f"run.py: {error}")
+    processes.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    if processes.is_first():
+      COMMANDS[command](arguments)
+    else:
+      training.follow()
+    processes.finish()
+  except SystemExit:
+    processes.finish()
+    raise
   except KeyboardInterrupt:
-    sys.exit("run.py: stopped; the same command goes on where it was.")
+    _fail("stopped; the same command goes on where it was.")
+  except (ValueError, OSError, ArithmeticError, ImportError) as error:
+    _fail(str(error))
+  except Exception as error:
+    if not processes.several():
+      raise
+    _fail(str(error))  # what jax says where another process is gone
+
+
+def _fail(message: str) -> None:
+  """One sentence and exit code 1, or with --traceback where it arose."""
+  if FLAGS.traceback:
+    traceback.print_exc()
+  if processes.several():
+    processes.stop(message)
+  sys.exit(f"run.py: {message}")
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -299,6 +332,7 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 define_flags()
 define_sweep_flags()
+define_process_flags()
 
 if __name__ == "__main__":
   with contextlib.suppress(BrokenPipeError):

@@ -100,7 +100,7 @@ def measure(counts: triplets.Triplets, **placed) -> Cost:
     place = sharding.Placement("blocks", sharding.make_mesh(how.mesh))
     engine = ring.make_engine(counts, how, place)
   run_steps = jax.jit(engine.run_steps, donate_argnums=0)
-  state = engine.init(engines.initial_params(counts, how))
+  state = engine.put(engine.init(engines.initial_params(counts, how)))
   compiled, traffic, beside, kinds = {}, 0, 0, set()
   for stack, counted in engine.stacks(1):
     shape = type(stack), *(array.shape for array in stack)

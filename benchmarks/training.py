@@ -283,7 +283,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
   with tempfile.TemporaryDirectory() as folder:
     params = engines.initial_params(counts, settings)
     engine = engines.make_engine(counts, settings, folder=folder)
-    state = engine.init(params)
+    state = engine.put(engine.init(params))
     del params
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = train.run_epoch(engine, state, epoch)

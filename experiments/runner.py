@@ -184,7 +184,7 @@ def _train(batch, counts, workdir, options) -> list[vectors.WordVectors]:
     (point,), (folder,) = batch, folders
     made = [_train_otherwise(trainer, point, counts, folder)]
   else:
-    params = _train_params(batch, folders, data)
+    params = _train_params(batch, folders, counts / "counts")
     words = vocab.read_vocab(counts / "vocab.txt").words
     made = [
       _make_vectors(point, tables, words)
@@ -206,10 +206,11 @@ def _make_vectors(point, params, words) -> vectors.WordVectors:
   return vectors.with_unk(made) if how.unk else made
 
 
-def _train_params(batch, folders, data) -> list[model.Params]:
+def _train_params(batch, folders, counts) -> list[model.Params]:
   if len(batch) > 1:
+    data = triplets.read_triplets(counts)
     return _train_at_once(_train_configs(batch), folders, data)
-  return [train.train(data, batch[0].config.train, workdir=folders[0])]
+  return [train.train_folder(counts, batch[0].config.train, folders[0])]
 
 
 def _train_configs(batch) -> list[configs.TrainConfig]:

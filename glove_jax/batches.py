@@ -37,36 +37,48 @@ def plan_batches(
   return BatchPlan(calls, steps, -(-num_triplets // (calls * steps)))
 
 
-def batches(
-  triplets: Triplets,
-  *,
-  batch_size: int,
-  rng: np.random.Generator,
-  dtype=np.float32,
-) -> Iterator[Batch]:
+class Picks(NamedTuple):
+  """Which counts make a stack of batches."""
+
+  place: np.ndarray  # [K, B] int64, of the counts
+  mask: np.ndarray  # [K, B] bool, False marks padding
+
+
+def draw(
+  num_triplets: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[Picks]:
   """One epoch in an order drawn from rng, as stacks of batches.
 
   Args:
-    triplets: N counts.
+    num_triplets: N.
     batch_size: the most triplets in a batch.
     rng: draws the order.
-    dtype: the type of the counts and the mask.
 
   Yields:
-    Batch of shape [K, B], the same at every call; `plan_batches` tells K, B
+    Picks of shape [K, B], the same at every call; `plan_batches` tells K, B
     and the number of stacks.
   """
-  num_triplets = len(triplets.row)
   plan = plan_batches(num_triplets, batch_size)
   order = rng.permutation(num_triplets)
   ends = np.arange(plan.num_batches + 1) * num_triplets // plan.num_batches
   for stack in np.split(np.arange(plan.num_batches), plan.calls):
     place = ends[stack, None] + np.arange(plan.size)
     mask = place < ends[stack + 1, None]
-    chosen = order[np.where(mask, place, 0)]
-    yield Batch(
-      triplets.row[chosen],
-      triplets.col[chosen],
-      np.where(mask, triplets.count[chosen], 1).astype(dtype),
-      mask.astype(dtype),
-    )
+    yield Picks(order[np.where(mask, place, 0)], mask)
+
+
+def read(triplets: Triplets, picks: Picks, dtype=np.float32) -> Batch:
+  """Reads batches.
+
+  Args:
+    triplets: the counts.
+    picks: which of them.
+    dtype: the type of the counts and the mask.
+  """
+  place, mask = picks
+  return Batch(
+    triplets.row[place],
+    triplets.col[place],
+    np.where(mask, triplets.count[place], 1).astype(dtype),
+    mask.astype(dtype),
+  )

@@ -6,7 +6,7 @@ from concurrent import futures
 import numba
 import numpy as np
 
-from glove_jax import metrics
+from glove_jax import metrics, processes
 from glove_jax.parallel import default_threads
 from glove_jax.triplets import Triplets, by_row, release
 
@@ -26,6 +26,8 @@ def fit_biases(
   closed form when the other is held, so the two are solved in turn:
 
     b_i = sum_j f_ij (log X_ij - b~_j) / sum_j f_ij,   then b~_j likewise.
+
+  Of several processes each reads a share of the rows, and they add up.
 
   Args:
     triplets: N counts; 4 * N bytes are held for their weights.
@@ -63,17 +65,19 @@ def fit_biases(
     return sums
 
   parts = _parts(starts)
+  parts = parts[processes.share(len(parts))]
   with (
     futures.ThreadPoolExecutor(default_threads()) as pool,
     metrics.progress("fitting biases", rounds + 1, " rounds") as bar,
   ):
-    col_weight, col_target = sum(pool.map(weigh, parts))
+    sums = sum(pool.map(weigh, parts), np.zeros((2, size)))
+    col_weight, col_target = processes.total(sums)
     bar.update()
     for _ in range(rounds):
-      total = col_target - sum(pool.map(solve, parts))
-      context_bias = _ratio(total, col_weight)
+      sums = processes.total(sum(pool.map(solve, parts), np.zeros(size)))
+      context_bias = _ratio(col_target - sums, col_weight)
       bar.update()
-  return word_bias, context_bias
+  return processes.total(word_bias), context_bias
 
 
 @numba.njit(nogil=True, cache=True)

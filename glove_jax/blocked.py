@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glove_jax import blocks, optimizers, steps
+from glove_jax import blocks, optimizers, sharding, steps
 from glove_jax.config import TrainConfig
 from glove_jax.engine import Engine, Epoch, forget, make_optimizer
 from glove_jax.model import Params
@@ -99,6 +99,7 @@ def make_engine(
 
   return Engine(
     init=init,
+    put=functools.partial(sharding.put_state, sharding.ONE_DEVICE),
     start_epoch=functools.partial(forget, keep=config.keep),
     stacks=stacks,
     run_steps=run_steps,
@@ -106,20 +107,20 @@ def make_engine(
       over_points(lambda state: steps.table_params(state.params, made), (0,))
     ),
     schedule=optimizers.make_schedule(config.schedule),
-    epochs=[Epoch(plan.num_steps, plan.num_triplets) for plan in passes],
+    epochs=[Epoch(_num_steps(work, p), p.num_triplets) for p in passes],
   )
 
 
-def device_layout(made: blocks.Blocks) -> Layout:
-  """What suits the default device: few long calls, or little memory."""
-  device, tile_cells = jax.devices()[0], made.tile_size**2
+def device_layout(made: blocks.Blocks, num_devices: int = 1) -> Layout:
+  """What suits these devices: few long calls, or little memory."""
+  device, tile_cells = jax.local_devices()[0], made.tile_size**2
   if device.platform == "cpu":
     fit = max(1, _STREAMED_BYTES // (2 * tile_cells))
     num_groups = max(1, min(len(made.pair), fit, _STREAMED_TILES))
     return Layout(False, 1, num_groups, line_cells=0)
   at_once = max(1, _CELLS_AT_ONCE // tile_cells)
   room = (device.memory_stats() or {}).get("bytes_limit", 0)
-  if 2 * len(made.pair) * tile_cells < room / 2:
+  if 2 * len(made.pair) * tile_cells < num_devices * room / 2:
     return Layout(True, at_once, 16, line_cells=1 << 20)
   return Layout(False, at_once, 4, line_cells=1 << 20)
 
@@ -142,6 +143,12 @@ def _lay_out(made: blocks.Blocks, keeper) -> _Work:
   lines = [(jax.device_put(stack), number) for stack, number in lines]
   codes = jnp.asarray(blocks.all_tiles(made))
   return _Work(made, layout, lines, codes, keeper)
+
+
+def _num_steps(work: _Work, plan: blocks.Pass) -> int:
+  """Tiles and batches of lines in a pass."""
+  lines = work.lines if plan.with_lines else []
+  return len(plan.tiles) + sum(int(counted.sum()) for _, counted in lines)
 
 
 def _stacks(work: _Work, plan: blocks.Pass, rng: np.random.Generator):
@@ -264,19 +271,24 @@ def open_blocks(triplets: Triplets, config: TrainConfig, folder):
     ValueError: settings that the blocked engine lacks.
   """
   check(config)
-  keeper = None
-  if folder is None:
-    keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
-    folder = keeper.name
+  folder, keeper = keep_folder(folder)
   if pathlib.Path(folder, "manifest.json").exists():
     return blocks.read(folder), keeper
-  return blocks.build(
-    triplets,
-    folder,
-    tile_size=config.tile_size,
-    min_fill=config.min_fill,
-    seed=config.seed,
-  ), keeper
+  return blocks.build(triplets, folder, **cut_settings(config)), keeper
+
+
+def keep_folder(folder):
+  """The folder, or a temporary one and what keeps it."""
+  if folder is not None:
+    return folder, None
+  keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
+  return keeper.name, keeper
+
+
+def cut_settings(config: TrainConfig) -> dict:
+  """What `blocks.cut` is to be told."""
+  names = ("tile_size", "min_fill", "seed")
+  return {name: getattr(config, name) for name in names}
 
 
 def check(config: TrainConfig) -> None:

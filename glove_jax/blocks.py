@@ -19,12 +19,13 @@ vocabulary, not with the counts.
 import json
 import os
 import pathlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from glove_jax import files, metrics
+from glove_jax import files, metrics, processes
 from glove_jax.parallel import default_threads, ordered_map
 from glove_jax.triplets import Triplets, by_row, release
 
@@ -35,6 +36,7 @@ LOG_STEP = (LOG_MAX - LOG_MIN) / 65534
 BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
 MAX_BATCHES = 64  # batches in a stack of lines
 OUTSIDE = np.iinfo(np.int32).max  # no row of a table
+_ARRAYS = ("place", "pair", "filled", "at")  # of `Blocks`, a file each
 
 
 class Groups(NamedTuple):
@@ -72,6 +74,8 @@ class Blocks(NamedTuple):
   num_blocks: int  # B
   pair: np.ndarray  # [M, 2] int32, of the M tiles
   filled: np.ndarray  # [M] int64, counts in each tile
+  outside: int  # counts in none
+  at: np.ndarray  # [M] int64, place of each tile in the file; -1 is elsewhere
   lines: list[Lines]  # mapped from disk, one for each shape [R, N]
 
 
@@ -80,7 +84,6 @@ class Pass(NamedTuple):
 
   tiles: np.ndarray  # [M'] which tiles
   with_lines: bool
-  num_steps: int  # tiles and batches of lines
   num_triplets: int
 
 
@@ -89,20 +92,12 @@ def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
 
   The second visits the tiles that hold none but those words, and no lines.
   """
-  if words is None or words >= len(blocks.place):
-    tiles, lines = np.arange(len(blocks.pair)), blocks.lines
-  else:
-    last = blocks.pair - np.array([0, blocks.num_blocks])
-    inside = (last.max(axis=1) + 1) * blocks.tile_size <= words
-    tiles, lines = np.flatnonzero(inside), []
-  # Each count outside of tiles is in the line of its row and of its column.
-  outside = sum(int(np.count_nonzero(line.code)) for line in lines) // 2
-  return Pass(
-    tiles,
-    bool(lines),
-    len(tiles) + sum(len(line.own) for line in lines),
-    int(blocks.filled[tiles].sum()) + outside,
-  )
+  everything = words is None or words >= len(blocks.place)
+  last = blocks.pair - np.array([0, blocks.num_blocks])
+  inside = (last.max(axis=1, initial=0) + 1) * blocks.tile_size <= (words or 0)
+  tiles = np.flatnonzero(inside | everything)
+  outside = blocks.outside if everything else 0
+  return Pass(tiles, outside > 0, int(blocks.filled[tiles].sum()) + outside)
 
 
 @numba.vectorize(cache=True)
@@ -131,7 +126,15 @@ def tiered_order(
   return place
 
 
-def build(
+def build(triplets: Triplets, folder: str | os.PathLike, **settings) -> Blocks:
+  """Cuts counts into tiles and lines, in a folder: `cut`, and its settings."""
+  made, rest = cut(triplets, folder, **settings)
+  lines = cut_lines(rest, made.num_blocks * made.tile_size)
+  _write(made._replace(lines=lines))
+  return read(folder)
+
+
+def cut(
   triplets: Triplets,
   folder: str | os.PathLike,
   *,
@@ -139,17 +142,23 @@ def build(
   min_fill: float = 0.02,
   first_tier: int = 2048,
   seed: int = 0,
-) -> Blocks:
-  """Cuts counts into tiles and lines, in a folder.
+  is_own: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> tuple[Blocks, "Rest"]:
+  """Cuts counts into tiles, in a folder, and what lies outside of them.
 
   Args:
     triplets: the counts.
-    folder: where the pieces go.
+    folder: where the tiles go.
     tile_size: T, the words in a block.
     min_fill: the share of a tile's cells that makes it one: below it, its
       counts are sooner done one by one.
     first_tier: how many of the most frequent words are the first tier.
     seed: of the order of words.
+    is_own: numbers of blocks of words -> which of them this process cuts and
+      has; each must be some process's. None for all.
+
+  Returns:
+    blocks that are without lines yet, and the rest, of own words alone.
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
@@ -160,13 +169,19 @@ def build(
   rank = np.argsort(-np.diff(starts), kind="stable")
   place = np.empty(size, np.int32)
   place[rank] = tiered_order(size, first_tier, np.random.default_rng(seed))
+  own = np.arange(num_blocks)
+  own = own[is_own(own)] if is_own else own
   with files.write_whole(folder / "tiles.bin") as file:
     pair, filled, rest = _cut_tiles(
-      triplets, starts, place, tile_size, min_fill, file
+      triplets, starts, place, own, tile_size, min_fill, file
     )
-  lines = cut_lines(rest, num_blocks * tile_size)
-  _write(Blocks(folder, place, tile_size, num_blocks, pair, filled, lines))
-  return read(folder)
+  here = np.isin(pair[:, 0], own)
+  at = np.where(here, np.cumsum(here) - 1, -1)
+  outside = int(starts[-1] - filled.sum())
+  pair[:, 1] += num_blocks
+  return Blocks(
+    folder, place, tile_size, num_blocks, pair, filled, outside, at, []
+  ), rest
 
 
 class Rest(NamedTuple):
@@ -177,11 +192,12 @@ class Rest(NamedTuple):
   code: np.ndarray  # [N] uint16
 
 
-def _cut_tiles(triplets, starts, place, tile_size, min_fill, file):
-  """Writes the codes of all tiles to a file, one block of rows at a time.
+def _cut_tiles(triplets, starts, place, own, tile_size, min_fill, file):
+  """Writes the codes of own tiles to a file, one block of rows at a time.
 
   Returns:
-    the tiles' pairs of blocks, the counts in each, and what lies outside.
+    the pairs of blocks of all tiles, the counts in each, and what lies outside
+    of own tiles.
   """
   num_blocks = -(-len(place) // tile_size)
   words = np.argsort(place).astype(np.int32)
@@ -205,17 +221,18 @@ def _cut_tiles(triplets, starts, place, tile_size, min_fill, file):
     return tiles
 
   threads = default_threads()
-  with metrics.progress("cutting tiles", 2 * num_blocks, " blocks") as bar:
-    for _ in ordered_map(count_strip, range(num_blocks), threads):
+  with metrics.progress("cutting tiles", 2 * len(own), " blocks") as bar:
+    for _ in ordered_map(count_strip, own, threads):
       bar.update()
     dense = filled >= max(1, min_fill * tile_size**2)
     ends = np.append(0, np.cumsum(np.where(dense, 0, filled).sum(axis=1)))
     rest = Rest(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
-    for tiles in ordered_map(cut_strip, range(num_blocks), threads):
+    for tiles in ordered_map(cut_strip, own, threads):
       file.write(tiles)
       bar.update()
-  pair = np.argwhere(dense).astype(np.int32) + np.array([0, num_blocks], "i4")
-  return pair, filled[dense], rest
+  filled = processes.total(filled)
+  dense = filled >= max(1, min_fill * tile_size**2)
+  return np.argwhere(dense).astype(np.int32), filled[dense], rest
 
 
 @numba.njit(nogil=True, cache=True)
@@ -301,12 +318,13 @@ def _write(blocks: Blocks) -> None:
     for name, array in line._asdict().items():
       with files.write_whole(folder / f"lines_{number}_{name}.npy") as file:
         np.save(file, array)
-  for name in ("place", "pair", "filled"):
+  for name in _ARRAYS:
     with files.write_whole(folder / f"{name}.npy") as file:
       np.save(file, getattr(blocks, name))
   manifest = {
     "tile_size": blocks.tile_size,
     "num_blocks": blocks.num_blocks,
+    "outside": blocks.outside,
     "lines": len(blocks.lines),
   }
   files.write_text(folder / "manifest.json", json.dumps(manifest) + "\n")
@@ -325,15 +343,8 @@ def read(folder: str | os.PathLike) -> Blocks:
     )
     for number in range(manifest["lines"])
   ]
-  return Blocks(
-    folder,
-    np.load(folder / "place.npy"),
-    manifest["tile_size"],
-    manifest["num_blocks"],
-    np.load(folder / "pair.npy"),
-    np.load(folder / "filled.npy"),
-    lines,
-  )
+  arrays = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
+  return Blocks(folder, **arrays, **(manifest | {"lines": lines}))
 
 
 def disjoint_groups(
@@ -421,21 +432,22 @@ def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
 
 
 def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
-  """Reads the tiles of a stack of groups from their file."""
+  """Reads the tiles of a stack of groups, all own ones, from their file."""
   shape = (*groups.number.shape, blocks.tile_size, blocks.tile_size)
   code = np.zeros(shape, np.uint16)
   with (blocks.folder / "tiles.bin").open("rb", buffering=0) as file:
     for place in zip(
       *np.nonzero(groups.number < len(blocks.pair)), strict=True
     ):
-      file.seek(int(groups.number[place]) * code[place].nbytes)
+      file.seek(int(blocks.at[groups.number[place]]) * code[place].nbytes)
       file.readinto(code[place])
   return Tiles(code, groups.pair)
 
 
 def all_tiles(blocks: Blocks) -> np.ndarray:
-  """[M, T, T] uint16: the codes of all tiles, mapped from disk."""
-  shape = (len(blocks.pair), blocks.tile_size, blocks.tile_size)
+  """[M, T, T] uint16: the codes of all own tiles, mapped from disk."""
+  number = int((blocks.at >= 0).sum())
+  shape = (number, blocks.tile_size, blocks.tile_size)
   if not shape[0]:
     return np.zeros(shape, np.uint16)
   return np.memmap(blocks.folder / "tiles.bin", np.uint16, "r", shape=shape)

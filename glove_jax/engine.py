@@ -27,14 +27,14 @@ class Engine(NamedTuple):
   learning rate, and returns [K] costs. It gives up the state that goes in.
   """
 
-  init: Callable[[model.Params], Any]  # parameters -> state
+  init: Callable[[model.Params], Any]  # parameters -> state, not yet in place
+  put: Callable[[Any], Any]  # state -> state where it belongs
   start_epoch: Callable[[Any], Any]  # state -> state
   stacks: Callable[[int], Iterator[tuple[Any, np.ndarray]]]  # epoch, from 1
   run_steps: Callable[[Any, Any, np.ndarray], Any]  # state, stack, rates
   params: Callable[[Any], model.Params]  # state -> parameters
   schedule: Callable[[np.ndarray], np.ndarray]  # done share -> that of the rate
   epochs: list[Epoch]  # of the whole run
-  put: Callable[[Any], Any] = jax.device_put  # state of the host -> in place
 
 
 def make_optimizer(

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from glove_jax import (
+  batches,
   biases,
   blocked,
   model,
@@ -19,7 +20,6 @@ from glove_jax import (
   sharding,
   steps,
 )
-from glove_jax.batches import batches, plan_batches
 from glove_jax.config import TrainConfig
 from glove_jax.engine import Engine, Epoch, forget, make_optimizer
 from glove_jax.triplets import Triplets
@@ -69,29 +69,27 @@ def check(config: TrainConfig) -> None:
 
 
 def _batch_engine(triplets, config, loss) -> Engine:
-  plan = plan_batches(len(triplets.row), config.batch_size)
+  plan = batches.plan_batches(len(triplets.row), config.batch_size)
   tx = make_optimizer(config, config.learning_rate)
   placement = sharding.make_placement(config)
-  put = functools.partial(sharding.put_state, placement)
+  dtype = np.float64 if config.dtype == "float64" else np.float32
+  read = functools.partial(batches.read, triplets, dtype=dtype)
 
   def stacks(epoch):
-    for stack in batches(
-      triplets,
-      batch_size=config.batch_size,
-      rng=np.random.default_rng([config.seed, epoch]),
-      dtype=np.float64 if config.dtype == "float64" else np.float32,
-    ):
-      yield sharding.pad_batches(placement, stack), np.ones(plan.steps, int)
+    rng = np.random.default_rng([config.seed, epoch])
+    for picks in batches.draw(len(triplets.row), config.batch_size, rng):
+      stack = sharding.read_batches(placement, picks, read)
+      yield stack, np.ones(plan.steps, int)
 
   return Engine(
-    init=lambda params: put(steps.init_state(params, tx)),
+    init=functools.partial(steps.init_state, tx=tx),
+    put=functools.partial(sharding.put_state, placement),
     start_epoch=functools.partial(forget, keep=config.keep),
     stacks=stacks,
     run_steps=make_run_steps(config.engine, loss, tx, placement),
-    params=lambda state: state.params,
+    params=lambda state: sharding.whole(state.params),
     schedule=optimizers.make_schedule(config.schedule),
     epochs=[Epoch(plan.num_batches, len(triplets.row))] * config.epochs,
-    put=put,
   )
 
 

@@ -7,7 +7,7 @@ import shutil
 
 from tqdm import tqdm
 
-from glove_jax import files
+from glove_jax import files, processes
 
 
 def progress(description: str, total: int | None = None, unit: str = "it"):
@@ -18,7 +18,8 @@ def progress(description: str, total: int | None = None, unit: str = "it"):
     unit=unit,
     unit_scale=True,
     delay=1,
-    disable=None,  # quiet where stderr is no terminal
+    # None is quiet where stderr is no terminal.
+    disable=None if processes.is_first() else True,
     leave=False,
     dynamic_ncols=True,
   )

@@ -139,18 +139,18 @@ class Pipeline:
   def run_training(self) -> vectors.Tables:
     """Trains, from the last checkpoint that was made with these settings."""
     engines.check(self.config.train)  # before the counts, which take longer
-    counts = self.run_counts()
+    self.run_counts()
     words = vocab.read_vocab(self.workdir / "vocab.txt").words
     output = self.workdir / "tables.npz"
     settings = self._settings("train")
     with self._stages.stage("train", settings, output) as todo:
       if todo:
         self._keep_only_own_checkpoints(settings)
-        params = training.train(
-          counts,
+        params = training.train_folder(
+          self.workdir / "counts",
           self.config.train,
-          workdir=self.workdir,
-          on_epoch=self._report_epoch,
+          self.workdir,
+          self._report_epoch,
         )
         vectors.write_tables(output, params, words)
         shutil.rmtree(training.blocks_folder(self.workdir), ignore_errors=True)

@@ -11,6 +11,7 @@ Then every device hands its contexts to the one before it.
 import functools
 import itertools
 import os
+import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -18,9 +19,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from glove_jax import blocked, blocks, optimizers, sharding, steps
+from glove_jax import blocked, blocks, optimizers, processes, sharding, steps
 from glove_jax.blocks import OUTSIDE, Blocks, Groups, Lines, pad_end
 from glove_jax.config import TrainConfig
 from glove_jax.engine import Engine, Epoch, forget, make_optimizer
@@ -31,6 +33,7 @@ from glove_jax.triplets import Triplets
 # Tiles are handed out by fewer than on one device: there are 1/n^2 of them for
 # each device and turn, and a call is filled up with empty ones.
 _GROUPS_A_CALL = 8
+_WIDTHS = 32  # more than the powers of two that are widths of lines
 
 
 class Parts(NamedTuple):
@@ -44,6 +47,10 @@ class Parts(NamedTuple):
   num_parts: int  # n
   local: Blocks  # pair and num_blocks as within parts; place and lines unused
   tile_part: np.ndarray  # [M, 2] the parts of each tile's words and contexts
+
+  def tiles(self, part: int) -> np.ndarray:
+    """The numbers of the tiles of a part's words."""
+    return np.flatnonzero(self.tile_part[:, 0] == part)
 
   @property
   def place(self) -> np.ndarray:
@@ -62,12 +69,19 @@ class Turn(NamedTuple):
   """A stack without work: the contexts move on to the next device."""
 
 
+class Job(NamedTuple):
+  """A call of a program."""
+
+  stack: Callable[[], Groups | blocks.Tiles | Lines]  # makes what it takes
+  counted: np.ndarray  # [n * K] how many steps each of its batches is
+
+
 def deal(made: Blocks, num_parts: int) -> Parts:
   """Deals blocks to so many parts."""
   size = -(-made.num_blocks // num_parts)
   block = made.pair - np.array([0, made.num_blocks], np.int32)
   pair = block // num_parts + np.array([0, size], np.int32)
-  local = made._replace(num_blocks=size, pair=pair.astype(np.int32), lines=[])
+  local = made._replace(num_blocks=size, pair=pair.astype(np.int32))
   return Parts(made, num_parts, local, block % num_parts)
 
 
@@ -81,47 +95,49 @@ def make_engine(
   """Makes the blocked engine for the devices of a placement.
 
   Args:
-    triplets: the counts.
+    triplets: the counts; each process reads those of its devices' words.
     config: how to train.
     placement: 'blocks', with a mesh.
-    folder: where tiles and lines are kept; None is a temporary folder.
+    folder: where tiles are kept; None is a temporary folder.
 
   Raises:
     ValueError: settings that it lacks.
   """
-  work = _lay_out(*blocked.open_blocks(triplets, config, folder), placement)
+  work = _lay_out(triplets, config, placement, folder)
   passes = blocked.plan_passes(work.parts.whole, config)
   hyper = [getattr(config, name) for name in blocked.Hyper._fields]
   hyper = blocked.Hyper(*map(np.float32, hyper))
   programs = make_programs(config, placement)
+  everywhere = NamedSharding(placement.mesh, P())
+  gather = jax.jit(lambda costs: costs, out_shardings=everywhere)
 
   def stacks(epoch):
     rng = np.random.default_rng([config.seed, epoch])
     return _stacks(work, passes[epoch - 1], rng)
 
   def run_steps(state, stack, rates):
-    return programs[type(stack)](state, hyper, None, stack, rates)
+    program = programs[type(stack)]
+    state, costs = program(state, hyper, work.codes, stack, rates)
+    return state, gather(costs) if processes.several() else costs
 
   tx = make_optimizer(config, config.learning_rate)
   return Engine(
-    init=functools.partial(init_state, work.parts, placement, tx),
+    init=functools.partial(init_state, work.parts, tx),
+    put=functools.partial(sharding.put_state, placement),
     start_epoch=functools.partial(forget, keep=config.keep),
     stacks=stacks,
     run_steps=run_steps,
     params=functools.partial(table_params, work.parts),
     schedule=optimizers.make_schedule(config.schedule),
     epochs=[Epoch(_num_steps(work, p), p.num_triplets) for p in passes],
-    put=functools.partial(sharding.put_state, placement),
   )
 
 
-def init_state(
-  parts: Parts, placement: Placement, tx, params: Params
-) -> steps.TrainState:
-  """Puts parameters, and the optimizer's state of them, where they belong.
+def init_state(parts: Parts, tx, params: Params) -> steps.TrainState:
+  """Puts parameters, and the optimizer's state of them, into tables of parts.
 
-  The tables are laid out in the memory of the host, for no device need have
-  room for all of them: [n, 2 * B / n, T, D] and [n, 2 * B / n, T].
+  They are laid out in the memory of the host, for no device need have room for
+  all of them: [n, 2 * B / n, T, D] and [n, 2 * B / n, T].
   """
 
   @jax.jit
@@ -137,34 +153,36 @@ def init_state(
     return halves.reshape(parts.num_parts, -1, *array.shape[1:])
 
   host = jax.local_devices(backend="cpu")[0]
-  state = init(*jax.device_put((parts.place, params), host))
-  return sharding.put_state(placement, state)
+  return init(*jax.device_put((parts.place, params), host))
 
 
 def table_params(parts: Parts, state: steps.TrainState) -> Params:
   """The parameters in the order of the vocabulary, in the host's memory."""
 
   def join(array):
-    halves = np.asarray(array).reshape(parts.num_parts, 2, -1, *array.shape[2:])
+    halves = array.reshape(parts.num_parts, 2, -1, *array.shape[2:])
     return halves.swapaxes(0, 1).reshape(-1, *array.shape[2:])
 
-  table = steps.Table(*map(join, state.params))
+  table = steps.Table(*map(join, sharding.whole(state.params)))
   return steps.table_params(table, parts.whole._replace(place=parts.place))
 
 
 def make_programs(
   config: TrainConfig, placement: Placement
 ) -> dict[type, Callable]:
-  """(state, hyper, None, stack, rates) -> (state, costs), by type of stack.
+  """(state, hyper, codes, stack, rates) -> (state, costs), by type of stack.
 
   A stack is of n times as many batches as each device does, one after the
-  other: the first device does the first of them.
+  other: the first device does the first of them. Codes are likewise.
   """
   mesh = placement.mesh
 
   def compiled(run):
     def on_device(state, hyper, codes, stack, rates):
       own = jax.tree.map(lambda a: a[0] if a.ndim else a, state)
+      size = len(rates) // mesh.size
+      start = jax.lax.axis_index(AXIS) * size
+      rates = jax.lax.dynamic_slice_in_dim(rates, start, size)
       own, costs = run(own, hyper, codes, stack, rates)
       return jax.tree.map(lambda a: a[None] if a.ndim else a, own), costs
 
@@ -173,7 +191,7 @@ def make_programs(
       return jax.shard_map(
         on_device,
         mesh=mesh,
-        in_specs=(specs, P(), P(), P(AXIS), P(AXIS)),
+        in_specs=(specs, P(), P(AXIS), P(AXIS), P()),
         out_specs=(specs, P(AXIS)),
       )(state, *rest)
 
@@ -199,22 +217,51 @@ def make_programs(
 class _Work(NamedTuple):
   """All that there is to visit."""
 
+  placement: Placement
   parts: Parts
   layout: blocked.Layout
-  lines: list[list[tuple[Lines, np.ndarray]]]  # of each turn, as `cut_lines`
+  lines: list[list[Job]]  # of each turn
+  codes: jax.Array | None  # all tiles, each on its words' device, if resident
   keeper: tempfile.TemporaryDirectory | None  # its folder goes when it goes
 
 
-def _lay_out(made, keeper, placement) -> _Work:
+def _lay_out(triplets, config, placement, folder) -> _Work:
+  blocked.check(config)
+  folder, keeper = blocked.keep_folder(folder)
+  own = sharding.own_devices(placement)
+  made, rest = blocks.cut(
+    triplets,
+    pathlib.Path(folder, f"process_{jax.process_index()}"),
+    is_own=lambda block: np.isin(block % placement.num_devices, own),
+    **blocked.cut_settings(config),
+  )
   parts = deal(made, placement.num_devices)
-  layout = blocked.device_layout(made)
-  return _Work(parts, layout, cut_lines(parts, layout.line_cells), keeper)
+  layout = blocked.device_layout(made, placement.num_devices)
+  lines = cut_lines(parts, rest, placement, layout.line_cells)
+  if not layout.resident:
+    return _Work(placement, parts, layout, lines, None, keeper)
+  placed = [[_placed(job) for job in turn] for turn in lines]
+  codes = sharding.join(placement, P(AXIS), functools.partial(_tiles_of, parts))
+  return _Work(placement, parts, layout, placed, codes, keeper)
+
+
+def _placed(job: Job) -> Job:
+  """The same job, whose stack stays on the devices."""
+  stack = job.stack()
+  return job._replace(stack=lambda: stack)
+
+
+def _tiles_of(parts: Parts, part: int) -> np.ndarray:
+  """[M', T, T] the codes of a part's tiles, as many for each part."""
+  most = np.bincount(parts.tile_part[:, 0], minlength=1).max()
+  at = parts.whole.at[parts.tiles(part)]
+  return pad_end(blocks.all_tiles(parts.whole)[at], most - len(at), 0)
 
 
 def _num_steps(work: _Work, plan: blocks.Pass) -> int:
   """Tiles and batches of lines in a pass."""
   lines = itertools.chain(*work.lines) if plan.with_lines else []
-  return len(plan.tiles) + sum(int(counted.sum()) for _, counted in lines)
+  return len(plan.tiles) + sum(int(job.counted.sum()) for job in lines)
 
 
 def _stacks(work: _Work, plan: blocks.Pass, rng: np.random.Generator):
@@ -224,22 +271,18 @@ def _stacks(work: _Work, plan: blocks.Pass, rng: np.random.Generator):
     jobs = list(_tile_jobs(work, plan.tiles, turn, rng))
     jobs += work.lines[turn] if plan.with_lines else []
     for number in rng.permutation(len(jobs)):
-      stack, counted = jobs[number]
-      if isinstance(stack, Groups):
-        stack = blocks.read_tiles(work.parts.local, stack)
-      yield stack, counted
+      yield jobs[number].stack(), jobs[number].counted
     yield Turn(), np.zeros(num_parts, int)
 
 
 def _tile_jobs(
   work: _Work, tiles: np.ndarray, turn: int, rng: np.random.Generator
-) -> Iterator[tuple[Groups, np.ndarray]]:
+) -> Iterator[Job]:
   """The tiles of a turn: of each device as many groups, those at the end empty.
 
-  Yields:
-    stacks, and the number of tiles in each of their groups.
+  All processes plan for all devices, and read for their own.
   """
-  parts, layout, *_ = work
+  parts, layout = work.parts, work.layout
   size, local = parts.num_parts, parts.local
   size_of_call = min(layout.num_groups, _GROUPS_A_CALL)
   word_part, context_part = parts.tile_part[tiles].T
@@ -261,91 +304,115 @@ def _tile_jobs(
     )
   )
   for start in range(0, most, size_of_call):
-    stack = Groups(*(_of_all(a[:, start:][:, :size_of_call]) for a in every))
-    yield stack, (stack.number < len(local.pair)).sum(axis=1)
+    call = Groups(*(array[:, start:][:, :size_of_call] for array in every))
+    counted = (call.number < len(local.pair)).sum(axis=2).ravel()
+    yield Job(functools.partial(_tile_stack, work, call), counted)
 
 
-def _of_all(array: np.ndarray) -> np.ndarray:
-  """[n, K, ...] -> [n * K, ...]: what each device does, one after the other."""
-  return array.reshape(-1, *array.shape[2:])
+def _tile_stack(work: _Work, call: Groups) -> Groups | blocks.Tiles:
+  """Puts groups [n, G, K], and where they are not yet their tiles, in place."""
+  parts = work.parts
+
+  def piece(part):
+    groups = Groups(*(array[part] for array in call))
+    if work.codes is None:
+      return blocks.read_tiles(parts.local, groups)
+    slot = np.full(len(parts.local.pair) + 1, OUTSIDE, np.int32)
+    slot[parts.tiles(part)] = np.arange(len(parts.tiles(part)))
+    known = np.minimum(groups.number, len(parts.local.pair))
+    return groups._replace(number=slot[known])
+
+  return sharding.join(work.placement, P(AXIS), piece)
 
 
-def cut_lines(parts: Parts, cells: int) -> list[list[tuple[Lines, np.ndarray]]]:
-  """Cuts the lines anew, by the part of their others.
+def cut_lines(
+  parts: Parts, rest: blocks.Rest, placement: Placement, cells: int
+) -> list[list[Job]]:
+  """Makes lines of what lies outside of tiles, by the part of their others.
 
   Args:
-    parts: whose lines.
+    parts: of which words this process has some.
+    rest: the counts of those words outside of tiles.
+    placement: the devices.
     cells: how many counts a batch should hold, padding included.
 
   Returns:
-    for each turn its stacks, of one shape in all turns, and for each stack
-    [n * K] which of its batches are more than padding.
+    the jobs of each turn, of the same shapes in all turns.
   """
-  rest, numbers = _outside(parts.whole), range(parts.num_parts)
+  own, turns = sharding.own_devices(placement), range(parts.num_parts)
   row_part, row = parts.split(rest.row)
   col_part, col = parts.split(rest.col)
   local = blocks.Rest(row, col, rest.code)
   half = parts.local.num_blocks * parts.local.tile_size
 
   def cut(part, turn):
-    ours = (row_part == part) & (col_part == (part + turn) % len(numbers))
+    ours = (row_part == part) & (col_part == (part + turn) % parts.num_parts)
     chosen = blocks.Rest(*(column[ours] for column in local))
-    return blocks.cut_lines(chosen, half)
+    return {
+      lines.code.shape[-1]: _without_padding(lines)
+      for lines in blocks.cut_lines(chosen, half)
+    }
 
-  pieces = [[cut(part, turn) for part in numbers] for turn in numbers]
-  widths = {
-    line.code.shape[-1] for piece in itertools.chain(*pieces) for line in piece
-  }
-  made = [[] for _ in numbers]
-  for wide in sorted(widths):
-    of_wide = [[_lines_of(piece, wide) for piece in turn] for turn in pieces]
-    shape = _batch_shape(of_wide, wide, cells)
-    for turn, lines in zip(made, of_wide, strict=True):
-      turn += _line_jobs(lines, shape)
+  pieces = {(part, turn): cut(part, turn) for part in own for turn in turns}
+  number = np.zeros((_WIDTHS, len(turns), parts.num_parts), np.int64)
+  for (part, turn), lines in pieces.items():
+    for width in lines:
+      number[width.bit_length() - 1, turn, part] = len(lines[width].own)
+  number = processes.total(number)
+  made = [[] for _ in turns]
+  for power in np.flatnonzero(number.any(axis=(1, 2))):
+    width = 1 << int(power)
+    shape = _batch_shape(int(number[power].max()), width, cells)
+    for turn in turns:
+      lines = {part: pieces[part, turn].get(width) for part in own}
+      made[turn] += _line_jobs(
+        lines, number[power, turn], (*shape, width), placement
+      )
   return made
 
 
-def _outside(made: Blocks) -> blocks.Rest:
-  """All counts outside of tiles: those of the lines that are rows."""
-  half = made.num_blocks * made.tile_size
-  found = []
-  for line in made.lines:
-    real = (line.code > 0) & (line.own < half)[..., None]
-    own = np.broadcast_to(line.own[..., None], line.code.shape)[real]
-    found.append((own, line.other[real] - half, line.code[real]))
-  none = np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint16)
-  return blocks.Rest(*map(np.concatenate, zip(none, *found, strict=True)))
-
-
-def _lines_of(piece: list[Lines], wide: int) -> Lines:
+def _without_padding(lines: Lines) -> Lines:
   """The lines of one width, in one batch without padding: [R] and [R, N]."""
-  for line in piece:
-    if line.code.shape[-1] == wide:
-      real = line.own < OUTSIDE
-      return Lines(line.own[real], line.other[real], line.code[real])
-  none = np.zeros((0, wide), np.int32)
-  return Lines(none[:, 0], none, none.astype(np.uint16))
+  return Lines(*(array[lines.own < OUTSIDE] for array in lines))
 
 
-def _batch_shape(of_wide, wide: int, cells: int) -> tuple[int, int, int]:
-  """Stacks, batches in a stack, lines in a batch: enough for any device."""
-  most = max(len(lines.own) for lines in itertools.chain(*of_wide))
-  rows = min(max(1, max(cells, blocks.BATCH_CELLS) // wide), most)
+def _batch_shape(most: int, width: int, cells: int) -> tuple[int, int, int]:
+  """Stacks, batches in a stack, lines in a batch: enough for so many lines."""
+  rows = min(max(1, max(cells, blocks.BATCH_CELLS) // width), most)
   batches = -(-most // rows)
   stacks = -(-batches // blocks.MAX_BATCHES)
   return stacks, -(-batches // stacks), rows
 
 
-def _line_jobs(lines: list[Lines], shape) -> list[tuple[Lines, np.ndarray]]:
-  """Stacks of the lines of all devices, filled up to one shape."""
-  size = np.prod(shape)
+def _line_jobs(
+  lines: dict[int, Lines | None], number: np.ndarray, shape, placement
+) -> Iterator[Job]:
+  """The stacks of a turn, filled up to one shape.
 
-  def spread(name, value):
-    arrays = [getattr(line, name) for line in lines]
-    full = [pad_end(a, size - len(a), value) for a in arrays]
-    full = [a.reshape(*shape, *a.shape[1:]) for a in full]
-    return np.concatenate(full, axis=1)
+  Args:
+    lines: of each own device; None where it has none.
+    number: [n] how many lines each device has.
+    shape: stacks, batches in a stack, lines in a batch, counts in a line.
+    placement: the devices.
+  """
+  stacks, batches, rows, width = shape
+  none = np.zeros((0, width), np.int32)
+  empty = Lines(none[:, 0], none, none.astype(np.uint16))
 
-  whole = spread("own", OUTSIDE), spread("other", 0), spread("code", 0)
-  stacks = [Lines(*arrays) for arrays in zip(*whole, strict=True)]
-  return [(s, (s.own < OUTSIDE).any(axis=1).astype(int)) for s in stacks]
+  def fill_up(array, value):
+    full = pad_end(array, stacks * batches * rows - len(array), value)
+    return full.reshape(stacks, batches, rows, *array.shape[1:])
+
+  filled = {
+    part: Lines(*map(fill_up, part_lines or empty, (OUTSIDE, 0, 0)))
+    for part, part_lines in lines.items()
+  }
+  starts = rows * np.arange(stacks * batches).reshape(stacks, 1, batches)
+  counted = (starts < number[:, None]).astype(int).reshape(stacks, -1)
+  for i in range(stacks):
+
+    def piece(part, i=i):
+      return Lines(*(array[i] for array in filled[part]))
+
+    make = functools.partial(sharding.join, placement, P(AXIS), piece)
+    yield Job(make, counted[i])

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from glove_jax.batches import Picks
 from glove_jax.config import TrainConfig
 from glove_jax.model import Batch
 from glove_jax.steps import Loss
@@ -47,7 +49,7 @@ ONE_DEVICE = Placement("batch", None)
 
 
 def make_placement(config: TrainConfig) -> Placement:
-  """The placement that the config asks for, on devices of this process.
+  """The placement that the config asks for, on the devices of all processes.
 
   Raises:
     ValueError: there are fewer devices than asked for, the engine lacks the
@@ -55,6 +57,11 @@ def make_placement(config: TrainConfig) -> Placement:
   """
   found = jax.device_count()
   size = config.mesh or found
+  if jax.process_count() > 1 and size != found:
+    raise ValueError(
+      f"--mesh={size}: several processes train on all their devices, {found} "
+      "here: leave it out."
+    )
   if size > found:
     raise ValueError(
       f"--mesh={size} asks for more devices than the {found} that jax sees "
@@ -92,9 +99,9 @@ def state_specs(placement: Placement, state) -> Any:
   """The PartitionSpec of each array of a state."""
 
   def spec(leaf) -> P:
-    if placement.name == "dim" and leaf.ndim == 2:
+    if placement.name == "dim" and len(leaf.shape) == 2:
       return P(None, AXIS)
-    if placement.name == "blocks" and leaf.ndim:
+    if placement.name == "blocks" and leaf.shape:
       return P(AXIS)
     return P()
 
@@ -102,10 +109,76 @@ def state_specs(placement: Placement, state) -> Any:
 
 
 def put_state(placement: Placement, state):
-  """Puts a state, of the host or of any device, where it belongs."""
+  """Puts a state where it belongs.
+
+  Args:
+    placement: where.
+    state: of arrays that each process has all of: jax's, NumPy's, or saved ones
+      of which no more is read than devices of this process are to have.
+  """
   if placement.mesh is None:
-    return jax.device_put(state)
-  return jax.device_put(state, _shardings(placement, state))
+    return jax.tree.map(
+      lambda leaf: jax.device_put(
+        leaf if isinstance(leaf, jax.Array) else leaf[...]
+      ),
+      state,
+    )
+
+  def put(leaf, sharding):
+    leaf = np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf
+    return jax.make_array_from_callback(
+      leaf.shape, sharding, leaf.__getitem__, dtype=leaf.dtype
+    )
+
+  return jax.tree.map(put, state, _shardings(placement, state))
+
+
+def own_devices(placement: Placement) -> list[int]:
+  """Which devices of the mesh belong to this process."""
+  here = jax.process_index()
+  return [
+    number
+    for number, device in enumerate(placement.mesh.devices)
+    if device.process_index == here
+  ]
+
+
+def join(placement: Placement, spec: P, pieces: Callable[[int], Any]) -> Any:
+  """Arrays of which each device has a piece.
+
+  Args:
+    placement: with a mesh.
+    spec: along which axis the pieces of arrays follow each other.
+    pieces: number of a device -> its tree of arrays of the host. It is called
+      for devices of this process alone.
+  """
+  own = own_devices(placement)
+  sharding = NamedSharding(placement.mesh, spec)
+  axis = spec.index(AXIS)
+
+  def join_leaf(*parts):
+    shape = list(parts[0].shape)
+    shape[axis] *= placement.num_devices
+    placed = [
+      jax.device_put(part, placement.mesh.devices[number])
+      for number, part in zip(own, parts, strict=True)
+    ]
+    return jax.make_array_from_single_device_arrays(
+      tuple(shape), sharding, placed
+    )
+
+  return jax.tree.map(join_leaf, *map(pieces, own))
+
+
+def whole(tree) -> Any:
+  """All of some arrays, in the host's memory, wherever their devices are."""
+
+  def get(array):
+    if array.is_fully_addressable or array.is_fully_replicated:
+      return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)
+
+  return jax.tree.map(get, tree)
 
 
 def _shardings(placement, state):
@@ -127,8 +200,9 @@ def bytes_by_device(state) -> dict[jax.Device, int]:
 def compile_steps(placement: Placement, run: Callable) -> Callable:
   """Compiles (state, stack, rates) -> (state, costs) for 'batch' or 'dim'.
 
-  All devices are handed all of the stack. The state must be in its place, and
-  comes out there.
+  Each device is handed a piece of the stack, as by `read_batches`, and gets the
+  others from those that have them. The state must be in its place, and comes
+  out there.
   """
   if placement.mesh is None:
     return jax.jit(run, donate_argnums=0)
@@ -136,16 +210,18 @@ def compile_steps(placement: Placement, run: Callable) -> Callable:
     # Left to itself the partitioner splits the rows of a batch as well, and
     # gathers them again.
     run = jax.shard_map(run, mesh=placement.mesh, in_specs=P(), out_specs=P())
+  everywhere = NamedSharding(placement.mesh, P())
 
   def run_in_place(state, stack, rates):
+    stack = jax.lax.with_sharding_constraint(stack, everywhere)
     state, costs = run(state, stack, rates)
     place = _shardings(placement, state)
-    return jax.lax.with_sharding_constraint(state, place), costs
+    return (
+      jax.lax.with_sharding_constraint(state, place),
+      jax.lax.with_sharding_constraint(costs, everywhere),
+    )
 
-  whole = NamedSharding(placement.mesh, P())
-  return jax.jit(
-    run_in_place, in_shardings=(None, whole, whole), donate_argnums=0
-  )
+  return jax.jit(run_in_place, donate_argnums=0)
 
 
 def split_loss(placement: Placement, loss: Loss) -> Loss:
@@ -168,20 +244,36 @@ def split_loss(placement: Placement, loss: Loss) -> Loss:
   return shared
 
 
-def pad_batches(placement: Placement, stack: Batch) -> Batch:
+def read_batches(
+  placement: Placement, picks: Picks, read: Callable[[Picks], Batch]
+) -> Batch:
+  """Reads a stack of batches: of each batch, every device has a piece.
+
+  Args:
+    placement: 'batch' or 'dim'.
+    picks: [K, B] which counts.
+    read: reads some of them.
+  """
+  if placement.mesh is None:
+    return read(picks)
+  picks = pad_batches(placement, picks)
+  size = picks.place.shape[1] // placement.num_devices
+
+  def piece(device):
+    part = slice(device * size, (device + 1) * size)
+    return read(Picks(*(array[:, part] for array in picks)))
+
+  return join(placement, P(None, AXIS), piece)
+
+
+def pad_batches(placement: Placement, picks: Picks) -> Picks:
   """Lengthens batches [K, B] until each device can have as much of them.
 
   What is added names words that the batch names anyway, for some optimizers
   move every word of a batch.
   """
-  missing = -stack.row.shape[1] % placement.num_devices
-  if placement.name != "batch" or not missing:
-    return stack
-  end = ((0, 0), (0, missing))
-  return Batch(
-    *(np.pad(array, end, mode="edge") for array in stack[:3]),
-    np.pad(stack.mask, end),
-  )
+  end = ((0, 0), (0, -picks.place.shape[1] % placement.num_devices))
+  return Picks(np.pad(picks.place, end, mode="edge"), np.pad(picks.mask, end))
 
 
 class Transfer(NamedTuple):

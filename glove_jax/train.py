@@ -1,5 +1,6 @@
 """The training loop, the same for every engine."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -20,11 +21,12 @@ from glove_jax import (
   engines,
   metrics,
   model,
+  processes,
   steps,
 )
-from glove_jax.config import TrainConfig
+from glove_jax.config import TrainConfig, make_config
 from glove_jax.engines import Engine
-from glove_jax.triplets import Triplets, check
+from glove_jax.triplets import Triplets, check, read_triplets
 
 
 def train(
@@ -39,7 +41,8 @@ def train(
 
   With a workdir, every epoch leaves a checkpoint and a line in
   `metrics.jsonl`, and a run that was stopped goes on from its last checkpoint;
-  on the CPU it ends with the same bytes as a run that was not.
+  on the CPU it ends with the same bytes as a run that was not. Several
+  processes call this alike, with one workdir.
 
   Args:
     triplets: the counts.
@@ -68,25 +71,59 @@ def train(
       loss=loss,
       folder=blocks_folder(workdir) if workdir else None,
     )
-    state = (
+    state = engine.put(
       _restore(engine, triplets, config, folder, done)
       if done
       else engine.init(params)
     )
     del params
-    if workdir:
-      pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
-      writer = metrics.MetricsWriter(
-        pathlib.Path(workdir, "metrics.jsonl"), done
-      )
+    writer = _make_writer(workdir, done) if workdir else None
     for epoch in range(done + 1, len(engine.epochs) + 1):
       state, line = run_epoch(engine, state, epoch)
       if workdir:
         checkpoint.save(folder, epoch, state)
+      if writer:
         writer.write(**line)
       if on_epoch:
         on_epoch(line)
     return engine.params(state)
+
+
+def train_folder(
+  folder: str | os.PathLike,
+  config: TrainConfig,
+  workdir: str | os.PathLike,
+  on_epoch: Callable[[dict], None] | None = None,
+) -> model.Params:
+  """Trains on the counts in a folder, by all processes of this run.
+
+  For the first of them, or one alone: the others are in `follow`.
+
+  Args:
+    folder: for `triplets.read_triplets`.
+    config: how to train.
+    workdir: where checkpoints and metrics go.
+    on_epoch: called with the metrics of each epoch.
+
+  Returns and raises as `train`.
+  """
+  job = {
+    "folder": os.path.abspath(folder),
+    "settings": dataclasses.asdict(config),
+    "workdir": os.path.abspath(workdir),
+  }
+  with processes.together(job):
+    return train(
+      read_triplets(folder), config, workdir=workdir, on_epoch=on_epoch
+    )
+
+
+def follow() -> None:
+  """Takes part in what the first process trains, until it says no more."""
+  while (job := processes.listen()) is not None:
+    config = make_config(**job["settings"]).train
+    with contextlib.suppress(FloatingPointError):  # the first says so
+      train(read_triplets(job["folder"]), config, workdir=job["workdir"])
 
 
 # What points may differ in and still train in one program.
@@ -100,9 +137,8 @@ def can_train_together(configs: Sequence[TrainConfig]) -> bool:
     return dataclasses.replace(config, **dict.fromkeys(TOGETHER, 1))
 
   first = configs[0]
-  return first.engine == "blocked" and all(
-    rest(config) == rest(first) for config in configs
-  )
+  can = first.engine == "blocked" and not processes.several()
+  return can and all(rest(config) == rest(first) for config in configs)
 
 
 def train_together(
@@ -145,7 +181,7 @@ def train_together(
   ]
   params = jax.tree.map(lambda *tables: jnp.stack(tables), *starts)
   engine = blocked.make_engine(triplets, configs[0], together=configs)
-  state = engine.init(params)
+  state = engine.put(engine.init(params))
   for epoch in range(1, len(engine.epochs) + 1):
     state, line = run_epoch(engine, state, epoch)
     if on_epoch:
@@ -231,15 +267,24 @@ def finite_sum(costs: jax.Array, ends: np.ndarray):
   return costs.sum(axis=-1)
 
 
+def _make_writer(workdir, done) -> metrics.MetricsWriter | None:
+  """Of several processes, the first writes metrics."""
+  if not processes.is_first():
+    return None
+  pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
+  return metrics.MetricsWriter(pathlib.Path(workdir, "metrics.jsonl"), done)
+
+
 def _epochs_done(folder: pathlib.Path | None, config: TrainConfig) -> int:
   """The epochs after which there is a checkpoint to go on from."""
   saved = checkpoint.epochs(folder) if folder else []
   total = engines.num_epochs(config)
-  return max((epoch for epoch in saved if epoch <= total), default=0)
+  done = max((epoch for epoch in saved if epoch <= total), default=0)
+  return int(processes.gather(done)[0])  # all see what the first has seen
 
 
 def _restore(engine, triplets, config, folder, epoch):
   like = jax.eval_shape(
     lambda: engine.init(engines.random_params(triplets.vocab_size, config))
   )
-  return engine.put(checkpoint.restore(folder, epoch, like))
+  return checkpoint.restore(folder, epoch, like)

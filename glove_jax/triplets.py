@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from glove_jax import files
+from glove_jax import files, processes
 from glove_jax.cooccur import Counts
 
 RECORD = np.dtype([("row", "<i4"), ("col", "<i4"), ("count", "<f8")])
@@ -58,7 +58,7 @@ def check(triplets: Triplets) -> Triplets:
   """Returns the triplets unchanged, or says what is wrong with them.
 
   Accelerators do not: there an id out of range reads another row, or writes
-  none, in silence.
+  none, in silence. Of several processes each looks at its share.
 
   Raises:
     ValueError: no triplets at all, ids outside 0..V-1, or counts that are not
@@ -75,8 +75,9 @@ def check(triplets: Triplets) -> Triplets:
       "there are no co-occurrences: no document has two words of the "
       "vocabulary within a window"
     )
-  for start in range(0, len(row), _CHECKED):
-    part = slice(start, start + _CHECKED)
+  own = processes.share(len(row))
+  for start in range(own.start, own.stop, _CHECKED):
+    part = slice(start, min(start + _CHECKED, own.stop))
     for name, ids in (("row", row[part]), ("col", col[part])):
       low, high = int(ids.min()), int(ids.max())
       if low < 0 or high >= vocab_size:
@@ -313,18 +314,19 @@ def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
     [V + 1] int64: row i is starts[i] to starts[i + 1].
   """
   lengths = np.zeros(triplets.vocab_size, np.int64)
-  is_sorted, last = True, 0
-  for start in range(0, len(triplets.row), _CHECKED):
-    row = triplets.row[start : start + _CHECKED]
-    is_sorted &= last <= row[0] and bool((row[1:] >= row[:-1]).all())
-    last = row[-1]
+  falls, own = 0, processes.share(len(triplets.row))
+  for start in range(own.start, own.stop, _CHECKED):
+    row = triplets.row[start : min(start + _CHECKED, own.stop)]
+    before = triplets.row[max(0, start - 1)]
+    falls += int(before > row[0]) + int((row[1:] < row[:-1]).sum())
     lengths += np.bincount(row, minlength=triplets.vocab_size)
     release(triplets)
-  if not is_sorted:
+  sums = processes.total(np.append(lengths, falls))
+  if sums[-1]:
     order = np.argsort(triplets.row, kind="stable")
     columns = (column[order] for column in triplets[:3])
     triplets = Triplets(*columns, triplets.vocab_size)
-  return triplets, np.append(0, np.cumsum(lengths))
+  return triplets, np.append(0, np.cumsum(sums[:-1]))
 
 
 def release(triplets: Triplets) -> None:

@@ -17,10 +17,11 @@ def make_triplets(size):
 
 
 def epoch(size, batch_size, seed=0):
-  rng = np.random.default_rng(seed)
-  return list(
-    batches.batches(make_triplets(size), batch_size=batch_size, rng=rng)
-  )
+  triplets, rng = make_triplets(size), np.random.default_rng(seed)
+  return [
+    batches.read(triplets, picks)
+    for picks in batches.draw(size, batch_size, rng)
+  ]
 
 
 @given(st.integers(1, 3000), st.integers(1, 500), st.integers(1, 9))

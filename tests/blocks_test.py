@@ -105,7 +105,7 @@ def test_a_pass_visits_every_count_once(
   np.testing.assert_array_equal(tiles + rows, want)
   assert not (tiles.astype(bool) & rows.astype(bool)).any()
   num_lines = sum(number.sum() for _, number in line_stacks)
-  assert plan.num_steps == len(made.pair) + num_lines
+  assert num_lines == sum(len(line.own) for line in made.lines)
   assert plan.num_triplets == len(counts.row)
 
 

@@ -5,6 +5,7 @@ tests/eight_devices.py
 """
 
 import functools
+import itertools
 
 import jax
 import numpy as np
@@ -125,13 +126,19 @@ def test_split_blocks_train_as_well_as_one_device(
     assert cost < split_costs[-1]
 
 
-def start(counts, folder=None, **changes):
+def start(counts, **changes):
   """An engine, the state that it starts from, its optimizer, its placement."""
   how = settings(**changes)
-  engine = engines.make_engine(counts, how, folder=folder)
-  state = engine.init(engines.initial_params(counts, how))
+  engine = engines.make_engine(counts, how)
+  state = engine.put(engine.init(engines.initial_params(counts, how)))
   tx = optimizers.make_optimizer(how.optimizer)
   return engine, state, tx, sharding.make_placement(how)
+
+
+def cut(counts, folder, num_parts):
+  """All blocks, dealt as the engine deals them."""
+  made = blocks.build(counts, folder, **blocked.cut_settings(settings()))
+  return ring.deal(made, num_parts)
 
 
 def compiled_text(run, *arguments):
@@ -152,7 +159,12 @@ def test_a_step_on_batches_has_one_sum_over_devices(
   stack, _ = next(made.stacks(1))
   calls, size = stack.row.shape
   text = compiled_text(run, state, stack, np.ones(calls, np.float32))
-  (transfer,) = sharding.transfers(text)
+  found = sharding.transfers(text)
+  gathers = [t.shapes for t in found if t.kind == "all-gather"]
+  batches = [f"{of}[{calls},{size}]" for of in ("s32", "s32", "f32", "f32")]
+  gathered = list(itertools.chain(*gathers))
+  assert sorted(gathered) == sorted(batches)  # once for all steps
+  (transfer,) = [t for t in found if t.kind != "all-gather"]
   assert transfer.kind == "all-reduce"
   if placement == "dim":
     assert transfer.shapes == [f"f32[{size}]"]
@@ -210,8 +222,8 @@ def test_state_stays_in_its_place(counts):
 
 
 def test_contexts_go_round_and_come_home(counts, tmp_path):
-  _, state, _, place = start(counts, tmp_path, mesh=4)
-  parts = ring.deal(blocks.read(tmp_path), 4)
+  _, state, _, place = start(counts, mesh=4)
+  parts = cut(counts, tmp_path, 4)
   turn = ring.make_programs(settings(), place)[ring.Turn]
   want = np.asarray(state.params.vectors)
   half = parts.local.num_blocks
@@ -225,21 +237,21 @@ def test_contexts_go_round_and_come_home(counts, tmp_path):
 
 
 def test_words_are_dealt_and_gathered_again(counts, tmp_path):
-  _, _, tx, place = start(counts, tmp_path, mesh=8)
-  parts = ring.deal(blocks.read(tmp_path), 8)
+  _, _, tx, place = start(counts, mesh=8)
+  parts = cut(counts, tmp_path, 8)
   params = model.init_params(jax.random.key(3), SIZE, 8)
-  state = ring.init_state(parts, place, tx, params)
+  state = sharding.put_state(place, ring.init_state(parts, tx, params))
   for a, b in zip(ring.table_params(parts, state), params, strict=True):
     np.testing.assert_array_equal(a, b)
 
 
-def codes_by_count(made, stacks, num_parts):
+def codes_by_count(parts, stacks):
   """The codes in tiles, in lines by row and by column, and in which turn.
 
   Each is {(word, context): code}, found one by one.
   """
-  parts = ring.deal(made, num_parts)
-  half = parts.local.num_blocks * made.tile_size
+  num_parts, tile_size = parts.num_parts, parts.local.tile_size
+  half = parts.local.num_blocks * tile_size
   word_at = {place: word for word, place in enumerate(parts.place)}
   tiles, rows, cols = {}, {}, {}
   turn = 0
@@ -256,11 +268,12 @@ def codes_by_count(made, stacks, num_parts):
     if isinstance(stack, ring.Turn):
       turn += 1
       continue
+    stack = type(stack)(*map(np.asarray, stack))
     for place in zip(*np.nonzero(stack.code), strict=True):
       device = place[0] // (len(stack.code) // num_parts)
       code = stack.code[place]
       if isinstance(stack, blocks.Tiles):
-        first, second = stack.pair[place[:2]] * made.tile_size
+        first, second = stack.pair[place[:2]] * tile_size
         note(tiles, device, first + place[2], second + place[3], code)
       elif stack.own[place[:2]] < half:
         note(rows, device, stack.own[place[:2]], stack.other[place], code)
@@ -273,10 +286,9 @@ def codes_by_count(made, stacks, num_parts):
 @pytest.mark.parametrize("mesh", [2, 4, 8])
 def test_a_pass_visits_every_count_where_it_may(counts, tmp_path, mesh):
   """Tiles and lines hold all counts, none of a row of another device."""
-  engine, *_ = start(counts, tmp_path, mesh=mesh)
-  tiles, rows, cols = codes_by_count(
-    blocks.read(tmp_path), engine.stacks(4), mesh
-  )
+  engine, *_ = start(counts, mesh=mesh)
+  parts = cut(counts, tmp_path, mesh)
+  tiles, rows, cols = codes_by_count(parts, engine.stacks(4))
   assert rows == cols and tiles and rows
   want = {
     (row, col): blocks.encode(count)
@@ -295,6 +307,19 @@ def test_a_pass_has_few_shapes_and_the_steps_that_it_tells(counts, mesh):
   widths = {s.code.shape[-1] for s, _ in stacks if isinstance(s, blocks.Lines)}
   shapes = {(type(s), *(a.shape for a in s)) for s, _ in stacks}
   assert len(shapes) == len(widths) + 2  # tiles, and turns
+
+
+def test_tiles_that_stay_on_devices_train_as_those_that_are_read(
+  counts, monkeypatch
+):
+  ends = []
+  for resident in (False, True):
+    layout = blocked.Layout(resident, 2, 4, line_cells=1 << 10)
+    monkeypatch.setattr(blocked, "device_layout", lambda *_, of=layout: of)
+    ends.append(train_on(counts, mesh=4))
+  for a, b in zip(*(params for params, _ in ends), strict=True):
+    np.testing.assert_array_equal(a, b)
+  assert ends[0][1] == ends[1][1]
 
 
 class Killed(Exception):
@@ -318,6 +343,20 @@ def test_a_stopped_run_ends_with_the_same_bytes(counts, tmp_path, changes):
   resumed = train.train(counts, how, workdir=stopped)
   for a, b in zip(whole, resumed, strict=True):
     assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@pytest.mark.parametrize("before, after", [(1, 4), (4, 2), (2, 1)])
+@pytest.mark.parametrize("placement", ["batch", "dim"])
+def test_batches_and_dimensions_resume_on_other_meshes(
+  counts, tmp_path, placement, before, after
+):
+  how = functools.partial(settings, engine="rows", placement=placement)
+  want = train.train(counts, how(mesh=1))
+  with pytest.raises(Killed):
+    train.train(counts, how(mesh=before), workdir=tmp_path, on_epoch=kill)
+  got = train.train(counts, how(mesh=after), workdir=tmp_path)
+  for a, b in zip(got, want, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("before, after", [(1, 2), (2, 1), (2, 4)])

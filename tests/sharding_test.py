@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from glove_jax import config, model, sharding
+from glove_jax import batches, config, sharding
 
 
 def test_on_eight_devices():
@@ -58,10 +58,8 @@ def test_batches_are_filled_up_with_words_of_their_own():
   class Mesh:
     size = 4
 
-  ids = np.array([[7, 8, 9], [4, 5, 6]], np.int32)
-  stack = model.Batch(ids, ids + 10, ids / 2, np.ones((2, 3)))
-  padded = sharding.pad_batches(sharding.Placement("batch", Mesh()), stack)
-  np.testing.assert_array_equal(padded.row, [[7, 8, 9, 9], [4, 5, 6, 6]])
+  place = np.array([[7, 8, 9], [4, 5, 6]])
+  picks = batches.Picks(place, np.ones((2, 3), bool))
+  padded = sharding.pad_batches(sharding.Placement("batch", Mesh()), picks)
+  np.testing.assert_array_equal(padded.place, [[7, 8, 9, 9], [4, 5, 6, 6]])
   np.testing.assert_array_equal(padded.mask, [[1, 1, 1, 0]] * 2)
-  whole = sharding.pad_batches(sharding.Placement("dim", Mesh()), stack)
-  assert whole is stack

@@ -1,0 +1,294 @@
+"""Several processes that train as one, on one machine or many.
+
+All run the same command and see the same files. The first leads: it reads,
+counts, evaluates and writes what a process alone would. The others wait until
+it tells them what to train, and do their part of it; jax connects the devices
+of all. Beside that, each holds a connection to the first: what to train comes
+by it, and when a process is gone its end closes, so that all stop at once.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import pathlib
+import queue
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+_SILENCE = 45  # seconds without a sign of life after which jax ends all
+_ASSEMBLY = 300  # seconds to wait for the others at the start
+_ADDRESS_BYTES = 1024
+
+_lines: list[BinaryIO] = []  # to the others; to the first
+_told: queue.SimpleQueue = queue.SimpleQueue()  # what the first has told
+_is_over = threading.Event()  # from here on all may go
+
+
+def start(
+  coordinator: str = "", num_processes: int = 0, process_id: int = -1
+) -> None:
+  """Joins the processes of this run, if there are several.
+
+  Args:
+    coordinator: host:port of the first, where it will listen; '' for what
+      Slurm, MPI, Kubernetes or a TPU pod tells, or to be alone.
+    num_processes: how many there are.
+    process_id: which this is, from 0.
+
+  Raises:
+    ValueError: numbers that do not go together.
+    ConnectionError: the others cannot be reached.
+  """
+  settings = {}
+  if coordinator or num_processes or process_id >= 0:
+    _check(coordinator, num_processes, process_id)
+    settings = {
+      "coordinator_address": coordinator,
+      "num_processes": num_processes,
+      "process_id": process_id,
+      "cluster_detection_method": "deactivate",
+    }
+  elif not _is_launched():
+    return
+  # Where jax waits in vain, it aborts with a stack of C++: be sooner.
+  late = "Not all processes of this run were there within {} seconds: start all"
+  late += " of them, and see that --coordinator can be reached from each."
+  timer = threading.Timer(_ASSEMBLY, _end, [late.format(_ASSEMBLY)])
+  timer.daemon = True
+  timer.start()
+  try:
+    jax.distributed.initialize(
+      **settings,
+      initialization_timeout=2 * _ASSEMBLY,
+      heartbeat_timeout_seconds=_SILENCE,
+    )
+    if several():
+      _connect(coordinator)
+  except ValueError:  # a machine with a TPU, and no word of others
+    if settings:
+      raise
+  except RuntimeError as error:
+    raise ConnectionError(f"Processes cannot be connected: {error}") from error
+  finally:
+    timer.cancel()
+
+
+def _check(coordinator, num_processes, process_id) -> None:
+  host, _, port = coordinator.rpartition(":")
+  if not host or not port.isdecimal():
+    raise ValueError(
+      "Several processes need --coordinator=HOST:PORT of the first, got "
+      f"{coordinator!r}."
+    )
+  if not 0 <= process_id < num_processes:
+    raise ValueError(
+      f"--process_id={process_id} must be 0 or more and less than "
+      f"--num_processes={num_processes}."
+    )
+  try:
+    socket.getaddrinfo(host, port)
+  except OSError as error:
+    raise ConnectionError(
+      f"--coordinator={coordinator}: there is no host {host} ({error})."
+    ) from error
+
+
+def _is_launched() -> bool:
+  """Whether a launcher that jax knows may have started several processes."""
+  env = os.environ
+  return (
+    ("SLURM_STEP_NODELIST" in env and int(env.get("SLURM_NTASKS", 1)) > 1)
+    or int(env.get("OMPI_COMM_WORLD_SIZE", 1)) > 1
+    or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= env.keys()
+    or importlib.util.find_spec("libtpu") is not None
+  )
+
+
+def several() -> bool:
+  """Whether this is one process of more."""
+  return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def is_first() -> bool:
+  """Whether this is the process that reads, counts and writes, or alone."""
+  return not several() or jax.process_index() == 0
+
+
+def share(size: int) -> slice:
+  """The part of so many things that this process is to look at."""
+  if not several():
+    return slice(0, size)
+  ends = np.arange(jax.process_count() + 1) * size // jax.process_count()
+  return slice(*map(int, ends[jax.process_index() :][:2]))
+
+
+def gather(array) -> np.ndarray:
+  """[P, ...]: an array of each process, of one shape and type, to the bit."""
+  array = np.asarray(array)
+  if not several():
+    return array[None]
+  # As bytes, for jax would make 64-bit numbers 32-bit ones.
+  data = np.frombuffer(array.tobytes(), np.uint8)
+  every = multihost_utils.process_allgather(data)
+  return every.reshape(-1).view(array.dtype).reshape(-1, *array.shape)
+
+
+def total(array) -> np.ndarray:
+  """The sum of an array over the processes."""
+  return gather(array).sum(axis=0, dtype=np.asarray(array).dtype)
+
+
+def tell(job: dict | None) -> None:
+  """Tells the others what is next, in plain data. Only the first does."""
+  line = (json.dumps(job) + "\n").encode()
+  for other in _lines:
+    other.write(line)
+
+
+@contextlib.contextmanager
+def together(job: dict) -> Iterator[None]:
+  """Has the others do a job with this process.
+
+  Where it fails here alone, they would wait for ever, and so the run ends. A
+  cost that is not finite is so in all of them.
+  """
+  tell(job)
+  try:
+    yield
+  except FloatingPointError:
+    raise
+  except Exception as error:
+    if several():
+      stop(str(error))
+    raise
+
+
+def listen() -> dict | None:
+  """What the first has told; None when there is nothing more to do."""
+  return _told.get()
+
+
+def finish() -> None:
+  """Ends a run in which all went well."""
+  if not several():
+    return
+  _is_over.set()
+  if is_first():
+    tell(None)
+  jax.distributed.shutdown()
+
+
+def stop(message: str) -> None:
+  """Says what went wrong, and ends this process; the others will notice."""
+  # It may have gone wrong because another is gone: then that is being said.
+  time.sleep(2)
+  _end(message)
+
+
+def _end(message: str) -> None:
+  name = pathlib.Path(sys.argv[0]).name
+  print(f"{name}: {message}", file=sys.stderr, flush=True)
+  sys.stdout.flush()
+  if not _is_over.is_set() and jax.distributed.is_initialized() and is_first():
+    with contextlib.suppress(OSError):
+      tell({"end": message})
+  os._exit(1)  # jax would wait for those that are gone
+
+
+def _connect(coordinator: str) -> None:
+  """Connects each process to the first, and has a thread watch each end."""
+  if is_first():
+    with socket.create_server(("", 0)) as server:
+      hosts = [coordinator.rpartition(":")[0], *_own_addresses()]
+      token = secrets.token_hex(8)
+      _publish([hosts, server.getsockname()[1], token])
+      connected = dict(_accept(server, token))
+  else:
+    connected = {0: _call(*_publish(None))}
+  for process, connection in connected.items():
+    _lines.append(connection.makefile("wb", buffering=0))
+    threading.Thread(
+      target=_watch, args=(process, connection.makefile("rb")), daemon=True
+    ).start()
+
+
+def _own_addresses() -> list[str]:
+  name = socket.gethostname()
+  try:
+    return [name, *socket.gethostbyname_ex(name)[2]]
+  except OSError:
+    return [name]
+
+
+def _publish(address: list | None) -> list:
+  """Gives everyone the address that the first process passes."""
+  data = np.zeros(_ADDRESS_BYTES, np.uint8)
+  if address:
+    text = json.dumps(address).encode()
+    data[: len(text)] = np.frombuffer(text, np.uint8)
+  return json.loads(gather(data)[0].tobytes().rstrip(b"\0"))
+
+
+def _accept(server: socket.socket, token: str):
+  """Yields the others and their connections."""
+  server.settimeout(_ASSEMBLY)
+  missing = jax.process_count() - 1
+  while missing:
+    try:
+      connection, _ = server.accept()
+    except TimeoutError as error:
+      raise ConnectionError(
+        f"{missing} of the other processes could not connect to this one."
+      ) from error
+    connection.settimeout(_ASSEMBLY)
+    greeting = connection.makefile("rb").readline().decode().split()
+    if len(greeting) != 2 or greeting[0] != token:
+      connection.close()
+      continue
+    connection.settimeout(None)
+    missing -= 1
+    yield int(greeting[1]), connection
+
+
+def _call(hosts: list[str], port: int, token: str) -> socket.socket:
+  for host in filter(None, hosts):
+    try:
+      connection = socket.create_connection((host, port), _ASSEMBLY)
+    except OSError:
+      continue
+    connection.settimeout(None)
+    connection.sendall(f"{token} {jax.process_index()}\n".encode())
+    return connection
+  raise ConnectionError(
+    f"The first process cannot be reached at any of {hosts}, port {port}."
+  )
+
+
+def _watch(process: int, line: BinaryIO) -> None:
+  """Reads what a process says, until its end."""
+  try:
+    for text in line:
+      job = json.loads(text)
+      if job is None:
+        _is_over.set()
+      elif "end" in job:
+        _end(job["end"])
+      _told.put(job)
+  except OSError:
+    pass  # the end as well
+  if not _is_over.is_set():
+    _end(
+      f"process {process} of {jax.process_count()} is gone, so all stop: start "
+      "all again with the same commands, and training goes on from the last "
+      "checkpoint."
+    )

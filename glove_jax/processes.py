@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import queue
-import secrets
 import socket
 import sys
 import threading
@@ -27,6 +26,8 @@ from jax.experimental import multihost_utils
 
 _SILENCE = 45  # seconds without a sign of life after which jax ends all
 _ASSEMBLY = 300  # seconds to wait for the others at the start
+_GREETING = 10  # seconds for one who comes to say who it is
+_ALL_HERE = b"+"
 _ADDRESS_BYTES = 1024
 
 _lines: list[BinaryIO] = []  # to the others; to the first
@@ -49,41 +50,38 @@ def start(
     ValueError: numbers that do not go together.
     ConnectionError: the others cannot be reached.
   """
-  settings = {}
   if coordinator or num_processes or process_id >= 0:
-    _check(coordinator, num_processes, process_id)
-    settings = {
-      "coordinator_address": coordinator,
-      "num_processes": num_processes,
-      "process_id": process_id,
-      "cluster_detection_method": "deactivate",
-    }
-  elif not _is_launched():
-    return
-  # Where jax waits in vain, it aborts with a stack of C++: be sooner.
-  late = "Not all processes of this run were there within {} seconds: start all"
-  late += " of them, and see that --coordinator can be reached from each."
-  timer = threading.Timer(_ASSEMBLY, _end, [late.format(_ASSEMBLY)])
-  timer.daemon = True
-  timer.start()
-  try:
+    host, port = _check(coordinator, num_processes, process_id)
+    # Before jax, which waits in vain with an abort and a stack of C++.
+    if process_id == 0:
+      with _listen_at(port) as server:
+        connected = _accept(server, num_processes)
+    else:
+      connected = {0: _call([host], port, num_processes, process_id)}
     jax.distributed.initialize(
-      **settings,
-      initialization_timeout=2 * _ASSEMBLY,
+      coordinator,
+      num_processes,
+      process_id,
+      cluster_detection_method="deactivate",
       heartbeat_timeout_seconds=_SILENCE,
     )
-    if several():
-      _connect(coordinator)
-  except ValueError:  # a machine with a TPU, and no word of others
-    if settings:
-      raise
-  except RuntimeError as error:
-    raise ConnectionError(f"Processes cannot be connected: {error}") from error
-  finally:
-    timer.cancel()
+  elif _is_launched():
+    try:
+      jax.distributed.initialize(heartbeat_timeout_seconds=_SILENCE)
+    except ValueError:  # a machine with a TPU, and no word of others
+      return
+    connected = _connect() if several() else {}
+  else:
+    return
+  for process, connection in connected.items():
+    _lines.append(connection.makefile("wb", buffering=0))
+    threading.Thread(
+      target=_watch, args=(process, connection.makefile("rb")), daemon=True
+    ).start()
 
 
-def _check(coordinator, num_processes, process_id) -> None:
+def _check(coordinator, num_processes, process_id) -> tuple[str, int]:
+  """The host and the port of the coordinator."""
   host, _, port = coordinator.rpartition(":")
   if not host or not port.isdecimal():
     raise ValueError(
@@ -101,6 +99,7 @@ def _check(coordinator, num_processes, process_id) -> None:
     raise ConnectionError(
       f"--coordinator={coordinator}: there is no host {host} ({error})."
     ) from error
+  return host, int(port)
 
 
 def _is_launched() -> bool:
@@ -205,21 +204,23 @@ def _end(message: str) -> None:
   os._exit(1)  # jax would wait for those that are gone
 
 
-def _connect(coordinator: str) -> None:
-  """Connects each process to the first, and has a thread watch each end."""
-  if is_first():
-    with socket.create_server(("", 0)) as server:
-      hosts = [coordinator.rpartition(":")[0], *_own_addresses()]
-      token = secrets.token_hex(8)
-      _publish([hosts, server.getsockname()[1], token])
-      connected = dict(_accept(server, token))
-  else:
-    connected = {0: _call(*_publish(None))}
-  for process, connection in connected.items():
-    _lines.append(connection.makefile("wb", buffering=0))
-    threading.Thread(
-      target=_watch, args=(process, connection.makefile("rb")), daemon=True
-    ).start()
+def _listen_at(port: int) -> socket.socket:
+  try:
+    return socket.create_server(("", port))
+  except OSError as error:
+    raise ConnectionError(
+      f"--coordinator: port {port} is not free here: {error}."
+    ) from error
+
+
+def _connect() -> dict[int, socket.socket]:
+  """Connects each process to the first, where jax alone knows where it is."""
+  number, process = jax.process_count(), jax.process_index()
+  if process:
+    return {0: _call(*_publish(None), number, process)}
+  with _listen_at(0) as server:
+    _publish([_own_addresses(), server.getsockname()[1]])
+    return _accept(server, number)
 
 
 def _own_addresses() -> list[str]:
@@ -239,38 +240,55 @@ def _publish(address: list | None) -> list:
   return json.loads(gather(data)[0].tobytes().rstrip(b"\0"))
 
 
-def _accept(server: socket.socket, token: str):
-  """Yields the others and their connections."""
-  server.settimeout(_ASSEMBLY)
-  missing = jax.process_count() - 1
-  while missing:
+def _greeting(number: int, process: int) -> bytes:
+  return f"glove_jax {number} {process}\n".encode()
+
+
+def _accept(server: socket.socket, number: int) -> dict[int, socket.socket]:
+  """Waits for the others, and says so when all are there."""
+  expected = {_greeting(number, process): process for process in range(number)}
+  found, end = {}, time.monotonic() + _ASSEMBLY
+  while len(found) < number - 1:
+    server.settimeout(max(0.01, end - time.monotonic()))
     try:
       connection, _ = server.accept()
+      connection.settimeout(_GREETING)
+      line = connection.makefile("rb").readline()
     except TimeoutError as error:
+      if time.monotonic() < end:
+        continue
       raise ConnectionError(
-        f"{missing} of the other processes could not connect to this one."
+        f"Of {number} processes only {len(found) + 1} came within {_ASSEMBLY} "
+        "seconds: start all of them."
       ) from error
-    connection.settimeout(_ASSEMBLY)
-    greeting = connection.makefile("rb").readline().decode().split()
-    if len(greeting) != 2 or greeting[0] != token:
-      connection.close()
-      continue
+    process = expected.get(line, 0)
+    if process and process not in found:
+      found[process] = connection
+  for connection in found.values():
     connection.settimeout(None)
-    missing -= 1
-    yield int(greeting[1]), connection
+    connection.sendall(_ALL_HERE)
+  return found
 
 
-def _call(hosts: list[str], port: int, token: str) -> socket.socket:
-  for host in filter(None, hosts):
-    try:
-      connection = socket.create_connection((host, port), _ASSEMBLY)
-    except OSError:
-      continue
-    connection.settimeout(None)
-    connection.sendall(f"{token} {jax.process_index()}\n".encode())
-    return connection
+def _call(
+  hosts: list[str], port: int, number: int, process: int
+) -> socket.socket:
+  """Connects to the first process, and waits until all are there."""
+  end = time.monotonic() + _ASSEMBLY
+  while time.monotonic() < end:
+    for host in hosts:
+      with contextlib.suppress(OSError):
+        connection = socket.create_connection((host, port), _GREETING)
+        connection.sendall(_greeting(number, process))
+        connection.settimeout(_ASSEMBLY)
+        if connection.recv(len(_ALL_HERE)) == _ALL_HERE:
+          connection.settimeout(None)
+          return connection
+    time.sleep(0.2)
   raise ConnectionError(
-    f"The first process cannot be reached at any of {hosts}, port {port}."
+    f"Process {process} of {number} found no others within {_ASSEMBLY} "
+    f"seconds: start all of them with one --num_processes and a --process_id "
+    f"each, the first where port {port} of {hosts[0]} is."
   )
 
 

@@ -1,26 +1,38 @@
-"""What each placement costs on 1, 2, 4 and 8 devices: memory and traffic.
+"""What each placement costs: bytes on 1, 2, 4 and 8 devices, seconds of real
+processes.
 
   python benchmarks/scaling.py
+  python benchmarks/scaling.py --tables=times --corpus=wiki.txt
 
-The devices are simulated by the CPU: bytes are those of the programs that jax
-compiles for them, and nothing is timed. The counts are drawn at random, with
-frequencies after Zipf's law. Prints a table in Markdown: for each placement and
-number of devices, what one device holds of the state, what a program takes
-beside it, and what a device hands to the others or sums up with them in a pass.
+The first table is of devices that the CPU simulates: its bytes are those of the
+programs that jax compiles for them. The counts are drawn at random, with
+frequencies after Zipf's law. For each placement and number of devices it has
+what one device holds of the state, what a program takes beside it, and what a
+device hands to the others or sums up with them in a pass.
+
+The second is of real processes, which `run.py` trains in on this machine: each
+has one CPU to itself. Sides take turns; seconds are medians.
 """
 
+import collections
+import itertools
+import json
 import os
+import pathlib
+import socket
+import statistics
+import subprocess
 import sys
+import tempfile
 from typing import NamedTuple
 
+ENVIRONMENT = dict(os.environ)  # of the processes that are timed
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-import pathlib
-
-import jax
-import numpy as np
-from absl import app, flags
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+from absl import app, flags  # noqa: E402
 
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
@@ -33,11 +45,24 @@ from glove_jax import (  # noqa: E402
   triplets,
 )
 
+ENGINES = {"batch": "rows", "dim": "rows", "blocks": "blocked"}
 flags.DEFINE_integer("vocab_size", 8192, "V")
 flags.DEFINE_integer("dim", 104, "D, a multiple of 8")
 flags.DEFINE_integer("batch_size", 4096, "B, for rows")
 flags.DEFINE_integer("tile_size", 128, "T, for blocked")
 flags.DEFINE_integer("counts", 1_000_000, "N, before equal ones are one")
+flags.DEFINE_multi_enum(
+  "tables", ["bytes", "times"], ["bytes", "times"], "what to measure"
+)
+flags.DEFINE_string("corpus", "enwiki_sample", "text of the processes")
+flags.DEFINE_multi_enum(
+  "placements", list(ENGINES), list(ENGINES), "how models are spread"
+)
+flags.DEFINE_list("processes", ["1", "2"], "how many there are")
+flags.DEFINE_integer("rounds", 3, "runs of each side")
+flags.DEFINE_integer(
+  "passes", 3, "passes of a run, of which the first is not timed"
+)
 FLAGS = flags.FLAGS
 HEADER = (
   "| placement | devices | state, MB a device | beside it, MB | "
@@ -55,21 +80,76 @@ class Cost(NamedTuple):
 
 
 def main(_) -> None:
+  if "bytes" in FLAGS.tables:
+    print_bytes()
+  if "times" in FLAGS.tables:
+    with tempfile.TemporaryDirectory() as folder:
+      print_times(pathlib.Path(folder))
+
+
+def print_bytes() -> None:
   counts = draw_counts(FLAGS.vocab_size, FLAGS.counts)
   print(
     f"V {counts.vocab_size:,}, D {FLAGS.dim}, {len(counts.row):,} counts, "
     f"B {FLAGS.batch_size}, T {FLAGS.tile_size}\n\n{HEADER}"
   )
-  for engine, placement in (
-    ("rows", "batch"),
-    ("rows", "dim"),
-    ("blocked", "blocks"),
-  ):
-    for mesh in (1, 2, 4, 8):
-      cost = measure(counts, engine=engine, placement=placement, mesh=mesh)
-      state, beside, traffic = (f"{n / 1e6:.2f}" for n in cost[:3])
-      by = ", ".join(sorted(cost.kinds)) or "nothing"
-      print(f"| {placement} | {mesh} | {state} | {beside} | {traffic} | {by} |")
+  for placement, mesh in itertools.product(FLAGS.placements, (1, 2, 4, 8)):
+    cost = measure(counts, placement, mesh)
+    state, beside, traffic = (f"{n / 1e6:.2f}" for n in cost[:3])
+    by = ", ".join(sorted(cost.kinds)) or "nothing"
+    print(f"| {placement} | {mesh} | {state} | {beside} | {traffic} | {by} |")
+
+
+def print_times(folder: pathlib.Path) -> None:
+  """Trains with each placement in so many processes, again and again."""
+  print("\n| placement | processes | s a pass | counts/s | times as fast |")
+  print("|---|---|---|---|---|", flush=True)
+  numbers = [int(number) for number in FLAGS.processes]
+  for placement in FLAGS.placements:
+    passes = collections.defaultdict(list)
+    for seed, number in itertools.product(range(FLAGS.rounds), numbers):
+      how = [f"--placement={placement}", f"--seed={seed}"]
+      how += [f"--engine={ENGINES[placement]}"]
+      passes[number] += train(folder / f"{placement}_{number}", number, how)
+    base = statistics.median(line["seconds"] for line in passes[numbers[0]])
+    for number, lines in passes.items():
+      seconds = statistics.median(line["seconds"] for line in lines)
+      rate = statistics.median(line["triplets_per_second"] for line in lines)
+      print(
+        f"| {placement} | {number} | {seconds:.3f} | {rate:,.0f} | "
+        f"{base / seconds:.2f} |",
+        flush=True,
+      )
+
+
+def train(folder: pathlib.Path, number: int, how: list[str]) -> list[dict]:
+  """The metrics of all passes but the first, by so many processes."""
+  command = [
+    sys.executable, "run.py", f"--workdir={folder}", f"--corpus={FLAGS.corpus}",
+    f"--dim={FLAGS.dim}", f"--epochs={FLAGS.passes}", "--growth=",
+    "--analogies=", "--similarity=", *how,
+  ]  # fmt: skip
+  if number > 1:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+      port = server.getsockname()[1]
+    command += [f"--coordinator=127.0.0.1:{port}", f"--num_processes={number}"]
+  cpus, started = sorted(os.sched_getaffinity(0)), []
+  for process in range(number):
+    own = [f"--process_id={process}"] if number > 1 else []
+    os.sched_setaffinity(0, {cpus[process % len(cpus)]})  # is inherited
+    started.append(
+      subprocess.Popen(
+        command + own, cwd=REPO, env=ENVIRONMENT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+      )
+    )  # fmt: skip
+  os.sched_setaffinity(0, cpus)
+  for process in started:
+    output = process.communicate()[0]
+    if process.returncode:
+      sys.exit(f"scaling.py: a process has failed:\n{output}")
+  text = (folder / "metrics.jsonl").read_text()
+  return [json.loads(line) for line in text.splitlines()[1:]]
 
 
 def draw_counts(vocab_size: int, number: int) -> triplets.Triplets:
@@ -84,7 +164,7 @@ def draw_counts(vocab_size: int, number: int) -> triplets.Triplets:
   )
 
 
-def measure(counts: triplets.Triplets, **placed) -> Cost:
+def measure(counts: triplets.Triplets, placement: str, mesh: int) -> Cost:
   """Compiles the programs of a pass over everything, and asks them."""
   how = config.make_config(
     dim=FLAGS.dim,
@@ -92,7 +172,9 @@ def measure(counts: triplets.Triplets, **placed) -> Cost:
     tile_size=FLAGS.tile_size,
     growth=[],
     bias_init="random",
-    **placed,
+    engine=ENGINES[placement],
+    placement=placement,
+    mesh=mesh,
   ).train
   if how.engine == "rows":
     engine = engines.make_engine(counts, how)
@@ -111,8 +193,8 @@ def measure(counts: triplets.Triplets, **placed) -> Cost:
     beside = max(beside, program.memory_analysis().temp_size_in_bytes)
     found = sharding.transfers(program.as_text()) if how.mesh > 1 else []
     for transfer in found:  # a ring of one hands its contexts to itself
-      # On batches, a program is a loop over them; a turn of the ring is none.
-      times = len(counted) if how.engine == "rows" else 1
+      # Of a program that loops over batches, gradients are summed in each.
+      times = len(counted) if transfer.kind == "all-reduce" else 1
       traffic += times * transfer.num_bytes
       kinds.add(transfer.kind)
   return Cost(

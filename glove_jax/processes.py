@@ -205,8 +205,10 @@ def _end(message: str) -> None:
 
 
 def _listen_at(port: int) -> socket.socket:
+  both = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if both else socket.AF_INET
   try:
-    return socket.create_server(("", port))
+    return socket.create_server(("", port), family=family, dualstack_ipv6=both)
   except OSError as error:
     raise ConnectionError(
       f"--coordinator: port {port} is not free here: {error}."

@@ -103,7 +103,7 @@ def _sample(text: Text, vocab: Vocab, config: CountConfig):
     byte = int(place - ends[number] + sizes[number])
     if corpus.is_compressed(text.paths[number]):
       byte = 0  # to go there is to unpack all before it
-    start = corpus.Position(number, byte)
+    start = corpus.Section(corpus.Position(number, byte))
     block = next(corpus.read_blocks(text.paths, start, _SAMPLE_BYTES))
     ids = find(block).ids
     yield np.where(ids < 0, -1, ids)

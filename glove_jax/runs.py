@@ -222,7 +222,7 @@ def _cuts(
   yield places
   while places != ends:
     ahead = [
-      run.column("keys")[place + step]
+      read(run, "keys", place + step, place + step + 1)[0]
       for run, place, end in zip(runs, places, ends, strict=True)
       if place + step < end
     ]

@@ -12,7 +12,7 @@ import sys
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ def count_table(
   threads: int = 1,
   progress: Callable[[int], object] | None = None,
 ) -> Table:
-  """As `count_words`, of all words, into a table: those of sections `merge`."""
+  """As `count_words`, of all words, into a table that can be written."""
   tables: queue.SimpleQueue[Table] = queue.SimpleQueue()
   for _ in range(threads):
     tables.put(_make_table(_FIRST_WORDS))
@@ -91,7 +91,7 @@ def count_table(
       progress(number)
   total = tables.get()
   while not tables.empty():
-    total = merge(total, tables.get())
+    total = _merge(total, tables.get())
   return total
 
 
@@ -198,16 +198,19 @@ def write_table(table: Table, path: str | os.PathLike) -> None:
     )  # fmt: skip
 
 
-def read_table(path: str | os.PathLike) -> Table:
-  """Reads what `write_table` wrote.
+def read_tables(paths: Iterable[str | os.PathLike]) -> Table:
+  """The sum of tables that `write_table` wrote.
 
   Raises:
-    OSError: the file cannot be read.
+    OSError: a file cannot be read.
   """
-  with np.load(path) as saved:
-    counts, ends, letters = saved["counts"], saved["ends"], saved["letters"]
-  table = _make_table(1 << len(counts).bit_length(), len(letters))
-  return _fill(table, counts, ends, letters)
+  total = _make_table(_FIRST_WORDS)
+  for path in paths:
+    with np.load(path) as saved:
+      ends, counts = saved["ends"], saved["counts"]
+      spans = np.stack([ends[:-1], ends[1:]], axis=1)
+      total = _add(total, saved["letters"], spans, counts)
+  return total
 
 
 def _fill(table: Table, counts, ends, letters) -> Table:
@@ -247,8 +250,7 @@ def _grow(old: Table) -> Table:
   return _fill(table, old.counts[:size], ends, old.letters[: ends[-1]])
 
 
-def merge(table: Table, other: Table) -> Table:
-  """Adds the counts of `other` to a table; returns it, or a larger one."""
+def _merge(table: Table, other: Table) -> Table:
   size = int(other.size[0])
   spans = np.stack([other.ends[:size], other.ends[1 : size + 1]], axis=1)
   return _add(table, other.letters, spans, other.counts[:size])

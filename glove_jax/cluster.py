@@ -10,6 +10,7 @@ import functools
 import logging
 import pickle
 import re
+import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -93,7 +94,7 @@ class Cluster:
         if isinstance(result, Exception):  # a task was cancelled
           raise result
         yield pickle.loads(result)
-    except Exception as error:
+    except (ImportError, dask.KilledWorker, dask.CancelledError) as error:
       raise _explain(error, self._address) from error
     finally:
       with contextlib.suppress(Exception):
@@ -114,6 +115,8 @@ class Cluster:
           "start one with `dask scheduler`, and workers with `dask worker`"
         ) from error
       self._client = self._stack.enter_context(client)
+      if self._num_local:
+        client.run(_ignore_interrupts)
       if not client.scheduler_info(n_workers=-1)["workers"]:
         self._say(f"{self._address} has no workers yet: waiting for one")
         client.wait_for_workers(1)
@@ -141,6 +144,11 @@ def _start_workers(number: int):
     dashboard_address=":0",  # any free port
     silence_logs=logging.CRITICAL,
   )
+
+
+def _ignore_interrupts() -> None:
+  """Leaves Ctrl-C, of which a terminal tells workers as well, to the client."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _split(share: Share, number: int, memory: float = 0) -> Share:
@@ -181,21 +189,18 @@ def _run(task: Callable, share: Share, item):
 
 
 def _explain(error: Exception, address: str) -> Exception:
-  """The error that a user can do something about."""
-  dask = _import()
+  """What a user can do about it."""
   if isinstance(error, ImportError):
     return ImportError(
       f"a worker of --dask={address} lacks a package ({error}): run `pip "
       "install .` there in this checkout, or start it in the checkout"
     )
-  if isinstance(error, dask.KilledWorker):
+  if isinstance(error, _import().KilledWorker):
     return OSError(
       f"--dask={address}: several workers died at the same task: see their "
       "logs, and lower --memory_gb if their memory ran out"
     )
-  if isinstance(error, (dask.CancelledError, dask.comm.CommClosedError)):
-    return OSError(
-      f"--dask={address}: the scheduler is gone; once there is one again, the "
-      "same command goes on"
-    )
-  return error
+  return OSError(
+    f"--dask={address}: the scheduler is gone; once there is one again, the "
+    "same command goes on"
+  )

@@ -46,7 +46,7 @@ def forecast(
   old = sum(triplets.read_manifest(other.folder)["size"] for other in added)
   if num_sections:
     parts = num_sections
-    memory = "memory as each worker may use"
+    memory = "memory of the workers"
   else:
     plan = counting.make_plan(config, len(vocab))
     parts = -(-_expected_keys(vocab, config) // plan.max_keys)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 
+import distributed
 import numpy as np
 import pytest
 
@@ -108,6 +109,27 @@ def test_sections_are_all_of_the_corpus(small, paths):
   parts = [block for part in found for block in corpus.read_blocks(paths, part)]
   assert b"".join(block.data for block in parts) == whole
   assert sections.cut_sections([]) == []
+
+
+@pytest.mark.parametrize(
+  "text, low, expected",
+  [
+    (b"ab cd\nef gh\n", 1, (0, 6, False)),
+    (b"ab cd\nef gh\n", 5, (0, 6, False)),
+    (b"ab cd ef", 1, (0, 3, True)),
+    (b"ab \t ef", 2, None),  # whether the line was blank so far is not known
+    (b"abcdef", 1, None),
+    (b"a" * 150 + b"\nb", 1, (0, 151, False)),
+    (b"ab cd " + b"e" * 100 + b"\n", 2, (0, 6, True)),
+  ],
+)
+def test_a_cut_is_behind_a_line_or_else_a_word(
+  tmp_path, monkeypatch, text, low, expected
+):
+  monkeypatch.setattr(corpus, "BLOCK_BYTES", 100)
+  path = tmp_path / "text.txt"
+  path.write_bytes(text)
+  assert corpus.find_cut([str(path)], 0, low, len(text)) == expected
 
 
 @pytest.mark.parametrize("documents", corpus.DOCUMENTS)
@@ -302,7 +324,6 @@ def test_the_workers_here_share_threads_and_memory():
 @pytest.fixture(scope="module")
 def workers():
   """Three worker processes, as (Dask's cluster, its client)."""
-  distributed = pytest.importorskip("distributed")
   with (
     distributed.LocalCluster(
       n_workers=3, threads_per_worker=1, dashboard_address=None,

@@ -112,6 +112,13 @@ class CountConfig:
   threads: int = _field(
     0, "threads that count; 0 for one a CPU", low=0, resource=True
   )
+  dask: str = _field(
+    "",
+    "count by workers of Dask: local:N starts N processes here, which share "
+    "the threads and memory_gb; tcp://host:8786 is a running scheduler, each "
+    "of whose workers may use as much",
+    resource=True,
+  )
 
 
 @dataclass(frozen=True)

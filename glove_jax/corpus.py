@@ -49,6 +49,7 @@ _PIECE_TOKENS = 1 << 18  # a longer document is yielded in pieces
 BLOCK_BYTES = 1 << 19
 _BLANK = " \t\n\r\v\f"
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_WORD_END = re.compile(rb"\S[ \t]")
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -216,6 +217,13 @@ class Position(NamedTuple):
   begun: bool = False  # whether the line that is going on was not blank so far
 
 
+class Section(NamedTuple):
+  """Some of a corpus: what lies between two places where blocks begin."""
+
+  start: Position = Position()
+  end: Position | None = None  # None is the end of the corpus
+
+
 class Block(NamedTuple):
   """Text that ends with a line, or at a space or a tab of a long one."""
 
@@ -226,14 +234,15 @@ class Block(NamedTuple):
 
 def read_blocks(
   paths: Sequence[str],
-  start: Position = Position(),  # noqa: B008, it is immutable
+  section: Section = Section(),  # noqa: B008, it is immutable
   size: int | None = None,
 ) -> Iterator[Block]:
-  """Streams the text of files from a position on.
+  """Streams the text of files, or of a section of them.
 
   Args:
     paths: files, as for `read_documents`.
-    start: where to begin: the end of a block that was yielded before.
+    section: begins and ends where a block that was yielded before does, or at
+      a cut by `find_cut`.
     size: how many bytes to read at a time, by default BLOCK_BYTES; a block is
       about as long, longer only where there is no space, tab or newline to cut
       at.
@@ -244,23 +253,31 @@ def read_blocks(
   Raises:
     OSError: a file is missing, unreadable, or damaged where it is compressed.
   """
-  for number in range(start.file, len(paths)):
+  start, end = section.start, section.end or Position(len(paths))
+  for number in range(start.file, min(end.file + 1, len(paths))):
     place = start if number == start.file else Position(number)
-    blocks = _cut_blocks(paths[number], place, size or BLOCK_BYTES)
+    stop = end.byte if number == end.file else None
+    blocks = _cut_blocks(paths[number], place, stop, size or BLOCK_BYTES)
     for data, begun, byte, after in blocks:
       yield Block(data, begun, Position(number, byte, after))
-    yield Block(b"\n\n", False, Position(number + 1))
+    if stop is None:
+      yield Block(b"\n\n", False, Position(number + 1))
 
 
 def _cut_blocks(
-  path: str, start: Position, size: int
+  path: str, start: Position, stop: int | None, size: int
 ) -> Iterator[tuple[bytes, bool, int, bool]]:
   """Blocks of a file: (data, begun, where it ends, begun there)."""
   byte, begun, rest = start.byte, start.begun, b""
+
+  def read() -> bytes:
+    left = size if stop is None else stop - byte - len(rest)
+    return file.read(min(size, left))
+
   with _open(path) as file:
     if byte:
       file.seek(byte)
-    for part in _guard(functools.partial(file.read, size), path):
+    for part in _guard(read, path):
       part = rest + part
       cut = 1 + part.rfind(b"\n")
       cut = cut or 1 + max(part.rfind(b" "), part.rfind(b"\t"))
@@ -272,6 +289,34 @@ def _cut_blocks(
         begun = after
   if rest:
     yield rest, begun, byte + len(rest), _begun_after(rest, begun)
+
+
+def find_cut(
+  paths: Sequence[str], number: int, low: int, high: int
+) -> Position | None:
+  """A place in a file that is not compressed where a section may begin.
+
+  Args:
+    paths: files.
+    number: of the file.
+    low, high: between which bytes of it to look.
+
+  Returns:
+    The `Position` behind the first newline; where there is none near, behind
+    the first space or tab after a word; None where there is neither.
+
+  Raises:
+    OSError: the file cannot be read.
+  """
+  with open(paths[number], "rb") as file:
+    file.seek(low)
+    while data := file.read(min(BLOCK_BYTES, high - low)):
+      if newline := 1 + data.find(b"\n"):
+        return Position(number, low + newline)
+      if word := _WORD_END.search(data):
+        return Position(number, low + word.end(), begun=True)
+      low += len(data)
+  return None
 
 
 def _begun_after(data: bytes, begun: bool) -> bool:

@@ -52,7 +52,7 @@ def make_plan(config: CountConfig, vocab_size: int) -> Plan:
     ValueError: `memory_gb` is too little for the vocabulary and the threads.
   """
   threads = config.threads or parallel.default_threads()
-  memory = config.memory_gb * 1e9 or _machine_memory() / 2
+  memory = config.memory_gb * 1e9 or machine_memory() / 2
   fixed = (threads + 1) * _THREAD_BYTES + _WORD_BYTES * vocab_size
   max_keys = int((memory - fixed) // _KEY_BYTES)
   if max_keys < _LEAST_KEYS:
@@ -65,7 +65,8 @@ def make_plan(config: CountConfig, vocab_size: int) -> Plan:
   return Plan(threads, max_keys, memory)
 
 
-def _machine_memory() -> int:
+def machine_memory() -> int:
+  """Bytes."""
   return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -105,9 +106,7 @@ def count_corpus(
     threads=plan.threads,
     entries=plan.max_keys // 4,
   )
-  for number, entries in _added_entries(added, config):
-    if number > runs.facts.get("added", 0):
-      runs.write([entries], added=number)
+  add_counts(runs, added, config)
   if not runs.facts.get("done"):
     _count_text(text, vocab, folder, config, plan, runs, progress)
   if len(runs):
@@ -117,12 +116,45 @@ def count_corpus(
 
 def _count_text(text, vocab, folder, config, plan, runs, progress) -> None:
   """Counts what is not in the runs yet: into one more, or all of it at once."""
-  facts = dict(runs.facts)
-  start = corpus.Position(*facts.get("end", ()))
-  ids = tokens.read_ids(
-    text, vocab, keep_places=config.keep_places, start=start,
-    threads=plan.threads,
+  start = corpus.Position(*runs.facts.get("end", ()))
+  parts = count_parts(
+    text._replace(section=corpus.Section(start)), vocab, config, plan,
+    tail=runs.facts.get("tail", []), progress=progress,
   )  # fmt: skip
+  for entries, facts in parts:
+    if facts.get("done") and not len(runs):
+      _write(entries, folder, vocab, config)
+    else:
+      runs.write(entries, **runs.facts | facts)
+
+
+def count_parts(
+  text: Text,
+  vocab: Vocab,
+  config: CountConfig,
+  plan: Plan,
+  *,
+  tail: Sequence[int] = (),
+  progress: Callable[[int], object] | None = None,
+) -> Iterator[tuple[Iterator[Entries], dict]]:
+  """Counts text, as much at a time as there is memory for.
+
+  Args:
+    text: the files, and the section of them to count.
+    vocab: gives the ids.
+    config: what to count.
+    plan: what may be used for it.
+    tail: ids before the section that its first ones can pair with.
+    progress: called with the number of words counted since its last call.
+
+  Yields:
+    The sorted counts of each part, and facts: where it `end`s and the `tail`
+    there, or, of the last one, that all is `done`.
+  """
+  ids = tokens.read_ids(
+    text, vocab, keep_places=config.keep_places, threads=plan.threads
+  )
+  end = text.section.start
   with PairCounter(
     len(vocab),
     cooccur.distance_units(config.window, config.distance_weighting),
@@ -130,20 +162,16 @@ def _count_text(text, vocab, folder, config, plan, runs, progress) -> None:
     threads=plan.threads,
     max_keys=plan.max_keys,
   ) as counter:
-    counter.tail = np.array(facts.get("tail", []), np.int32)
+    counter.tail = np.array(tail, np.int32)
     for block in ids:
       if not counter.add(block.ids):
-        facts |= {"end": start, "tail": counter.tail.tolist()}
-        runs.write(counter.finish(), **facts)
+        facts = {"end": end, "tail": counter.tail.tolist()}
+        yield counter.finish(), facts
         counter.add(block.ids)
-      start = block.end
+      end = block.end
       if progress:
         progress(int(np.count_nonzero(block.ids >= 0)))
-    last = counter.finish()
-    if len(runs):
-      runs.write(last, **facts, done=True)
-    else:
-      _write(last, folder, vocab, config)
+    yield counter.finish(), {"done": True}
 
 
 def _write(
@@ -152,16 +180,23 @@ def _write(
   vocab: Vocab,
   config: CountConfig,
 ) -> None:
-  """Writes counts of 1.0 from counts of units."""
-  unit = _unit(config)
-  dtype = np.dtype(config.count_dtype)
   triplets.write_blocks(
-    ((e.row, e.col, (e.units / unit).astype(dtype)) for e in entries),
+    (to_columns(block, config) for block in entries),
     folder,
-    vocab_size=len(vocab),
-    unit=unit,
-    **configs.settings(config),
+    **manifest_facts(vocab, config),
   )
+
+
+def to_columns(entries: Entries, config: CountConfig) -> tuple[np.ndarray, ...]:
+  """Rows, columns and counts of 1.0, as on disk, from counts of units."""
+  count = (entries.units / _unit(config)).astype(config.count_dtype)
+  return entries.row, entries.col, count
+
+
+def manifest_facts(vocab: Vocab, config: CountConfig) -> dict:
+  """What the manifest of counts says of their kind."""
+  kind = {"vocab_size": len(vocab), "unit": _unit(config)}
+  return kind | configs.settings(config)
 
 
 def import_records(
@@ -185,15 +220,25 @@ def import_records(
   triplets.write_blocks(
     (block[:3] for block in triplets.read_record_blocks(path, len(vocab))),
     folder,
-    vocab_size=len(vocab),
-    unit=_unit(config),
-    **configs.settings(config),
+    **manifest_facts(vocab, config),
   )
 
 
 def _unit(config: CountConfig) -> int:
   units = cooccur.distance_units(config.window, config.distance_weighting)
   return int(units[0])
+
+
+def add_counts(runs: Runs, added: Sequence[Added], config: CountConfig) -> None:
+  """Writes the counts to be added that are not in the runs yet.
+
+  Raises:
+    ValueError: they are not of the same kind.
+    OSError: a file cannot be read or written.
+  """
+  for number, entries in _added_entries(added, config):
+    if number > runs.facts.get("added", 0):
+      runs.write([entries], added=number)
 
 
 def _added_entries(

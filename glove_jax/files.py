@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import pathlib
+import secrets
+import shutil
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -17,7 +20,7 @@ def write_whole(path: str | os.PathLike) -> Iterator[BinaryIO]:
     OSError: the folder is missing or cannot be written to.
   """
   folder, name = os.path.split(os.path.abspath(path))
-  part = os.path.join(folder, f".{name}.{os.getpid()}.part")
+  part = os.path.join(folder, f".{name}.{_token()}.part")
   try:
     with open(part, "wb") as file:
       yield file
@@ -28,6 +31,41 @@ def write_whole(path: str | os.PathLike) -> Iterator[BinaryIO]:
     with contextlib.suppress(OSError):
       os.unlink(part)
     raise
+
+
+def _token() -> str:
+  """A name that no other process has, on any machine that sees the folder."""
+  return secrets.token_hex(8)
+
+
+@contextlib.contextmanager
+def write_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Makes a folder to write into; it takes its name only when all went well.
+
+  Where another process has made it meanwhile, its folder stays.
+
+  Raises:
+    OSError: the folder around it is missing or cannot be written to.
+  """
+  path = pathlib.Path(path)
+  part = path.parent / f".{path.name}.{_token()}.part"
+  part.mkdir()
+  try:
+    yield part
+    try:
+      part.rename(path)
+    except OSError:
+      if not path.exists():
+        raise
+  finally:
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_folder(path: str | os.PathLike) -> None:
+  """Removes a folder; a kill leaves nothing under its name."""
+  path = pathlib.Path(path)
+  gone = path.rename(path.parent / f".{path.name}.{_token()}.part")
+  shutil.rmtree(gone, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -30,20 +30,31 @@ def forecast(
   folder: str | os.PathLike,
   config: CountConfig,
   added: Sequence[Added] = (),
+  num_sections: int = 0,
 ) -> str:
   """A sentence on the disk and memory that `count_corpus` will take.
+
+  Args:
+    text, vocab, folder, config, added: what it is given.
+    num_sections: of the corpus, where workers count it by sections.
 
   Raises:
     OSError: the disk cannot hold it.
     ValueError: `memory_gb` is too little.
   """
-  plan = counting.make_plan(config, len(vocab))
   size = _expected_size(text, vocab, config)
   old = sum(triplets.read_manifest(other.folder)["size"] for other in added)
-  parts = -(-_expected_keys(vocab, config) // plan.max_keys)
+  if num_sections:
+    parts = num_sections
+    memory = "memory of the workers"
+  else:
+    plan = counting.make_plan(config, len(vocab))
+    parts = -(-_expected_keys(vocab, config) // plan.max_keys)
+    memory = f"{plan.memory / 1e9:.1f} GB of memory"
   part = size / parts**0.8  # twice the text has not twice the entries
   disk = (size + old) * (8 + np.dtype(config.count_dtype).itemsize)
   disk += _RUN_BYTES * (old + (parts * part if parts > 1 or old else 0))
+  disk += _RUN_BYTES * (size + old) * bool(num_sections)  # merged ranges
   place = pathlib.Path(folder).parent
   free = shutil.disk_usage(place).free
   if disk > free:
@@ -54,7 +65,7 @@ def forecast(
     )
   return (
     f"about {size + old:,.2g} counts in {parts} part{'s'[: parts > 1]}: up to "
-    f"{disk / 1e9:.2f} GB of disk, {plan.memory / 1e9:.1f} GB of memory"
+    f"{disk / 1e9:.2f} GB of disk, {memory}"
   )
 
 
@@ -103,7 +114,7 @@ def _sample(text: Text, vocab: Vocab, config: CountConfig):
     byte = int(place - ends[number] + sizes[number])
     if corpus.is_compressed(text.paths[number]):
       byte = 0  # to go there is to unpack all before it
-    start = corpus.Position(number, byte)
+    start = corpus.Section(corpus.Position(number, byte))
     block = next(corpus.read_blocks(text.paths, start, _SAMPLE_BYTES))
     ids = find(block).ids
     yield np.where(ids < 0, -1, ids)

@@ -138,7 +138,7 @@ class PairCounter:
       return False
     mine, self._free = self._free[-pages:], self._free[:-pages]
     both = np.concatenate([self.tail, ids])
-    first, self.tail = len(self.tail), _tail(both, window)
+    first, self.tail = len(self.tail), find_tail(both, window)
     self._flying.append(self._executor.submit(self._add, both, first, mine))
     return True
 
@@ -340,7 +340,7 @@ def _num_cells(layout: Layout) -> int:
   return int(layout.limit.sum())
 
 
-def _tail(ids: np.ndarray, window: int) -> np.ndarray:
+def find_tail(ids: np.ndarray, window: int) -> np.ndarray:
   """The places at the end that what comes next may pair with."""
   last = ids[max(0, len(ids) - window) :]
   ends = np.flatnonzero(last == END)

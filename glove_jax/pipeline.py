@@ -25,6 +25,7 @@ import numpy as np
 
 from glove_jax import (
   checkpoint,
+  cluster,
   corpus,
   counting,
   datasets,
@@ -34,6 +35,7 @@ from glove_jax import (
   forecast,
   metrics,
   sampling,
+  sections,
   tokens,
   triplets,
   vectors,
@@ -67,6 +69,9 @@ class Pipeline:
     self.config = config
     self.workdir = pathlib.Path(workdir)
     self._say = say
+    self._cluster = None
+    if config.count.dask:
+      self._cluster = cluster.Cluster(config.count, say)
     self.workdir.mkdir(parents=True, exist_ok=True)
     self._paths = corpus_paths(config.corpus, self.workdir)
     if config.corpus.share != 1:
@@ -88,23 +93,35 @@ class Pipeline:
     old = sum(
       (Counter(dict(words)) for words in self._added_words()), Counter()
     )
+    min_count = 1 if old else given["min_count"]
     with metrics.progress("counting words", unit=" words") as bar:
-      counter = tokens.count_words(
-        self._text(),
-        min_count=1 if old else given["min_count"],
-        threads=self.config.count.threads or default_threads(),
-        progress=bar.update,
-      )
+      counter = self._count_words(min_count, bar.update)
     if old and self.config.corpus.add_vocab == "fixed":
       counter = Counter({word: counter[word] for word in old})
     return vocab.make_vocab(counter + old, **given)
 
+  def _count_words(self, min_count: int, progress) -> Counter[str]:
+    if self._cluster:
+      return sections.count_words(
+        self._text(), self.workdir / "vocab",
+        source=_plain(self._settings("vocab")), min_count=min_count,
+        run=self._cluster.map, progress=progress,
+      )  # fmt: skip
+    return tokens.count_words(
+      self._text(),
+      min_count=min_count,
+      threads=self.config.count.threads or default_threads(),
+      progress=progress,
+    )
+
   def run_counts(self) -> triplets.Triplets:
-    words = self.run_vocab()
     output = self.workdir / "counts"
-    with self._stages.stage("counts", self._settings("counts"), output) as todo:
-      if todo:
-        self._count(words, output)
+    with self._cluster or contextlib.nullcontext():
+      words = self.run_vocab()
+      settings = self._settings("counts")
+      with self._stages.stage("counts", settings, output) as todo:
+        if todo:
+          self._count(words, output)
     return triplets.read_triplets(output)
 
   def _count(self, words: vocab.Vocab, output: pathlib.Path) -> None:
@@ -121,11 +138,17 @@ class Pipeline:
         self.config.corpus.add_to, self._added_words(), strict=True
       )
     ]
-    self._say(forecast.forecast(self._text(), words, output, config, added))
+    text, count_corpus, number = self._text(), counting.count_corpus, 0
+    if self._cluster:
+      count_corpus = functools.partial(
+        sections.count_corpus, run=self._cluster.map
+      )
+      number = len(sections.cut_sections(text.paths))
+    self._say(forecast.forecast(text, words, output, config, added, number))
     total = int(words.counts.sum())
     with metrics.progress("counting pairs", total, " words") as bar:
-      counting.count_corpus(
-        self._text(), words, output, config,
+      count_corpus(
+        text, words, output, config,
         source=_plain(self._settings("counts")), added=added,
         progress=bar.update,
       )  # fmt: skip

@@ -7,10 +7,9 @@ the run is unfinished and is none.
 
 import itertools
 import json
-import mmap
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from glove_jax.pairs import Entries, check_overflow
 from glove_jax.parallel import ordered_map
 
 MAX_RUNS = 64  # more are merged into one
+MAX_KEY = 1 << 62
 _ROW_BITS = 32
 
 
@@ -27,16 +27,50 @@ class Run(NamedTuple):
   """A finished run.
 
   Attributes:
-    name: of its files, without what follows the dot.
+    path: of its files, without what follows the dot.
     first: it holds all that the runs of the numbers `first` to its own held.
     size: how many entries it has.
     facts: what its writer wanted to know again.
   """
 
-  name: str
+  path: pathlib.Path
   first: int
   size: int
   facts: dict
+
+  @property
+  def number(self) -> int:
+    return int(self.path.name.removeprefix("run-"))
+
+  def file(self, suffix: str) -> pathlib.Path:
+    return self.path.with_name(f"{self.path.name}.{suffix}")
+
+  def column(self, suffix: str) -> np.ndarray:
+    """`keys` or `units`: [size] int64, in memory only where it is looked at."""
+    return np.memmap(self.file(suffix), np.int64, "r")
+
+
+def find_runs(folder: pathlib.Path) -> list[Run]:
+  """The runs in a folder, without those that later ones hold again."""
+  found: list[Run] = []
+  for path in sorted(folder.glob("run-*.json")):
+    run = Run(path.with_suffix(""), **json.loads(path.read_text()))
+    if any(size != 8 * run.size for size in _sizes(run)):
+      break  # the machine went down before all of it was on the disk
+    while found and found[-1].number >= run.first:
+      _remove(found.pop())
+    found.append(run)
+  return found
+
+
+def _sizes(run: Run) -> list[int]:
+  paths = [run.file(suffix) for suffix in ("keys", "units")]
+  return [path.stat().st_size if path.exists() else -1 for path in paths]
+
+
+def _remove(run: Run) -> None:
+  for suffix in ("json", "keys", "units"):
+    run.file(suffix).unlink(missing_ok=True)
 
 
 class Runs:
@@ -58,27 +92,17 @@ class Runs:
     self._runs: list[Run] = []
     task_file = folder / "task.json"
     if task_file.exists() and json.loads(task_file.read_text()) == task:
-      self._find()
+      self._runs = find_runs(folder)
       return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     files.write_text(task_file, json.dumps(task, indent=2) + "\n")
 
-  def _find(self) -> None:
-    for path in sorted(self._folder.glob("run-*.json")):
-      run = Run(path.stem, **json.loads(path.read_text()))
-      if any(size != 8 * run.size for size in self._sizes(run)):
-        break  # the machine went down before all of it was on the disk
-      while self._runs and _number(self._runs[-1].name) >= run.first:
-        self._remove(self._runs.pop())
-      self._runs.append(run)
-
-  def _sizes(self, run: Run) -> list[int]:
-    paths = [self._folder / f"{run.name}.{end}" for end in ("keys", "units")]
-    return [path.stat().st_size if path.exists() else -1 for path in paths]
-
   def __len__(self) -> int:
     return len(self._runs)
+
+  def __iter__(self) -> Iterator[Run]:
+    return iter(self._runs)
 
   @property
   def facts(self) -> dict:
@@ -91,37 +115,17 @@ class Runs:
     Raises:
       OSError: it cannot be written.
     """
-    number = _number(self._runs[-1].name) + 1 if self._runs else 0
+    number = self._runs[-1].number + 1 if self._runs else 0
     keys = ((_keys(block), block.units) for block in entries)
-    self._runs.append(self._write(number, number, keys, facts))
+    self._runs.append(write_run(self._folder, keys, facts, number))
     if len(self._runs) == MAX_RUNS:
       old, first = self._runs, self._runs[0].first
-      merged = self._write(number + 1, first, self._merge(), self.facts)
+      merged = write_run(
+        self._folder, self._merge(), self.facts, number + 1, first
+      )
       self._runs = [merged]
       for run in old:
-        self._remove(run)
-
-  def _write(self, number: int, first: int, blocks, facts: dict) -> Run:
-    name, size = f"run-{number:06d}", 0
-    (self._folder / f"{name}.json").unlink(missing_ok=True)
-    with (
-      (self._folder / f"{name}.keys").open("wb") as key_file,
-      (self._folder / f"{name}.units").open("wb") as unit_file,
-    ):
-      for keys, units in blocks:
-        keys.tofile(key_file)
-        units.tofile(unit_file)
-        size += len(keys)
-    run = Run(name, first, size, facts)
-    contents = {"first": first, "size": size, "facts": facts}
-    files.write_text(
-      self._folder / f"{name}.json", json.dumps(contents, indent=2) + "\n"
-    )
-    return run
-
-  def _remove(self, run: Run) -> None:
-    for suffix in ("json", "keys", "units"):
-      (self._folder / f"{run.name}.{suffix}").unlink(missing_ok=True)
+        _remove(run)
 
   def merge(self) -> Iterator[Entries]:
     """The sums of all runs, sorted, some at a time.
@@ -130,53 +134,70 @@ class Runs:
       OverflowError: a count outgrew 64 bits.
     """
     for keys, units in self._merge():
-      row = (keys >> _ROW_BITS).astype(np.int32)
-      yield check_overflow(Entries(row, keys.astype(np.int32), units))
+      yield to_entries(keys, units)
 
   def _merge(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The sums of all runs: (keys, units).
+    return merge(self._runs, threads=self._threads, entries=self._entries)
 
-    A range of keys is read of each run at a time, so that no file stays open.
-    """
-    yield from ordered_map(
-      self._merge_range, itertools.pairwise(self._cuts()), self._threads
-    )
+  def remove(self) -> None:
+    """Removes the folder and all runs in it."""
+    (self._folder / "task.json").unlink()  # what a kill leaves is no run now
+    shutil.rmtree(self._folder)
 
-  def _cuts(self) -> Iterator[list[int]]:
-    """Where in each run the ranges to merge begin and end."""
-    runs = [run for run in self._runs if run.size]
-    keys = [
-      np.memmap(self._folder / f"{run.name}.keys", np.int64, "r")
-      for run in runs
-    ]
-    ends = [len(column) for column in keys]
-    places = [0] * len(runs)
-    step = max(1, self._entries // (self._threads + 2) // max(1, len(runs)))
-    yield places
-    while places != ends:
-      ahead = [
-        column[place + step]
-        for column, place in zip(keys, places, strict=True)
-        if place + step < len(column)
-      ]
-      if ahead:
-        high = min(ahead)
-        places = [
-          place + int(np.searchsorted(column[place : place + step], high))
-          for column, place in zip(keys, places, strict=True)
-        ]
-      else:
-        places = ends
-      yield places
-      for column in keys:
-        column._mmap.madvise(mmap.MADV_DONTNEED)
 
-  def _merge_range(
-    self, cuts: tuple[list[int], list[int]]
-  ) -> tuple[np.ndarray, np.ndarray]:
-    runs = [run for run in self._runs if run.size]
+def write_run(
+  folder: pathlib.Path,
+  blocks: Iterable[tuple[np.ndarray, np.ndarray]],
+  facts: dict,
+  number: int = 0,
+  first: int | None = None,
+) -> Run:
+  """Writes a run of blocks of (keys, units).
+
+  Raises:
+    OSError: it cannot be written.
+  """
+  first = number if first is None else first
+  run = Run(folder / f"run-{number:06d}", first, 0, facts)
+  run.file("json").unlink(missing_ok=True)
+  size = 0
+  with (
+    run.file("keys").open("wb") as key_file,
+    run.file("units").open("wb") as unit_file,
+  ):
+    for keys, units in blocks:
+      keys.tofile(key_file)
+      units.tofile(unit_file)
+      size += len(keys)
+  contents = {"first": first, "size": size, "facts": facts}
+  files.write_text(run.file("json"), json.dumps(contents, indent=2) + "\n")
+  return run._replace(size=size)
+
+
+def merge(
+  runs: Sequence[Run],
+  *,
+  threads: int,
+  entries: int,
+  low: int = 0,
+  high: int = MAX_KEY,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """The sums of runs, sorted, some at a time: (keys, units).
+
+  A range of keys is read of each run at a time, so that no file stays open.
+
+  Args:
+    runs: what to add up.
+    threads: how many merge.
+    entries: how many to hold at a time.
+    low, high: only the keys from `low` to below `high`.
+  """
+  runs = [run for run in runs if run.size]
+  step = max(1, entries // (threads + 2) // max(1, len(runs)))
+
+  def merge_range(cuts: tuple[list[int], list[int]]):
     parts = [
-      [self._read(run, suffix, start, end) for suffix in ("keys", "units")]
+      [read(run, suffix, start, end) for suffix in ("keys", "units")]
       for run, start, end in zip(runs, *cuts, strict=True)
       if end > start
     ]
@@ -186,18 +207,46 @@ class Runs:
       parts = [_merge_two(*pair) for pair in pairs] + odd
     return parts[0]
 
-  def _read(self, run: Run, suffix: str, start: int, end: int) -> np.ndarray:
-    path = self._folder / f"{run.name}.{suffix}"
-    return np.fromfile(path, np.int64, end - start, offset=8 * start)
-
-  def remove(self) -> None:
-    """Removes the folder and all runs in it."""
-    (self._folder / "task.json").unlink()  # what a kill leaves is no run now
-    shutil.rmtree(self._folder)
+  cuts = itertools.pairwise(_cuts(runs, step, low, high))
+  yield from ordered_map(merge_range, cuts, threads)
 
 
-def _number(name: str) -> int:
-  return int(name.removeprefix("run-"))
+def _cuts(
+  runs: Sequence[Run], step: int, low: int, high: int
+) -> Iterator[list[int]]:
+  """Where in each run the ranges to merge begin and end."""
+  places, ends = (
+    [int(np.searchsorted(run.column("keys"), key)) for run in runs]
+    for key in (low, high)
+  )
+  yield places
+  while places != ends:
+    ahead = [
+      read(run, "keys", place + step, place + step + 1)[0]
+      for run, place, end in zip(runs, places, ends, strict=True)
+      if place + step < end
+    ]
+    limit = min(ahead, default=high)
+    places = [
+      place + int(np.searchsorted(run.column("keys")[place:end], limit))
+      for run, place, end in zip(runs, places, ends, strict=True)
+    ]
+    yield places
+
+
+def read(run: Run, suffix: str, start: int, end: int) -> np.ndarray:
+  """[end - start] int64: some of the `keys` or `units` of a run."""
+  return np.fromfile(run.file(suffix), np.int64, end - start, offset=8 * start)
+
+
+def to_entries(keys: np.ndarray, units: np.ndarray) -> Entries:
+  """Entries from keys.
+
+  Raises:
+    OverflowError: a count outgrew 64 bits.
+  """
+  row = (keys >> _ROW_BITS).astype(np.int32)
+  return check_overflow(Entries(row, keys.astype(np.int32), units))
 
 
 def _keys(entries: Entries) -> np.ndarray:

@@ -5,18 +5,19 @@ with the same policies; counting words is six times as fast on one core.
 """
 
 import functools
+import os
 import queue
 import re
 import sys
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax import corpus, text_kernels
+from glove_jax import corpus, files, text_kernels
 from glove_jax.parallel import ordered_map
 from glove_jax.text_kernels import Table
 from glove_jax.vocab import UNK, Vocab
@@ -33,6 +34,7 @@ class Text(NamedTuple):
   tokenizer: str = "word"
   lowercase: bool = True
   documents: str = "line"
+  section: corpus.Section = corpus.Section()  # which of all this is read
 
 
 class Ids(NamedTuple):
@@ -61,6 +63,17 @@ def count_words(
   Raises:
     OSError: a file is missing, unreadable or damaged.
   """
+  table = count_table(text, threads=threads, progress=progress)
+  return to_counter(table, min_count)
+
+
+def count_table(
+  text: Text,
+  *,
+  threads: int = 1,
+  progress: Callable[[int], object] | None = None,
+) -> Table:
+  """As `count_words`, of all words, into a table that can be written."""
   tables: queue.SimpleQueue[Table] = queue.SimpleQueue()
   for _ in range(threads):
     tables.put(_make_table(_FIRST_WORDS))
@@ -72,13 +85,14 @@ def count_words(
     tables.put(_add(table, data, spans))
     return int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
 
-  for number in ordered_map(count, corpus.read_blocks(text.paths), threads):
+  blocks = corpus.read_blocks(text.paths, text.section)
+  for number in ordered_map(count, blocks, threads):
     if progress:
       progress(number)
   total = tables.get()
   while not tables.empty():
     total = _merge(total, tables.get())
-  return _counter(total, min_count)
+  return total
 
 
 def read_ids(
@@ -86,7 +100,6 @@ def read_ids(
   vocab: Vocab,
   *,
   keep_places: bool = False,
-  start: corpus.Position = corpus.Position(),  # noqa: B008, it is immutable
   threads: int = 1,
 ) -> Iterator[Ids]:
   """Streams the ids of the words of text files, block by block in order.
@@ -95,13 +108,12 @@ def read_ids(
     text: the files.
     vocab: gives the ids.
     keep_places: unknown words become UNKNOWN (-1); else they are dropped.
-    start: where to begin.
     threads: how many work.
 
   Raises:
     OSError: a file is missing, unreadable or damaged.
   """
-  blocks = corpus.read_blocks(text.paths, start)
+  blocks = corpus.read_blocks(text.paths, text.section)
   find = make_finder(text, vocab, keep_places=keep_places)
   yield from ordered_map(find, blocks, threads)
 
@@ -171,6 +183,45 @@ def _classes() -> np.ndarray:
   return classes
 
 
+def write_table(table: Table, path: str | os.PathLike) -> None:
+  """Writes the words and counts of a table, whole or not at all.
+
+  Raises:
+    OSError: the file cannot be written.
+  """
+  size = int(table.size[0])
+  ends = table.ends[: size + 1]
+  with files.write_whole(path) as file:
+    np.savez(
+      file, counts=table.counts[:size], ends=ends,
+      letters=table.letters[: ends[-1]],
+    )  # fmt: skip
+
+
+def read_tables(paths: Iterable[str | os.PathLike]) -> Table:
+  """The sum of tables that `write_table` wrote.
+
+  Raises:
+    OSError: a file cannot be read.
+  """
+  total = _make_table(_FIRST_WORDS)
+  for path in paths:
+    with np.load(path) as saved:
+      ends, counts = saved["ends"], saved["counts"]
+      spans = np.stack([ends[:-1], ends[1:]], axis=1)
+      total = _add(total, saved["letters"], spans, counts)
+  return total
+
+
+def _fill(table: Table, counts, ends, letters) -> Table:
+  table.counts[: len(counts)] = counts
+  table.ends[: len(ends)] = ends
+  table.letters[: len(letters)] = letters
+  table.size[0] = len(counts)
+  text_kernels.fill_slots(table)
+  return table
+
+
 def _make_table(words: int, letters: int = 0) -> Table:
   """An empty table with room for `words`, a power of two."""
   return Table(
@@ -194,13 +245,9 @@ def _add(table: Table, data, spans, counts=_ONCE) -> Table:
 
 def _grow(old: Table) -> Table:
   size = int(old.size[0])
+  ends = old.ends[: size + 1]
   table = _make_table(2 * len(old.counts), 2 * len(old.letters))
-  table.counts[:size] = old.counts[:size]
-  table.ends[: size + 1] = old.ends[: size + 1]
-  table.letters[: old.ends[size]] = old.letters[: old.ends[size]]
-  table.size[0] = size
-  text_kernels.fill_slots(table)
-  return table
+  return _fill(table, old.counts[:size], ends, old.letters[: ends[-1]])
 
 
 def _merge(table: Table, other: Table) -> Table:
@@ -209,7 +256,8 @@ def _merge(table: Table, other: Table) -> Table:
   return _add(table, other.letters, spans, other.counts[:size])
 
 
-def _counter(table: Table, min_count: int) -> Counter[str]:
+def to_counter(table: Table, min_count: int = 1) -> Counter[str]:
+  """The words of a table that occur often enough, as `count_words`."""
   counts = table.counts[: table.size[0]]
   kept = np.flatnonzero(counts >= min(min_count, counts.max(initial=0)))
   found = _words(table, kept, counts)
@@ -236,8 +284,5 @@ def _table_of(vocab: Vocab) -> Table:
   words = [word.encode("utf-8", "surrogateescape") for word in vocab.words]
   letters = np.frombuffer(b"".join(words), np.uint8)
   table = _make_table(1 << len(words).bit_length(), len(letters))
-  table.letters[: len(letters)] = letters
-  np.cumsum([len(word) for word in words], out=table.ends[1 : len(words) + 1])
-  table.size[0] = len(words)
-  text_kernels.fill_slots(table)
-  return table
+  ends = np.cumsum([0, *(len(word) for word in words)])
+  return _fill(table, np.zeros(len(words), np.int64), ends, letters)

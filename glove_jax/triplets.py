@@ -16,7 +16,7 @@ import mmap
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ RECORD = np.dtype([("row", "<i4"), ("col", "<i4"), ("count", "<f8")])
 COUNT_DTYPES = ("float32", "float64")
 _COLUMNS = ("row", "col", "count")
 _FORMAT = 2
-_SHARD = 1 << 22  # triplets
+SHARD = 1 << 22  # triplets
 _HEADER = 128  # bytes before a column of a .npy file
 _BLOCK = 1 << 20  # records converted at a time
 _SHUFFLED = 1 << 23  # records shuffled in memory at a time, about
@@ -43,6 +43,13 @@ class Triplets(NamedTuple):
   col: np.ndarray  # [N] int32, from 0
   count: np.ndarray  # [N] float32 or float64, > 0
   vocab_size: int
+
+
+class Shard(NamedTuple):
+  """A shard that has been written."""
+
+  facts: dict[str, Any]  # what the manifest says of it
+  total: float  # the sum of its counts
 
 
 def from_counts(counts: Counts) -> Triplets:
@@ -117,8 +124,8 @@ def write_triplets(
     OSError: the folder cannot be written.
   """
   blocks = (
-    tuple(column[start : start + _SHARD] for column in triplets[:3])
-    for start in range(0, len(triplets.row), _SHARD)
+    tuple(column[start : start + SHARD] for column in triplets[:3])
+    for start in range(0, len(triplets.row), SHARD)
   )
   facts |= {"vocab_size": int(triplets.vocab_size)}
   write_blocks(blocks, folder, count_dtype=count_dtype, **facts)
@@ -139,37 +146,65 @@ def write_blocks(
   Raises:
     OSError: the folder cannot be written.
   """
+  shards = (
+    write_shard(folder, number, shard)
+    for number, shard in enumerate(_shards(blocks, _dtypes(count_dtype)))
+  )
+  write_shards(
+    shards, folder, vocab_size=vocab_size, count_dtype=count_dtype, **facts
+  )
+
+
+def write_shards(
+  shards: Iterable[Shard],
+  folder: str | os.PathLike,
+  *,
+  vocab_size: int,
+  count_dtype: str = "float32",
+  **facts,
+) -> None:
+  """Makes a folder of the shards that `write_shard` writes meanwhile.
+
+  Args:
+    shards: all of them, in any order; each is written when, or before, it is
+      taken from here, by whoever sees the folder.
+    folder, vocab_size, count_dtype, facts: as for `write_blocks`.
+
+  Raises:
+    OSError: the folder cannot be written.
+  """
   os.makedirs(folder, exist_ok=True)
   manifest = os.path.join(folder, "manifest.json")
   with contextlib.suppress(FileNotFoundError):
     os.unlink(manifest)  # from here on the folder is unfinished
-  dtypes = (np.int32, np.int32, np.dtype(count_dtype))
-  shards, sums, size = [], [], 0
   with _new_columns(folder) as columns:
-    for column in columns:
-      column.seek(_HEADER)
-    for shard in _shards(blocks, dtypes):
-      shards.append(_write_shard(shard, columns, size))
-      sums.append(float(shard[2].sum(dtype=np.float64)))
-      size += len(shard[0])
-    for column, dtype in zip(columns, dtypes, strict=True):
+    done = sorted(shards, key=lambda shard: shard.facts["start"])
+    size = sum(shard.facts["size"] for shard in done)
+    for column, dtype in zip(columns, _dtypes(count_dtype), strict=True):
       _write_header(column, dtype, size)
   facts = {"format": _FORMAT, "vocab_size": vocab_size, "size": size} | facts
-  facts |= {"count_dtype": count_dtype, "total": math.fsum(sums)}
-  facts["shards"] = shards
+  total = math.fsum(shard.total for shard in done)
+  facts |= {"count_dtype": count_dtype, "total": total}
+  facts["shards"] = [shard.facts for shard in done]
   files.write_text(manifest, json.dumps(facts, indent=2) + "\n")
+
+
+def _dtypes(count_dtype: str) -> tuple[np.dtype, ...]:
+  return np.dtype(np.int32), np.dtype(np.int32), np.dtype(count_dtype)
 
 
 def _path(folder: str | os.PathLike, name: str) -> str:
   return os.path.join(folder, f"{name}.npy")
 
 
+def _part_path(folder: str | os.PathLike, name: str) -> str:
+  return _path(folder, f".{name}.part")
+
+
 @contextlib.contextmanager
 def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
   """Files for the columns, which take their names when all went well."""
-  parts = {
-    _path(folder, f".{name}.part"): _path(folder, name) for name in _COLUMNS
-  }
+  parts = {_part_path(folder, name): _path(folder, name) for name in _COLUMNS}
   try:
     with contextlib.ExitStack() as stack:
       yield [stack.enter_context(open(part, "wb")) for part in parts]
@@ -183,38 +218,53 @@ def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
 
 
 def _shards(blocks, dtypes) -> Iterator[list[np.ndarray]]:
-  """The blocks as columns of `_SHARD` each, but for the last."""
-  shard = [np.empty(_SHARD, dtype) for dtype in dtypes]
+  """The blocks as columns of `SHARD` each, but for the last."""
+  shard = [np.empty(SHARD, dtype) for dtype in dtypes]
   filled = 0
   for block in blocks:
     start = 0
     while start < len(block[0]):
-      number = min(_SHARD - filled, len(block[0]) - start)
+      number = min(SHARD - filled, len(block[0]) - start)
       for column, values in zip(shard, block, strict=True):
         column[filled : filled + number] = values[start : start + number]
       start, filled = start + number, filled + number
-      if filled == _SHARD:
+      if filled == SHARD:
         yield shard
         filled = 0
   if filled:
     yield [column[:filled] for column in shard]
 
 
-def _write_shard(
-  shard: list[np.ndarray], columns: list[BinaryIO], start: int
-) -> dict[str, Any]:
-  """Writes a shard and returns what the manifest says of it."""
-  checksums = {}
-  for name, values, file in zip(_COLUMNS, shard, columns, strict=True):
-    file.write(values)
+def write_shard(
+  folder: str | os.PathLike, number: int, columns: Sequence[np.ndarray]
+) -> Shard:
+  """Writes the shard of this number into a folder that `write_shards` makes.
+
+  Args:
+    folder: the folder.
+    number: from 0; each but the last has `SHARD` triplets.
+    columns: its rows, columns and counts, in their types on disk.
+
+  Raises:
+    OSError: it cannot be written, or `write_shards` is not at work.
+  """
+  start, checksums = number * SHARD, {}
+  for name, values in zip(_COLUMNS, columns, strict=True):
+    # For writing only: to read as well would have NFS write back whole pages,
+    # and with them old bytes of the neighbour's.
+    file = os.open(_part_path(folder, name), os.O_WRONLY)
+    with open(file, "wb") as column:
+      column.seek(_HEADER + start * values.itemsize)
+      column.write(values)
     checksums[name] = zlib.crc32(values)
-  row = shard[0]
-  return {
+  row, _, count = columns
+  facts = {
     "start": start,
     "size": len(row),
     "rows": [int(row.min()), int(row.max())],
     "crc32": checksums,
   }
+  return Shard(facts, float(count.sum(dtype=np.float64)))
 
 
 def _write_header(file: BinaryIO, dtype, size: int) -> None:

@@ -155,7 +155,7 @@ def test_a_death_at_the_end_adds_nothing_twice(
   count(text, words, tmp_path / "old", monkeypatch)
   added = [counting.Added(tmp_path / "old", np.arange(len(words)))]
   count(text, words, tmp_path / "whole", monkeypatch, added=added)
-  for function in ("_write_shard", "_write_header"):
+  for function in ("write_shard", "_write_header"):
     with pytest.MonkeyPatch.context() as patch:
       patch.setattr(triplets, function, _die)
       with pytest.raises(Killed):
@@ -183,8 +183,8 @@ def _die_at(patch, number):
 
   for owner, name in (
     (runs.files, "write_text"),
-    (runs.Runs, "_remove"),
-    (triplets, "_write_shard"),
+    (runs, "_remove"),
+    (triplets, "write_shard"),
     (os, "replace"),
     (pairs.PairCounter, "finish"),
   ):

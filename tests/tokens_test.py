@@ -114,7 +114,7 @@ def test_reading_goes_on_from_any_block(tmp_path):
   blocks = list(corpus.read_blocks(paths, size=16))
   assert len(blocks) > 20
   for number, block in enumerate(blocks, 1):
-    rest = list(corpus.read_blocks(paths, block.end, size=16))
+    rest = list(corpus.read_blocks(paths, corpus.Section(block.end), 16))
     assert b"".join(b.data for b in rest) == b"".join(
       b.data for b in blocks[number:]
     )

@@ -76,7 +76,7 @@ def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
 
 
 def test_float64_and_shards_with_checksums(tmp_path, monkeypatch):
-  monkeypatch.setattr(triplets, "_SHARD", 2)
+  monkeypatch.setattr(triplets, "SHARD", 2)
   triplets.write_triplets(make(), tmp_path, count_dtype="float64", window=5)
   assert triplets.read_triplets(tmp_path).count.dtype == np.float64
   facts = triplets.read_manifest(tmp_path)
@@ -99,7 +99,7 @@ def test_float64_and_shards_with_checksums(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_the_size_of_blocks_changes_no_byte(tmp_path, monkeypatch, size):
-  monkeypatch.setattr(triplets, "_SHARD", 7)
+  monkeypatch.setattr(triplets, "SHARD", 7)
   rng = np.random.default_rng(0)
   columns = rng.integers(9, size=50), rng.integers(9, size=50), rng.random(50)
   whole = triplets.Triplets(*columns, 9)

@@ -193,7 +193,7 @@ def _explain(error: Exception, address: str) -> Exception:
   if isinstance(error, ImportError):
     return ImportError(
       f"a worker of --dask={address} lacks a package ({error}): run `pip "
-      "install .` there in this checkout, or start it in the checkout"
+      "install .` there in this checkout, or start it with PYTHONPATH set to it"
     )
   if isinstance(error, _import().KilledWorker):
     return OSError(

@@ -30,7 +30,7 @@ _GREETING = 10  # seconds for one who comes to say who it is
 _ALL_HERE = b"+"
 _ADDRESS_BYTES = 1024
 
-_lines: list[BinaryIO] = []  # to the others; to the first
+_connections: list[socket.socket] = []  # to the others; to the first
 _told: queue.SimpleQueue = queue.SimpleQueue()  # what the first has told
 _is_over = threading.Event()  # from here on all may go
 
@@ -74,7 +74,7 @@ def start(
   else:
     return
   for process, connection in connected.items():
-    _lines.append(connection.makefile("wb", buffering=0))
+    _connections.append(connection)
     threading.Thread(
       target=_watch, args=(process, connection.makefile("rb")), daemon=True
     ).start()
@@ -150,8 +150,8 @@ def total(array) -> np.ndarray:
 def tell(job: dict | None) -> None:
   """Tells the others what is next, in plain data. Only the first does."""
   line = (json.dumps(job) + "\n").encode()
-  for other in _lines:
-    other.write(line)
+  for connection in _connections:
+    connection.sendall(line)
 
 
 @contextlib.contextmanager

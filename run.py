@@ -180,6 +180,8 @@ def sweep() -> None:
   how = experiment_command.How(
     **{name: FLAGS[name].value for name in experiment_command.How._fields}
   )
+  if FLAGS.dry_run and processes.several():
+    raise ValueError("A dry run is for one process: start no others.")
   if FLAGS.dry_run and FLAGS.search:
     raise ValueError("A search has no plan: it picks its points as it goes.")
   if FLAGS.dry_run:
@@ -310,7 +312,7 @@ def main(argv: list[str]) -> None:
   except Exception as error:
     if not processes.several():
       raise
-    _fail(str(error))  # what jax says where another process is gone
+    _fail(f"{type(error).__name__}: {error}")
 
 
 def _fail(message: str) -> None:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glove_jax import blocks, optimizers, sharding, steps
+from glove_jax import blocks, optimizers, processes, sharding, steps
 from glove_jax.config import TrainConfig
 from glove_jax.engine import Engine, Epoch, forget, make_optimizer
 from glove_jax.model import Params
@@ -120,6 +120,7 @@ def device_layout(made: blocks.Blocks, num_devices: int = 1) -> Layout:
     return Layout(False, 1, num_groups, line_cells=0)
   at_once = max(1, _CELLS_AT_ONCE // tile_cells)
   room = (device.memory_stats() or {}).get("bytes_limit", 0)
+  room = int(processes.gather(room).min())  # all must come to the same
   if 2 * len(made.pair) * tile_cells < num_devices * room / 2:
     return Layout(True, at_once, 16, line_cells=1 << 20)
   return Layout(False, at_once, 4, line_cells=1 << 20)

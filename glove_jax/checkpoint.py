@@ -89,6 +89,7 @@ def save(folder: str | os.PathLike, epoch: int, state) -> None:
   """Writes the state after `epoch` epochs, and drops all but the last two.
 
   Each process writes what its devices have, once where several have the same.
+  Of several processes a third epoch may stay, as none knows how far others are.
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
@@ -145,6 +146,18 @@ def _whole(folder: str | os.PathLike) -> dict[int, list[File]]:
 def epochs(folder: str | os.PathLike) -> list[int]:
   """The epochs after which a checkpoint is there, in order."""
   return list(_whole(folder))
+
+
+def drop_halves(folder: str | os.PathLike, done: int) -> None:
+  """Drops what this process has of later epochs that lack other parts.
+
+  They are left by a run that was killed. Parts that another run writes later
+  must not make them whole, for on a GPU no two runs are the same.
+  """
+  whole = [file for group in _whole(folder).values() for file in group]
+  for file in set(_files(folder)) - set(whole):
+    if file.epoch > done and file.part == jax.process_index():
+      pathlib.Path(folder, file.name).unlink(missing_ok=True)
 
 
 def restore(folder: str | os.PathLike, epoch: int, like):

@@ -27,7 +27,7 @@ from jax.experimental import multihost_utils
 _SILENCE = 45  # seconds without a sign of life after which jax ends all
 _ASSEMBLY = 300  # seconds to wait for the others at the start
 _GREETING = 10  # seconds for one who comes to say who it is
-_ALL_HERE = b"+"
+_ASK, _ALL_HERE = b"?", b"+"  # bytes that the first sends at the start
 _ADDRESS_BYTES = 1024
 
 _connections: list[socket.socket] = []  # to the others; to the first
@@ -50,6 +50,8 @@ def start(
     ValueError: numbers that do not go together.
     ConnectionError: the others cannot be reached.
   """
+  # With it, jax would keep to itself that a process is to end.
+  jax.config.update("jax_enable_preemption_service", False)
   if coordinator or num_processes or process_id >= 0:
     host, port = _check(coordinator, num_processes, process_id)
     # Before jax, which waits in vain with an abort and a stack of C++.
@@ -65,11 +67,18 @@ def start(
       cluster_detection_method="deactivate",
       heartbeat_timeout_seconds=_SILENCE,
     )
-  elif _is_launched():
+    _check_devices()
+  elif _is_launched() or importlib.util.find_spec("libtpu"):
     try:
       jax.distributed.initialize(heartbeat_timeout_seconds=_SILENCE)
-    except ValueError:  # a machine with a TPU, and no word of others
-      return
+    except ValueError as error:
+      if not _is_launched():  # a machine with a TPU, and no word of others
+        return
+      raise ValueError(
+        "A launcher has started several processes, but jax does not find the "
+        f"others ({error}) Give --coordinator, --num_processes, --process_id."
+      ) from error
+    _check_devices()
     connected = _connect() if several() else {}
   else:
     return
@@ -80,10 +89,23 @@ def start(
     ).start()
 
 
+def _check_devices() -> None:
+  here, everywhere = jax.local_device_count(), jax.device_count()
+  if here * jax.process_count() != everywhere:
+    raise ValueError(
+      f"This process has {here} of {everywhere} devices: each of the "
+      f"{jax.process_count()} must have as many."
+    )
+  gather(
+    0
+  )  # some collectives want their first use within seconds of each other
+
+
 def _check(coordinator, num_processes, process_id) -> tuple[str, int]:
   """The host and the port of the coordinator."""
   host, _, port = coordinator.rpartition(":")
-  if not host or not port.isdecimal():
+  host = host.removeprefix("[").removesuffix("]")  # of IPv6
+  if not host or not port.isdecimal() or not int(port):
     raise ValueError(
       "Several processes need --coordinator=HOST:PORT of the first, got "
       f"{coordinator!r}."
@@ -103,13 +125,13 @@ def _check(coordinator, num_processes, process_id) -> tuple[str, int]:
 
 
 def _is_launched() -> bool:
-  """Whether a launcher that jax knows may have started several processes."""
+  """Whether Slurm, MPI or Kubernetes says that there are several processes."""
   env = os.environ
+  tasks = env.get("SLURM_STEP_NUM_TASKS", env.get("SLURM_NTASKS", 1))
   return (
-    ("SLURM_STEP_NODELIST" in env and int(env.get("SLURM_NTASKS", 1)) > 1)
+    ("SLURM_STEP_NODELIST" in env and int(tasks) > 1)
     or int(env.get("OMPI_COMM_WORLD_SIZE", 1)) > 1
     or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= env.keys()
-    or importlib.util.find_spec("libtpu") is not None
   )
 
 
@@ -190,7 +212,8 @@ def finish() -> None:
 def stop(message: str) -> None:
   """Says what went wrong, and ends this process; the others will notice."""
   # It may have gone wrong because another is gone: then that is being said.
-  time.sleep(2)
+  with contextlib.suppress(KeyboardInterrupt):
+    time.sleep(2)
   _end(message)
 
 
@@ -250,25 +273,38 @@ def _accept(server: socket.socket, number: int) -> dict[int, socket.socket]:
   """Waits for the others, and says so when all are there."""
   expected = {_greeting(number, process): process for process in range(number)}
   found, end = {}, time.monotonic() + _ASSEMBLY
-  while len(found) < number - 1:
+  while len(_still_there(found)) < number - 1:
     server.settimeout(max(0.01, end - time.monotonic()))
     try:
       connection, _ = server.accept()
-      connection.settimeout(_GREETING)
-      line = connection.makefile("rb").readline()
     except TimeoutError as error:
-      if time.monotonic() < end:
-        continue
       raise ConnectionError(
         f"Of {number} processes only {len(found) + 1} came within {_ASSEMBLY} "
         "seconds: start all of them."
       ) from error
-    process = expected.get(line, 0)
-    if process and process not in found:
-      found[process] = connection
+    line = b""
+    with contextlib.suppress(OSError):  # a stranger
+      connection.settimeout(_GREETING)
+      line = connection.makefile("rb").readline(100)
+    if process := expected.get(line):
+      found[process] = connection  # the latest: it may have been started again
+    else:
+      connection.close()
   for connection in found.values():
     connection.settimeout(None)
     connection.sendall(_ALL_HERE)
+  return found
+
+
+def _still_there(found: dict[int, socket.socket]) -> dict:
+  """Asks all whether they are there, and forgets those that are not."""
+  for process, connection in list(found.items()):
+    answer = b""
+    with contextlib.suppress(OSError):
+      connection.sendall(_ASK)
+      answer = connection.recv(1)
+    if not answer:
+      del found[process]
   return found
 
 
@@ -283,7 +319,9 @@ def _call(
         connection = socket.create_connection((host, port), _GREETING)
         connection.sendall(_greeting(number, process))
         connection.settimeout(_ASSEMBLY)
-        if connection.recv(len(_ALL_HERE)) == _ALL_HERE:
+        while (said := connection.recv(1)) == _ASK:
+          connection.sendall(_ASK)
+        if said == _ALL_HERE:
           connection.settimeout(None)
           return connection
     time.sleep(0.2)
@@ -304,8 +342,8 @@ def _watch(process: int, line: BinaryIO) -> None:
       elif "end" in job:
         _end(job["end"])
       _told.put(job)
-  except OSError:
-    pass  # the end as well
+  except (OSError, ValueError):
+    pass  # the end as well, in the middle of a line
   if not _is_over.is_set():
     _end(
       f"process {process} of {jax.process_count()} is gone, so all stop: start "

@@ -17,16 +17,17 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from glove_jax import processes
 from glove_jax.batches import Picks
 from glove_jax.config import TrainConfig
 from glove_jax.model import Batch
 from glove_jax.steps import Loss
 
 AXIS = "data"
+_GATHERED = 1 << 22  # numbers at a time
 _ENGINES = {
   "batch": ("rows", "dense"),
   "dim": ("rows", "dense"),
@@ -172,13 +173,30 @@ def join(placement: Placement, spec: P, pieces: Callable[[int], Any]) -> Any:
 
 def whole(tree) -> Any:
   """All of some arrays, in the host's memory, wherever their devices are."""
+  return jax.tree.map(_whole, tree)
 
-  def get(array):
-    if array.is_fully_addressable or array.is_fully_replicated:
-      return np.asarray(array)
-    return multihost_utils.process_allgather(array, tiled=True)
 
-  return jax.tree.map(get, tree)
+def _whole(array: jax.Array) -> np.ndarray:
+  if array.is_fully_addressable or array.is_fully_replicated:
+    return np.asarray(array)
+  found = np.empty(array.shape, array.dtype)
+  for shard in array.addressable_shards:  # all processes have as many
+    begins = [part.start or 0 for part in shard.index]
+    every = _gather_in_pieces(np.asarray(shard.data))
+    for begin, piece in zip(processes.gather(begins), every, strict=True):
+      place = zip(begin, piece.shape, strict=True)
+      found[tuple(slice(b, b + size) for b, size in place)] = piece
+  return found
+
+
+def _gather_in_pieces(array: np.ndarray) -> np.ndarray:
+  """As `processes.gather`, which puts what it is given on every device."""
+  flat = array.reshape(-1)
+  pieces = [
+    processes.gather(flat[start : start + _GATHERED])
+    for start in range(0, flat.size, _GATHERED)
+  ]
+  return np.concatenate(pieces, axis=1).reshape(-1, *array.shape)
 
 
 def _shardings(placement, state):

@@ -63,6 +63,8 @@ def train(
   with jax.enable_x64(config.dtype == "float64"):
     folder = pathlib.Path(workdir, "checkpoints") if workdir else None
     done = _epochs_done(folder, config)
+    if folder:
+      checkpoint.drop_halves(folder, done)
     # Before the engine: the two together would need more memory.
     params = None if done else engines.initial_params(triplets, config)
     engine = engines.make_engine(
@@ -105,13 +107,18 @@ def train_folder(
     workdir: where checkpoints and metrics go.
     on_epoch: called with the metrics of each epoch.
 
-  Returns and raises as `train`.
+  Returns:
+    The trained parameters.
+
+  Raises:
+    ValueError, FloatingPointError: as `train`.
   """
   job = {
     "folder": os.path.abspath(folder),
     "settings": dataclasses.asdict(config),
     "workdir": os.path.abspath(workdir),
   }
+  engines.check(config)  # alone, and before the others wait for this process
   with processes.together(job):
     return train(
       read_triplets(folder), config, workdir=workdir, on_epoch=on_epoch

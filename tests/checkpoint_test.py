@@ -42,6 +42,18 @@ def test_the_last_two_are_kept(tmp_path):
   assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_halves_of_later_epochs_are_dropped(tmp_path):
+  names = ["epoch_000002.npz", "epoch_000003.0-of-2.npz"]
+  names += ["epoch_000004.0-of-2.npz", "epoch_000004.1-of-2.npz"]
+  names += ["epoch_000005.0-of-2.npz", "epoch_000005.1-of-3.npz"]
+  for name in names:
+    (tmp_path / name).touch()
+  assert checkpoint.epochs(tmp_path) == [2, 4]
+  checkpoint.drop_halves(tmp_path, 4)
+  names.remove("epoch_000005.0-of-2.npz")  # another process has the other
+  assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
 def test_equal_states_give_equal_bytes(tmp_path):
   for name in ("a", "b"):
     checkpoint.save(tmp_path / name, 1, make_state())

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -105,7 +106,10 @@ def small(tmp_path):
   ]  # fmt: skip
 
 
-def test_a_killed_process_stops_all_and_a_new_start_goes_on(small, tmp_path):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_process_stops_all_and_a_new_start_goes_on(
+  small, tmp_path, end
+):
   whole, broken = tmp_path / "whole", tmp_path / "broken"
   one = start("run.py", *small, f"--workdir={whole}", devices=2)
   ((code, errors),) = finish([one])
@@ -114,11 +118,11 @@ def test_a_killed_process_stops_all_and_a_new_start_goes_on(small, tmp_path):
   while max(checkpoint.epochs(broken / "checkpoints"), default=0) < 20:
     assert all(process.poll() is None for process in started)
     time.sleep(0.02)
-  started[1].kill()
+  started[1].send_signal(end)
   killed = time.monotonic()
   (code, errors), (gone, _) = finish(started)
   assert time.monotonic() - killed < 60
-  assert (code, gone) == (1, -signal.SIGKILL)
+  assert (code, gone) == (1, -end)
   assert "run.py: process 1 of 2 is gone, so all stop: start all" in errors
   assert "Traceback" not in errors
   done = checkpoint.epochs(broken / "checkpoints")[-1]
@@ -136,6 +140,40 @@ def test_what_stops_the_first_stops_all(tmp_path):
   for code, errors in ends:
     assert code == 1 and "Traceback" not in errors
     assert "run.py: corpus 'nowhere': no such file" in errors
+
+
+def test_each_process_needs_as_many_devices(tmp_path):
+  where = f"127.0.0.1:{free_port()}"
+  started = [
+    start(SCRIPT, tmp_path, where, 2, process, devices=1 + process)
+    for process in (0, 1)
+  ]
+  for code, errors in finish(started):
+    assert code == 1 and "each of the 2 must have as many" in errors
+
+
+def test_a_launcher_that_jax_does_not_know_is_named(tmp_path):
+  one = start("run.py", f"--workdir={tmp_path}", OMPI_COMM_WORLD_SIZE="2")
+  ((code, errors),) = finish([one])
+  assert code == 1 and "Traceback" not in errors
+  assert "run.py: A launcher has started several processes, but" in errors
+
+
+def test_strangers_and_processes_that_start_again_do_no_harm():
+  port = free_port()
+  with processes._listen_at(port) as server, ThreadPoolExecutor() as pool:
+    accepted = pool.submit(processes._accept, server, 3)
+    for greeting in (b"GET / HTTP/1.1", b"", processes._greeting(3, 1)):
+      with socket.create_connection(("127.0.0.1", port)) as stranger:
+        stranger.sendall(greeting)
+    calls = [
+      pool.submit(processes._call, ["127.0.0.1"], port, 3, process)
+      for process in (1, 2)
+    ]
+    found = accepted.result(60)
+    for process, call in enumerate(calls, 1):
+      found[process].sendall(b"job")
+      assert call.result(60).recv(3) == b"job"
 
 
 def test_processes_that_do_not_come_are_not_waited_for_for_ever():

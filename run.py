@@ -24,9 +24,8 @@ import experiments
 from experiments import command as experiment_command
 from glove_jax import config as configs
 from glove_jax import evaluate as evaluation
-from glove_jax import pipeline, processes
+from glove_jax import pipeline, processes, vector_files
 from glove_jax import train as training
-from glove_jax import vectors as word_vectors
 
 FORMATS = (
   "stanford_text",
@@ -252,7 +251,7 @@ def _trained():
   """The vectors of --input or of the workdir's run, and their config."""
   if FLAGS.input:
     config = configs.make_config(**given_settings())
-    return word_vectors.load_vectors(FLAGS.input), config
+    return vector_files.load_vectors(FLAGS.input), config
   config = configs.make_config(
     **(pipeline.read_settings(workdir()) | given_settings())
   )

@@ -29,6 +29,7 @@ from glove_jax import (
   sweeps,
   train,
   triplets,
+  vector_files,
   vectors,
   vocab,
 )
@@ -195,7 +196,7 @@ def _train(batch, counts, workdir, options) -> list[vectors.WordVectors]:
     _write_training(folder, data, seconds, len(batch))
   if options.keep_tables and not trainer:
     for folder, tables in zip(folders, params, strict=True):
-      vectors.write_tables(folder / "tables.npz", tables, words)
+      vector_files.write_tables(folder / "tables.npz", tables, words)
   return made
 
 

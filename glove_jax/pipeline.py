@@ -38,6 +38,7 @@ from glove_jax import (
   sections,
   tokens,
   triplets,
+  vector_files,
   vectors,
   vocab,
 )
@@ -159,7 +160,7 @@ class Pipeline:
       words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
       yield list(zip(words.words, words.counts.tolist(), strict=True))
 
-  def run_training(self) -> vectors.Tables:
+  def run_training(self) -> vector_files.Tables:
     """Trains, from the last checkpoint that was made with these settings."""
     engines.check(self.config.train)  # before the counts, which take longer
     self.run_counts()
@@ -175,9 +176,9 @@ class Pipeline:
           self.workdir,
           self._report_epoch,
         )
-        vectors.write_tables(output, params, words)
+        vector_files.write_tables(output, params, words)
         shutil.rmtree(training.blocks_folder(self.workdir), ignore_errors=True)
-    return vectors.read_tables(output)[0]
+    return vector_files.read_tables(output)[0]
 
   def _report_epoch(self, line: dict) -> None:
     self._say(
@@ -206,7 +207,7 @@ class Pipeline:
     made = read_vectors(self.workdir, self.config)
     with self._stages.stage("vectors", settings, output) as todo:
       if todo:
-        vectors.write_stanford_text(made, output)
+        vector_files.write_stanford_text(made, output)
     return made
 
   def run_evaluation(self) -> dict:
@@ -394,7 +395,7 @@ def read_vectors(workdir: str | os.PathLike, config: Config) -> WordVectors:
       f"There are no trained tables in {workdir}: run the training to its "
       f"end with --workdir={workdir} first."
     )
-  tables, words = vectors.read_tables(path)
+  tables, words = vector_files.read_tables(path)
   array = vectors.combine(tables.word, tables.context, config.vectors.vectors)
   made = WordVectors(words, array)
   return vectors.with_unk(made) if config.vectors.unk else made
@@ -491,8 +492,8 @@ def export(
     shutil.copyfile(pathlib.Path(workdir, "tables.npz"), output)
     return
   writers = {
-    "stanford_text": vectors.write_stanford_text,
-    "word2vec": vectors.write_word2vec_text,
-    "word2vec_binary": vectors.write_word2vec_binary,
+    "stanford_text": vector_files.write_stanford_text,
+    "word2vec": vector_files.write_word2vec_text,
+    "word2vec_binary": vector_files.write_word2vec_binary,
   }
   writers[form](made, output)

@@ -34,6 +34,7 @@ from glove_jax import (
   files,
   forecast,
   metrics,
+  records,
   sampling,
   sections,
   tokens,
@@ -478,9 +479,9 @@ def export(
     output: the file.
   """
   writers = {
-    "stanford_records": triplets.write_records,
+    "stanford_records": records.write_records,
     "stanford_shuffled": functools.partial(
-      triplets.write_shuffled_records, seed=config.train.seed
+      records.write_shuffled_records, seed=config.train.seed
     ),
   }
   if form in writers:

@@ -180,7 +180,7 @@ def write_shards(
   total = math.fsum(shard.total for shard in done)
   facts |= {"count_dtype": count_dtype, "total": total}
   facts["shards"] = [shard.facts for shard in done]
-  files.write_text(manifest, json.dumps(facts, indent=2) + "\n")
+  files.write_json(manifest, facts)
 
 
 def _dtypes(count_dtype: str) -> tuple[np.dtype, ...]:

@@ -24,7 +24,7 @@ import experiments
 from experiments import command as experiment_command
 from glove_jax import config as configs
 from glove_jax import evaluate as evaluation
-from glove_jax import pipeline, processes, vector_files
+from glove_jax import pipeline, processes, vector_files, workdirs
 from glove_jax import train as training
 
 FORMATS = (
@@ -163,7 +163,7 @@ def train(arguments: list[str]) -> None:
   config = configs.make_config(**given_settings())
   run = pipeline.Pipeline(config, workdir(), _say)
   results = run.run_evaluation()
-  _say(pipeline.summary(run, results))
+  _say(workdirs.summary(run.workdir, config, results))
 
 
 def sweep() -> None:
@@ -210,9 +210,9 @@ def count(arguments: list[str]) -> None:
 def evaluate(arguments: list[str]) -> None:
   _expect(arguments, 0, "no words")
   vectors, config = _trained()
-  results = pipeline.evaluate_vectors(vectors, config)
+  results = evaluation.evaluate_vectors(vectors, config.evaluate)
   if not FLAGS.input:
-    pipeline.write_results(results, workdir())
+    workdirs.write_results(results, workdir())
   _say(evaluation.format_table(results))
 
 
@@ -241,9 +241,9 @@ def export(arguments: list[str]) -> None:
   if not FLAGS.output:
     raise ValueError("export needs --output=FILE.")
   config = configs.make_config(
-    **(pipeline.read_settings(workdir()) | given_settings())
+    **(workdirs.read_settings(workdir()) | given_settings())
   )
-  pipeline.export(workdir(), config, FLAGS.format, FLAGS.output)
+  workdirs.export(workdir(), config, FLAGS.format, FLAGS.output)
   _say(f"{FLAGS.format} is in {FLAGS.output}")
 
 
@@ -253,9 +253,9 @@ def _trained():
     config = configs.make_config(**given_settings())
     return vector_files.load_vectors(FLAGS.input), config
   config = configs.make_config(
-    **(pipeline.read_settings(workdir()) | given_settings())
+    **(workdirs.read_settings(workdir()) | given_settings())
   )
-  return pipeline.read_vectors(workdir(), config), config
+  return workdirs.read_vectors(workdir(), config), config
 
 
 def _show(answers) -> None:

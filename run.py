@@ -24,9 +24,8 @@ import experiments
 from experiments import command as experiment_command
 from glove_jax import config as configs
 from glove_jax import evaluate as evaluation
-from glove_jax import pipeline, processes
+from glove_jax import pipeline, processes, vector_files, workdirs
 from glove_jax import train as training
-from glove_jax import vectors as word_vectors
 
 FORMATS = (
   "stanford_text",
@@ -164,7 +163,7 @@ def train(arguments: list[str]) -> None:
   config = configs.make_config(**given_settings())
   run = pipeline.Pipeline(config, workdir(), _say)
   results = run.run_evaluation()
-  _say(pipeline.summary(run, results))
+  _say(workdirs.summary(run.workdir, config, results))
 
 
 def sweep() -> None:
@@ -213,9 +212,9 @@ def count(arguments: list[str]) -> None:
 def evaluate(arguments: list[str]) -> None:
   _expect(arguments, 0, "no words")
   vectors, config = _trained()
-  results = pipeline.evaluate_vectors(vectors, config)
+  results = evaluation.evaluate_vectors(vectors, config.evaluate)
   if not FLAGS.input:
-    pipeline.write_results(results, workdir())
+    workdirs.write_results(results, workdir())
   _say(evaluation.format_table(results))
 
 
@@ -244,9 +243,9 @@ def export(arguments: list[str]) -> None:
   if not FLAGS.output:
     raise ValueError("export needs --output=FILE.")
   config = configs.make_config(
-    **(pipeline.read_settings(workdir()) | given_settings())
+    **(workdirs.read_settings(workdir()) | given_settings())
   )
-  pipeline.export(workdir(), config, FLAGS.format, FLAGS.output)
+  workdirs.export(workdir(), config, FLAGS.format, FLAGS.output)
   _say(f"{FLAGS.format} is in {FLAGS.output}")
 
 
@@ -254,11 +253,11 @@ def _trained():
   """The vectors of --input or of the workdir's run, and their config."""
   if FLAGS.input:
     config = configs.make_config(**given_settings())
-    return word_vectors.load_vectors(FLAGS.input), config
+    return vector_files.load_vectors(FLAGS.input), config
   config = configs.make_config(
-    **(pipeline.read_settings(workdir()) | given_settings())
+    **(workdirs.read_settings(workdir()) | given_settings())
   )
-  return pipeline.read_vectors(workdir(), config), config
+  return workdirs.read_vectors(workdir(), config), config
 
 
 def _show(answers) -> None:

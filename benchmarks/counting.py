@@ -29,7 +29,7 @@ from absl import app, flags
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
-from glove_jax import triplets  # noqa: E402
+from glove_jax import records, triplets  # noqa: E402
 
 flags.DEFINE_string("stanford", None, "folder of Stanford's built programs")
 flags.DEFINE_string("corpus", None, "the text, a document a line")
@@ -104,13 +104,13 @@ def _stanford(text: pathlib.Path, scratch: pathlib.Path) -> list[Stage]:
   programs = pathlib.Path(FLAGS.stanford)
   memory = ["-memory", str(FLAGS.memory_gb), "-verbose", "0"]
   names = ("vocab.txt", "cooccurrence.bin", "cooccurrence.shuf.bin")
-  vocab, records, shuffled = (scratch / name for name in names)
+  vocab, pairs, shuffled = (scratch / name for name in names)
   window = ["-window-size", str(FLAGS.window), "-vocab-file", str(vocab)]
   count = ["-min-count", str(FLAGS.min_count), "-verbose", "0"]
   return [
     _timed([programs / "vocab_count", *count], text, vocab),
-    _timed([programs / "cooccur", *memory, *window], text, records, scratch),
-    _timed([programs / "shuffle", *memory], records, shuffled, scratch),
+    _timed([programs / "cooccur", *memory, *window], text, pairs, scratch),
+    _timed([programs / "shuffle", *memory], pairs, shuffled, scratch),
   ]
 
 
@@ -182,7 +182,7 @@ def _compare(text: pathlib.Path, scratch: pathlib.Path) -> None:
     raise ValueError("the vocabularies differ")
   ours = triplets.read_triplets(scratch / "exact" / "counts")
   place, worst = 0, 0.0
-  for theirs in triplets.read_record_blocks(scratch / "cooccurrence.bin"):
+  for theirs in records.read_record_blocks(scratch / "cooccurrence.bin"):
     part = slice(place, place + len(theirs.row))
     place = part.stop
     for name in ("row", "col"):

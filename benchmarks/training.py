@@ -51,6 +51,7 @@ from glove_jax import (
   engines,
   evaluate,
   pipeline,
+  records,
   train,
   triplets,
   vectors,
@@ -155,7 +156,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   counts = pipeline.Pipeline(settings, workdir).run_counts()
   if not given["stanford"]:
     return
-  triplets.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")
+  records.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")
 
 
 def tenth(path: pathlib.Path, output: pathlib.Path) -> pathlib.Path:

@@ -260,8 +260,7 @@ def rewrite(
 
 
 def save_request(request: Request, workdir: pathlib.Path) -> None:
-  text = json.dumps(request._asdict(), indent=2) + "\n"
-  files.write_text(workdir / "sweep.json", text)
+  files.write_json(workdir / "sweep.json", request._asdict())
 
 
 def load_request(workdir: pathlib.Path) -> Request:

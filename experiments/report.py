@@ -76,7 +76,7 @@ def keep(points, shown, workdir, output: pathlib.Path, command: str) -> None:
   files.write_text(output / "results.md", tables.to_markdown(rows, by))
   write_plots(rows, shown, output)
   record = {"command": command} | read_record(points, workdir)
-  files.write_text(output / "config.json", json.dumps(record, indent=2) + "\n")
+  files.write_json(output / "config.json", record)
 
 
 def read_record(points: Sequence[Point], workdir: pathlib.Path) -> dict:

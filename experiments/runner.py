@@ -10,7 +10,6 @@ no other, and is tried again the next time.
 """
 
 import dataclasses
-import json
 import pathlib
 import shutil
 import time
@@ -22,6 +21,7 @@ import numpy as np
 
 from glove_jax import config as configs
 from glove_jax import (
+  evaluate,
   files,
   metrics,
   model,
@@ -29,8 +29,10 @@ from glove_jax import (
   sweeps,
   train,
   triplets,
+  vector_files,
   vectors,
   vocab,
+  workdirs,
 )
 from glove_jax.sweeps import Point
 
@@ -177,7 +179,7 @@ def _train(batch, counts, workdir, options) -> list[vectors.WordVectors]:
   for point, folder in zip(batch, folders, strict=True):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
-    pipeline.write_config(point.config, folder)
+    workdirs.write_config(point.config, folder)
   data = triplets.read_triplets(counts / "counts")
   start = time.perf_counter()
   if trainer := options.trainers.get(_label(batch[0])):
@@ -195,7 +197,7 @@ def _train(batch, counts, workdir, options) -> list[vectors.WordVectors]:
     _write_training(folder, data, seconds, len(batch))
   if options.keep_tables and not trainer:
     for folder, tables in zip(folders, params, strict=True):
-      vectors.write_tables(folder / "tables.npz", tables, words)
+      vector_files.write_tables(folder / "tables.npz", tables, words)
   return made
 
 
@@ -240,7 +242,7 @@ def _train_otherwise(trainer, point, counts, folder) -> vectors.WordVectors:
 
 def _write_training(folder, data, seconds, together) -> None:
   """What there was to train on, and how long it took, the start included."""
-  _write_json(
+  files.write_json(
     folder / "training.json",
     {
       "vocab_size": data.vocab_size,
@@ -253,9 +255,9 @@ def _write_training(folder, data, seconds, together) -> None:
 
 def _finish(point, made, folder, options) -> None:
   """Evaluates, and leaves of the folder what reports are made of."""
-  results = pipeline.evaluate_vectors(made, point.config)
+  results = evaluate.evaluate_vectors(made, point.config.evaluate)
   shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-  _write_json(folder / "evaluation.json", results)
+  files.write_json(folder / "evaluation.json", results)
   scores = ", ".join(f"{k} {v:.4f}" for k, v in flat_scores(results).items())
   options.say(f"  {scores}")
 
@@ -289,7 +291,3 @@ def _fail(batch, workdir, error) -> dict[str, str]:
 
 def _label(point: Point) -> str | None:
   return point.varied.get(sweeps.LABEL)
-
-
-def _write_json(path: pathlib.Path, content) -> None:
-  files.write_text(path, json.dumps(content, indent=2) + "\n")

@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 from experiments.plots import Plot
-from glove_jax import sweeps, triplets, vectors, vocab
+from glove_jax import records, sweeps, triplets, vectors, vocab
 
 PROGRAM = "Stanford's glove"
 
@@ -75,10 +75,10 @@ def get_trainers(stanford):
 def run_program(program, config, counts, folder, on_epoch):
   """Trains by the C program on the counts of a work directory."""
   data = triplets.read_triplets(counts / "counts")
-  records, saved = folder / "shuffled.bin", folder / "vectors"
-  triplets.write_shuffled_records(data, records, seed=config.seed)
+  shuffled, saved = folder / "shuffled.bin", folder / "vectors"
+  records.write_shuffled_records(data, shuffled, seed=config.seed)
   command = [
-    program, "-input-file", records, "-vocab-file", counts / "vocab.txt",
+    program, "-input-file", shuffled, "-vocab-file", counts / "vocab.txt",
     "-save-file", saved, "-threads", os.cpu_count(), "-vector-size",
     config.dim, "-x-max", config.x_max, "-alpha", config.alpha, "-eta",
     config.learning_rate, "-iter", config.epochs, "-binary", 1, "-verbose", 2,
@@ -87,7 +87,7 @@ def run_program(program, config, counts, folder, on_epoch):
   _follow([str(part) for part in command], on_epoch)
   table = np.fromfile(saved.with_suffix(".bin"))
   word, context = table.reshape(2, data.vocab_size, config.dim + 1)[:, :, :-1]
-  records.unlink()
+  shuffled.unlink()
   saved.with_suffix(".bin").unlink()
   words = vocab.read_vocab(counts / "vocab.txt").words
   return vectors.WordVectors(words, (word + context).astype(np.float32))

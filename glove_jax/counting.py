@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from glove_jax import config as configs
-from glove_jax import cooccur, corpus, parallel, tokens, triplets
+from glove_jax import cooccur, corpus, parallel, records, tokens, triplets
 from glove_jax.config import CountConfig
 from glove_jax.pairs import CELLS, Entries, PairCounter
 from glove_jax.runs import Runs
@@ -218,7 +218,7 @@ def import_records(
     ValueError: the file is truncated, or belongs to another vocabulary.
   """
   triplets.write_blocks(
-    (block[:3] for block in triplets.read_record_blocks(path, len(vocab))),
+    (block[:3] for block in records.read_record_blocks(path, len(vocab))),
     folder,
     **manifest_facts(vocab, config),
   )

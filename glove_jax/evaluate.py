@@ -18,11 +18,14 @@ holds one such dict for each set, under the set's name.
 """
 
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from glove_jax import datasets, metrics
+from glove_jax.config import EvaluateConfig
 from glove_jax.vectors import WordVectors
 
 
@@ -192,6 +195,38 @@ def evaluate_similarity(
     "all": len(pairs),
     "coverage": _ratio(len(scores), len(pairs)),
   }
+
+
+def evaluate_vectors(vectors: WordVectors, config: EvaluateConfig) -> dict:
+  """Asks the vectors every question set that the config names.
+
+  Returns:
+    Results by the name of the set, as the head of this file describes them.
+  """
+  results, number = {}, len(config.analogies) + len(config.similarity)
+  with metrics.progress("evaluating", number, " sets") as bar:
+    for name in config.analogies:
+      results[_set_name(name)] = evaluate_analogies(
+        vectors,
+        read_analogies(_evaluation_file(name)),
+        method=config.analogy_method,
+      )
+      bar.update()
+    for name in config.similarity:
+      results[_set_name(name)] = evaluate_similarity(
+        vectors, read_similarity(_evaluation_file(name))
+      )
+      bar.update()
+  return results
+
+
+def _evaluation_file(name: str) -> str:
+  known = name in datasets.evaluation_sets()
+  return datasets.evaluation_set(name) if known else name
+
+
+def _set_name(name: str) -> str:
+  return pathlib.Path(name).stem
 
 
 def format_table(results: Mapping[str, Mapping]) -> str:

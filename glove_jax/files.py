@@ -1,12 +1,13 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import json
 import os
 import pathlib
 import secrets
 import shutil
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 @contextlib.contextmanager
@@ -72,3 +73,23 @@ def write_text(path: str | os.PathLike, text: str) -> None:
   """Writes a text file whole or not at all."""
   with write_whole(path) as file:
     file.write(text.encode())
+
+
+def write_json(path: str | os.PathLike, content) -> None:
+  """Writes a JSON file, for people to read as well, whole or not at all."""
+  write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+  """The content of a JSON file.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: it is damaged.
+  """
+  try:
+    return json.loads(pathlib.Path(path).read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(
+      f"{path} is damaged ({error}): remove it and run again."
+    ) from error

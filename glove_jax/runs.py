@@ -96,7 +96,7 @@ class Runs:
       return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    files.write_text(task_file, json.dumps(task, indent=2) + "\n")
+    files.write_json(task_file, task)
 
   def __len__(self) -> int:
     return len(self._runs)
@@ -170,7 +170,7 @@ def write_run(
       units.tofile(unit_file)
       size += len(keys)
   contents = {"first": first, "size": size, "facts": facts}
-  files.write_text(run.file("json"), json.dumps(contents, indent=2) + "\n")
+  files.write_json(run.file("json"), contents)
   return run._replace(size=size)
 
 

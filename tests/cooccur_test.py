@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glove_jax import cooccur, corpus, triplets, vocab
+from glove_jax import cooccur, corpus, records, triplets, vocab
 
 ME, LIKE, DEEP, LEARNING = range(4)  # "I like deep learning"
 
@@ -192,7 +192,7 @@ def parity_documents(parity):
   ],
 )
 def test_equals_stanfords_counts(parity, parity_documents, name, options):
-  theirs = triplets.read_records(parity / f"cooccur_{name}.bin", 599)
+  theirs = records.read_records(parity / f"cooccur_{name}.bin", 599)
   counts = cooccur.count(parity_documents, 599, window=5, **options)
   ours = triplets.from_counts(counts)
   np.testing.assert_array_equal(ours.row, theirs.row)
@@ -212,7 +212,7 @@ def test_equals_stanfords_counts(parity, parity_documents, name, options):
 def test_stanfords_order_of_summation_explains_its_last_bits(
   parity, parity_documents
 ):
-  theirs = triplets.read_records(parity / "cooccur_left.bin", 599)
+  theirs = records.read_records(parity / "cooccur_left.bin", 599)
   sums = np.zeros((599, 599))
   for document in parity_documents:
     for here, word in enumerate(document):

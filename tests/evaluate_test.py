@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from glove_jax import evaluate
+from glove_jax import config, evaluate
 from glove_jax.evaluate import Pair
 from glove_jax.vectors import WordVectors
 
@@ -233,6 +233,20 @@ def test_ties_are_those_of_scipy():
 def test_equal_scores_have_no_correlation():
   pairs = [Pair("man", "king", 1.0), Pair("man", "queen", 1.0)]
   assert evaluate.evaluate_similarity(grid(), pairs)["spearman"] is None
+
+
+def test_sets_by_name_and_by_file(tmp_path):
+  questions = write(tmp_path, QUESTIONS)
+  settings = config.make_config(
+    analogies=[str(questions)], similarity=["wordsim353"], analogy_method="mul"
+  )
+  results = evaluate.evaluate_vectors(grid(), settings.evaluate)
+  assert list(results) == ["set", "wordsim353"]
+  assert results["set"]["method"] == "mul"
+  assert results["set"] == evaluate.evaluate_analogies(
+    grid(), evaluate.read_analogies(questions), method="mul"
+  )
+  assert results["wordsim353"]["all"] == 353
 
 
 def test_table(tmp_path):

@@ -13,6 +13,7 @@ from glove_jax import (
   engines,
   metrics,
   model,
+  records,
   train,
   triplets,
 )
@@ -183,7 +184,7 @@ def test_stanford_preset_in_batches_costs_what_the_c_program_costs(parity):
   From `glove -threads 1 -vector-size 10 -x-max 10 -iter 15` on the same
   shuffled counts; its random start differs from ours.
   """
-  counts = triplets.read_records(parity / "shuffled.bin")
+  counts = records.read_records(parity / "shuffled.bin")
   _, costs = costs_of(
     counts, dim=10, epochs=15, optimizer="stanford", learning_rate=0.05,
     bias_init="random", batch_size=256,

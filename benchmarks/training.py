@@ -48,7 +48,6 @@ from glove_jax import (
   blocks,
   config,
   datasets,
-  engines,
   evaluate,
   pipeline,
   records,
@@ -282,10 +281,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
-    params = engines.initial_params(counts, settings)
-    engine = engines.make_engine(counts, settings, folder=folder)
-    state = engine.put(engine.init(params))
-    del params
+    engine, state = train.prepare(counts, settings, folder=folder)
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = train.run_epoch(engine, state, epoch)
       before = time.perf_counter()

@@ -142,16 +142,17 @@ def initial_params(
     config: the model.
     fit_biases: instead of `biases.fit_biases`, one that remembers, say.
   """
-  params = random_params(triplets.vocab_size, config)
-  if config.bias_init == "random":
-    return params
-  word_bias, context_bias = fit_biases(
-    triplets, x_max=config.x_max, alpha=config.alpha
-  )
-  return params._replace(
-    word_bias=jnp.asarray(word_bias, config.dtype),
-    context_bias=jnp.asarray(context_bias, config.dtype),
-  )
+  with jax.enable_x64(config.dtype == "float64"):  # in whatever thread
+    params = random_params(triplets.vocab_size, config)
+    if config.bias_init == "random":
+      return params
+    word_bias, context_bias = fit_biases(
+      triplets, x_max=config.x_max, alpha=config.alpha
+    )
+    return params._replace(
+      word_bias=jnp.asarray(word_bias, config.dtype),
+      context_bias=jnp.asarray(context_bias, config.dtype),
+    )
 
 
 def random_params(vocab_size: int, config: TrainConfig) -> model.Params:

@@ -53,33 +53,9 @@ def start(
   # With it, jax would keep to itself that a process is to end.
   jax.config.update("jax_enable_preemption_service", False)
   if coordinator or num_processes or process_id >= 0:
-    host, port = _check(coordinator, num_processes, process_id)
-    # Before jax, which waits in vain with an abort and a stack of C++.
-    if process_id == 0:
-      with _listen_at(port) as server:
-        connected = _accept(server, num_processes)
-    else:
-      connected = {0: _call([host], port, num_processes, process_id)}
-    jax.distributed.initialize(
-      coordinator,
-      num_processes,
-      process_id,
-      cluster_detection_method="deactivate",
-      heartbeat_timeout_seconds=_SILENCE,
-    )
-    _check_devices()
+    connected = _join(coordinator, num_processes, process_id)
   elif _is_launched() or importlib.util.find_spec("libtpu"):
-    try:
-      jax.distributed.initialize(heartbeat_timeout_seconds=_SILENCE)
-    except ValueError as error:
-      if not _is_launched():  # a machine with a TPU, and no word of others
-        return
-      raise ValueError(
-        "A launcher has started several processes, but jax does not find the "
-        f"others ({error}) Give --coordinator, --num_processes, --process_id."
-      ) from error
-    _check_devices()
-    connected = _connect() if several() else {}
+    connected = _join_launched()
   else:
     return
   for process, connection in connected.items():
@@ -89,16 +65,53 @@ def start(
     ).start()
 
 
-def _check_devices() -> None:
+def _join(coordinator, num_processes, process_id) -> dict[int, socket.socket]:
+  """Joins by flags; returns the connections to others."""
+  host, port = _check(coordinator, num_processes, process_id)
+  # Before jax, which waits in vain with an abort and a stack of C++.
+  if process_id == 0:
+    with _listen_at(port) as server:
+      connected = _accept(server, num_processes)
+  else:
+    connected = {0: _call([host], port, num_processes, process_id)}
+  jax.distributed.initialize(
+    coordinator,
+    num_processes,
+    process_id,
+    cluster_detection_method="deactivate",
+    heartbeat_timeout_seconds=_SILENCE,
+  )
+  _begin()
+  return connected
+
+
+def _join_launched() -> dict[int, socket.socket]:
+  """Joins by what a launcher tells; returns the connections to others."""
+  try:
+    jax.distributed.initialize(heartbeat_timeout_seconds=_SILENCE)
+  except ValueError as error:
+    if not _is_launched():  # a machine with a TPU, and no word of others
+      return {}
+    raise ValueError(
+      "A launcher has started several processes, but jax does not find the "
+      f"others ({error}) Give --coordinator, --num_processes, --process_id."
+    ) from error
+  _begin()
+  return _connect() if several() else {}
+
+
+def _begin() -> None:
+  """Checks the devices, and does the first collective operation.
+
+  For that, Gloo has processes wait no more than 30 seconds for each other.
+  """
   here, everywhere = jax.local_device_count(), jax.device_count()
   if here * jax.process_count() != everywhere:
     raise ValueError(
       f"This process has {here} of {everywhere} devices: each of the "
       f"{jax.process_count()} must have as many."
     )
-  gather(
-    0
-  )  # some collectives want their first use within seconds of each other
+  gather(0)
 
 
 def _check(coordinator, num_processes, process_id) -> tuple[str, int]:

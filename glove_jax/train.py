@@ -8,6 +8,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from typing import Any
 
 import jax
@@ -65,20 +66,13 @@ def train(
     done = _epochs_done(folder, config)
     if folder:
       checkpoint.drop_halves(folder, done)
-    # Before the engine: the two together would need more memory.
-    params = None if done else engines.initial_params(triplets, config)
-    engine = engines.make_engine(
+    engine, state = prepare(
       triplets,
       config,
       loss=loss,
       folder=blocks_folder(workdir) if workdir else None,
+      saved=(folder, done) if done else None,
     )
-    state = engine.put(
-      _restore(engine, triplets, config, folder, done)
-      if done
-      else engine.init(params)
-    )
-    del params
     writer = _make_writer(workdir, done) if workdir else None
     for epoch in range(done + 1, len(engine.epochs) + 1):
       state, line = run_epoch(engine, state, epoch)
@@ -89,6 +83,39 @@ def train(
       if on_epoch:
         on_epoch(line)
     return engine.params(state)
+
+
+def prepare(
+  triplets: Triplets,
+  config: TrainConfig,
+  *,
+  loss: steps.Loss | None = None,
+  folder: str | os.PathLike | None = None,
+  saved: tuple[pathlib.Path, int] | None = None,
+) -> tuple[Engine, Any]:
+  """Makes the engine and the state that it starts from.
+
+  Args:
+    triplets: the counts.
+    config: how to train.
+    loss: as for `train`.
+    folder: where the engine keeps what it makes of the counts.
+    saved: checkpoints, and after which epoch to go on; None is the beginning.
+  """
+
+  def make_params():
+    return None if saved else engines.initial_params(triplets, config)
+
+  with futures.ThreadPoolExecutor(1) as pool:
+    params = pool.submit(make_params)
+    # At once with the engine only where that is good: on a CPU, the two need
+    # more memory, and several processes have to meet in the same order.
+    if jax.default_backend() == "cpu" or processes.several():
+      params.result()
+    engine = engines.make_engine(triplets, config, loss=loss, folder=folder)
+    if saved:
+      return engine, engine.put(_restore(engine, triplets, config, *saved))
+    return engine, engine.put(engine.init(params.result()))
 
 
 def train_folder(

@@ -106,16 +106,21 @@ def prepare(
   def make_params():
     return None if saved else engines.initial_params(triplets, config)
 
-  with futures.ThreadPoolExecutor(1) as pool:
-    params = pool.submit(make_params)
-    # At once with the engine only where that is good: on a CPU, the two need
-    # more memory, and several processes have to meet in the same order.
-    if jax.default_backend() == "cpu" or processes.several():
-      params.result()
-    engine = engines.make_engine(triplets, config, loss=loss, folder=folder)
-    if saved:
-      return engine, engine.put(_restore(engine, triplets, config, *saved))
-    return engine, engine.put(engine.init(params.result()))
+  make_engine = functools.partial(
+    engines.make_engine, triplets, config, loss=loss, folder=folder
+  )
+  if jax.default_backend() == "cpu" or processes.several():
+    # The two at once would need more memory, and processes meet in one order.
+    params = make_params()
+    engine = make_engine()
+  else:
+    with futures.ThreadPoolExecutor(1) as pool:
+      making = pool.submit(make_params)
+      engine = make_engine()
+      params = making.result()
+  if saved:
+    return engine, engine.put(_restore(engine, triplets, config, *saved))
+  return engine, engine.put(engine.init(params))
 
 
 def train_folder(

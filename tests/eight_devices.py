@@ -9,6 +9,7 @@ import itertools
 
 import jax
 import numpy as np
+import one_of_several
 import pytest
 
 from glove_jax import (
@@ -21,23 +22,14 @@ from glove_jax import (
   ring,
   sharding,
   train,
-  triplets,
 )
 
-SIZE = 150
+SIZE = one_of_several.SIZE
 
 
 @pytest.fixture(scope="module")
 def counts():
-  """Counts that have something to learn, dense where words are frequent."""
-  rng = np.random.default_rng(0)
-  word, context = rng.normal(size=(2, SIZE, 4))
-  frequency = 1 / np.arange(1, SIZE + 1) ** 0.8
-  rates = 900 * np.exp(0.4 * word @ context.T) * np.outer(frequency, frequency)
-  count = rng.poisson(rates)
-  row, col = np.nonzero(count)
-  count = count[row, col].astype(np.float64)
-  return triplets.Triplets(row.astype("i4"), col.astype("i4"), count, SIZE)
+  return one_of_several.make_counts()
 
 
 def settings(**changes) -> config.TrainConfig:

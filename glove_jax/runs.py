@@ -227,8 +227,14 @@ def _cuts(
       if place + step < end
     ]
     limit = min(ahead, default=high)
+    # Not beyond a step, for pages farther on may have to come from the disk.
     places = [
-      place + int(np.searchsorted(run.column("keys")[place:end], limit))
+      place
+      + int(
+        np.searchsorted(
+          run.column("keys")[place : min(place + step, end)], limit
+        )
+      )
       for run, place, end in zip(runs, places, ends, strict=True)
     ]
     yield places

@@ -155,7 +155,7 @@ class TrainConfig:
     choices=("float32", "bfloat16"),
   )
   mesh: int = _field(
-    0, "devices to train on; 0 for all of this process", low=0, resource=True
+    0, "devices to train on; 0 for all, of all processes", low=0, resource=True
   )
   placement: str = _field(
     "auto",

@@ -228,12 +228,12 @@ class Pipeline:
     paths = [*self._paths, corpus_config.records, corpus_config.records_vocab]
     for folder in corpus_config.add_to:
       paths += [f"{folder}/vocab.txt", f"{folder}/counts/manifest.json"]
-    files = [
+    inputs = [
       (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
       for path in paths
       if path
     ]
-    found = {"files": files} | configs.settings(self.config.corpus)
+    found = {"files": inputs} | configs.settings(self.config.corpus)
     parts = ("vocab", "count", "train", "vectors", "evaluate")
     for part in parts[: STAGES.index(last) + 1]:
       found |= configs.settings(getattr(self.config, part))

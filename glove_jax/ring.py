@@ -47,6 +47,7 @@ class Parts(NamedTuple):
   num_parts: int  # n
   local: Blocks  # pair and num_blocks as within parts; place and lines unused
   tile_part: np.ndarray  # [M, 2] the parts of each tile's words and contexts
+  slot: np.ndarray  # [M + 1] int32, a tile's place in its part; of none OUTSIDE
 
   def tiles(self, part: int) -> np.ndarray:
     """The numbers of the tiles of a part's words."""
@@ -82,7 +83,11 @@ def deal(made: Blocks, num_parts: int) -> Parts:
   block = made.pair - np.array([0, made.num_blocks], np.int32)
   pair = block // num_parts + np.array([0, size], np.int32)
   local = made._replace(num_blocks=size, pair=pair.astype(np.int32))
-  return Parts(made, num_parts, local, block % num_parts)
+  slot = np.full(len(pair) + 1, OUTSIDE, np.int32)
+  parts = Parts(made, num_parts, local, block % num_parts, slot)
+  for part in range(num_parts):
+    slot[parts.tiles(part)] = np.arange(len(parts.tiles(part)))
+  return parts
 
 
 def make_engine(
@@ -317,10 +322,8 @@ def _tile_stack(work: _Work, call: Groups) -> Groups | blocks.Tiles:
     groups = Groups(*(array[part] for array in call))
     if work.codes is None:
       return blocks.read_tiles(parts.local, groups)
-    slot = np.full(len(parts.local.pair) + 1, OUTSIDE, np.int32)
-    slot[parts.tiles(part)] = np.arange(len(parts.tiles(part)))
-    known = np.minimum(groups.number, len(parts.local.pair))
-    return groups._replace(number=slot[known])
+    known = np.minimum(groups.number, len(parts.slot) - 1)
+    return groups._replace(number=parts.slot[known])
 
   return sharding.join(work.placement, P(AXIS), piece)
 

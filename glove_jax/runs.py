@@ -7,6 +7,7 @@ the run is unfinished and is none.
 
 import itertools
 import json
+import mmap
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +46,7 @@ class Run(NamedTuple):
   def file(self, suffix: str) -> pathlib.Path:
     return self.path.with_name(f"{self.path.name}.{suffix}")
 
-  def column(self, suffix: str) -> np.ndarray:
+  def column(self, suffix: str) -> np.memmap:
     """`keys` or `units`: [size] int64, in memory only where it is looked at."""
     return np.memmap(self.file(suffix), np.int64, "r")
 
@@ -215,29 +216,35 @@ def _cuts(
   runs: Sequence[Run], step: int, low: int, high: int
 ) -> Iterator[list[int]]:
   """Where in each run the ranges to merge begin and end."""
-  places, ends = (
-    [int(np.searchsorted(run.column("keys"), key)) for run in runs]
-    for key in (low, high)
-  )
+  columns = [run.column("keys") for run in runs]
+  places, ends = [], []
+  for column in columns:
+    place, end = np.searchsorted(column, [low, high]).tolist()
+    places.append(place)
+    ends.append(end)
+    _release(column)
   yield places
   while places != ends:
     ahead = [
-      read(run, "keys", place + step, place + step + 1)[0]
-      for run, place, end in zip(runs, places, ends, strict=True)
+      column[place + step]
+      for column, place, end in zip(columns, places, ends, strict=True)
       if place + step < end
     ]
     limit = min(ahead, default=high)
     # Not beyond a step, for pages farther on may have to come from the disk.
     places = [
       place
-      + int(
-        np.searchsorted(
-          run.column("keys")[place : min(place + step, end)], limit
-        )
-      )
-      for run, place, end in zip(runs, places, ends, strict=True)
+      + int(np.searchsorted(column[place : min(place + step, end)], limit))
+      for column, place, end in zip(columns, places, ends, strict=True)
     ]
     yield places
+    for column in columns:
+      _release(column)
+
+
+def _release(column: np.memmap) -> None:
+  """Gives back the memory of what was looked at: of many runs it adds up."""
+  column._mmap.madvise(mmap.MADV_DONTNEED)
 
 
 def read(run: Run, suffix: str, start: int, end: int) -> np.ndarray:

@@ -21,11 +21,13 @@ import traceback
 from absl import app, flags, logging
 
 import experiments
-from experiments import command as experiment_command
 from glove_jax import config as configs
-from glove_jax import evaluate as evaluation
-from glove_jax import pipeline, processes, vector_files, workdirs
-from glove_jax import train as training
+from glove_jax.sweeps import command as experiment_command
+from glove_jax.training import loop as training
+from glove_jax.training import multihost
+from glove_jax.vectors import evaluate as evaluation
+from glove_jax.vectors import formats
+from glove_jax.workdir import artifacts, pipeline
 
 FORMATS = (
   "stanford_text",
@@ -163,7 +165,7 @@ def train(arguments: list[str]) -> None:
   config = configs.make_config(**given_settings())
   run = pipeline.Pipeline(config, workdir(), _say)
   results = run.run_evaluation()
-  _say(workdirs.summary(run.workdir, config, results))
+  _say(artifacts.summary(run.workdir, config, results))
 
 
 def sweep() -> None:
@@ -179,7 +181,7 @@ def sweep() -> None:
   how = experiment_command.How(
     **{name: FLAGS[name].value for name in experiment_command.How._fields}
   )
-  if FLAGS.dry_run and processes.several():
+  if FLAGS.dry_run and multihost.several():
     raise ValueError("A dry run is for one process: start no others.")
   if FLAGS.dry_run and FLAGS.search:
     raise ValueError("A search has no plan: it picks its points as it goes.")
@@ -214,7 +216,7 @@ def evaluate(arguments: list[str]) -> None:
   vectors, config = _trained()
   results = evaluation.evaluate_vectors(vectors, config.evaluate)
   if not FLAGS.input:
-    workdirs.write_results(results, workdir())
+    artifacts.write_results(results, workdir())
   _say(evaluation.format_table(results))
 
 
@@ -243,9 +245,9 @@ def export(arguments: list[str]) -> None:
   if not FLAGS.output:
     raise ValueError("export needs --output=FILE.")
   config = configs.make_config(
-    **(workdirs.read_settings(workdir()) | given_settings())
+    **(artifacts.read_settings(workdir()) | given_settings())
   )
-  workdirs.export(workdir(), config, FLAGS.format, FLAGS.output)
+  artifacts.export(workdir(), config, FLAGS.format, FLAGS.output)
   _say(f"{FLAGS.format} is in {FLAGS.output}")
 
 
@@ -253,11 +255,11 @@ def _trained():
   """The vectors of --input or of the workdir's run, and their config."""
   if FLAGS.input:
     config = configs.make_config(**given_settings())
-    return vector_files.load_vectors(FLAGS.input), config
+    return formats.load_vectors(FLAGS.input), config
   config = configs.make_config(
-    **(workdirs.read_settings(workdir()) | given_settings())
+    **(artifacts.read_settings(workdir()) | given_settings())
   )
-  return workdirs.read_vectors(workdir(), config), config
+  return artifacts.read_vectors(workdir(), config), config
 
 
 def _show(answers) -> None:
@@ -295,21 +297,21 @@ def main(argv: list[str]) -> None:
       raise ValueError(
         f"There is no command {command!r}: use {', '.join(COMMANDS)}."
       )
-    processes.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-    if processes.is_first():
+    multihost.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    if multihost.is_first():
       COMMANDS[command](arguments)
     else:
       training.follow()
-    processes.finish()
+    multihost.finish()
   except SystemExit:
-    processes.finish()
+    multihost.finish()
     raise
   except KeyboardInterrupt:
     _fail("stopped; the same command goes on where it was.")
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(str(error))
   except Exception as error:
-    if not processes.several():
+    if not multihost.several():
       raise
     _fail(f"{type(error).__name__}: {error}")
 
@@ -318,8 +320,8 @@ def _fail(message: str) -> None:
   """One sentence and exit code 1, or with --traceback where it arose."""
   if FLAGS.traceback:
     traceback.print_exc()
-  if processes.several():
-    processes.stop(message)
+  if multihost.several():
+    multihost.stop(message)
   sys.exit(f"run.py: {message}")
 
 

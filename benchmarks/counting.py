@@ -29,7 +29,7 @@ from absl import app, flags
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
-from glove_jax import records, triplets  # noqa: E402
+from glove_jax.counts import stanford, triplets  # noqa: E402
 
 flags.DEFINE_string("stanford", None, "folder of Stanford's built programs")
 flags.DEFINE_string("corpus", None, "the text, a document a line")
@@ -182,7 +182,7 @@ def _compare(text: pathlib.Path, scratch: pathlib.Path) -> None:
     raise ValueError("the vocabularies differ")
   ours = triplets.read_triplets(scratch / "exact" / "counts")
   place, worst = 0, 0.0
-  for theirs in records.read_record_blocks(scratch / "cooccurrence.bin"):
+  for theirs in stanford.read_record_blocks(scratch / "cooccurrence.bin"):
     part = slice(place, place + len(theirs.row))
     place = part.stop
     for name in ("row", "col"):

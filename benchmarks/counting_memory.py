@@ -20,7 +20,8 @@ from absl import app, flags
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
-from glove_jax import triplets, vocab  # noqa: E402
+from glove_jax.counts import triplets  # noqa: E402
+from glove_jax.text import vocab  # noqa: E402
 
 flags.DEFINE_string("corpus", None, "the text, its words between spaces")
 flags.DEFINE_string("scratch", None, "where files go meanwhile")

@@ -37,13 +37,10 @@ from absl import app, flags  # noqa: E402
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
-from glove_jax import (  # noqa: E402
-  config,
-  engines,
-  ring,
-  sharding,
-  triplets,
-)
+from glove_jax import config  # noqa: E402
+from glove_jax.counts import triplets  # noqa: E402
+from glove_jax.training import engines, sharding  # noqa: E402
+from glove_jax.training.tiles import ring  # noqa: E402
 
 ENGINES = {"batch": "rows", "dim": "rows", "blocks": "blocked"}
 flags.DEFINE_integer("vocab_size", 8192, "V")

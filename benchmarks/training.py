@@ -44,18 +44,13 @@ from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from glove_jax import (
-  blocks,
-  config,
-  datasets,
-  evaluate,
-  pipeline,
-  records,
-  train,
-  triplets,
-  vectors,
-  vocab,
-)
+from glove_jax import config
+from glove_jax.counts import stanford, triplets
+from glove_jax.text import datasets, vocab
+from glove_jax.training import loop
+from glove_jax.training.tiles import layout
+from glove_jax.vectors import evaluate, word_vectors
+from glove_jax.workdir import pipeline
 
 flags.DEFINE_string(
   "stanford", None, "folder of Stanford's built programs; without, ours alone"
@@ -155,7 +150,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   counts = pipeline.Pipeline(settings, workdir).run_counts()
   if not given["stanford"]:
     return
-  records.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")
+  stanford.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")
 
 
 def tenth(path: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
@@ -187,7 +182,7 @@ class Judge:
 
   def __call__(self, table: np.ndarray) -> dict[str, float]:
     """The score of word + context vectors [V, D] on each set."""
-    made = vectors.WordVectors(self._words, table)
+    made = word_vectors.WordVectors(self._words, table)
     scores = [
       evaluate.evaluate_analogies(made, self._google)["total"]["accuracy"],
       *(
@@ -281,9 +276,9 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
-    engine, state = train.prepare(counts, settings, folder=folder)
+    engine, state = loop.prepare(counts, settings, folder=folder)
     for epoch in range(1, len(engine.epochs) + 1):
-      state, line = train.run_epoch(engine, state, epoch)
+      state, line = loop.run_epoch(engine, state, epoch)
       before = time.perf_counter()
       peak = max(peak, high_water())
       params = engine.params(state)
@@ -302,11 +297,11 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
       judged.clear()
       waited += time.perf_counter() - before
     is_blocked = settings.engine == "blocked"
-    floors = floors_of(blocks.read(folder), dim) if is_blocked else None
+    floors = floors_of(layout.read(folder), dim) if is_blocked else None
   queue.put((peak, floors))
 
 
-def floors_of(made: blocks.Blocks, dim: int) -> dict:
+def floors_of(made: layout.Blocks, dim: int) -> dict:
   """The least seconds that a pass can take on this device.
 
   Arithmetic: the three products of every tile. Bytes: the codes of all tiles,

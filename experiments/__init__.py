@@ -3,7 +3,7 @@
 `python run.py --experiment=NAME --workdir=DIR` runs one. A file has
 
 - `get_config()`: the settings that all points share, over the defaults;
-- `get_sweep()`: the points, as `glove_jax.sweeps` makes them;
+- `get_sweep()`: the points, as `glove_jax.sweeps.grid` makes them;
 - `report(results)`: what to plot of the results, as `plots.Plot`s;
 - sometimes `get_trainers(stanford)`: other ways to make vectors, by the label
   of the points that they train.

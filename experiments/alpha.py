@@ -7,8 +7,8 @@ from 0.11 at alpha 0 to 0.30 at 1, and less beyond; Google at 0.013 or less: too
 little text to choose by.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -16,7 +16,7 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.param("alpha", 0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+  return grid.param("alpha", 0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 
 
 def report(results):

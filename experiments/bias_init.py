@@ -7,8 +7,8 @@ On the default corpus, one seed, 2 cores: 53 s. To expect there: WordSim-353
 after 15.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -16,9 +16,9 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.product(
-    sweeps.param("bias_init", "fit", "random"),
-    sweeps.param("epochs", 1, 2, 5, 15),
+  return grid.product(
+    grid.param("bias_init", "fit", "random"),
+    grid.param("epochs", 1, 2, 5, 15),
   )
 
 

@@ -8,8 +8,8 @@ from 0.05 to 0.69, of Google's questions from 0.001 to 0.20. Scores of so
 different questions do not compare: look at the coverage beside them.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -17,7 +17,7 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.param("share", 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+  return grid.param("share", 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 
 
 def report(results):

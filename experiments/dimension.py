@@ -7,8 +7,8 @@ To expect there, with one seed: Google about 0.01 and WordSim-353 between 0.23
 and 0.28, in no order; training takes 3.5 s at 25 and 11.7 s at 300.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -16,7 +16,7 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.param("dim", 25, 50, 100, 200, 300)
+  return grid.param("dim", 25, 50, 100, 200, 300)
 
 
 def report(results):

@@ -10,8 +10,9 @@ To expect there, with one seed: WordSim-353 0.28 of `blocked`, 0.25 of `rows`
 and 0.20 by Stanford's rule; Google between 0.013 and 0.016 of all.
 """
 
-from experiments.plots import Plot
-from glove_jax import config, sweeps
+from glove_jax import config
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -19,13 +20,13 @@ def get_config():
 
 
 def get_sweep():
-  fast = {sweeps.LABEL: "blocked, fast"} | config.PRESETS["fast"]
+  fast = {grid.LABEL: "blocked, fast"} | config.PRESETS["fast"]
   return [
-    {sweeps.LABEL: "blocked", "engine": "blocked"},
+    {grid.LABEL: "blocked", "engine": "blocked"},
     fast | {"engine": "blocked"},
-    {sweeps.LABEL: "rows", "engine": "rows"},
+    {grid.LABEL: "rows", "engine": "rows"},
     {
-      sweeps.LABEL: "rows, Stanford's rule",
+      grid.LABEL: "rows, Stanford's rule",
       "engine": "rows",
       "optimizer": "stanford",
       "learning_rate": 0.05,
@@ -42,7 +43,7 @@ def report(results):
       "Scores over the time of training",
       "scatter",
       x="train_seconds",
-      by=sweeps.LABEL,
+      by=grid.LABEL,
       log=True,
     )
   ]

@@ -11,8 +11,8 @@ learned by SGD at its rate; Google at 0.02 or less: too little text to choose
 by.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -20,9 +20,9 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.zip(
-    sweeps.param("optimizer", "adagrad", "stanford", "adam", "rmsprop", "sgd"),
-    sweeps.param("learning_rate", 0.2, 0.05, 0.001, 0.001, 0.01),
+  return grid.zip(
+    grid.param("optimizer", "adagrad", "stanford", "adam", "rmsprop", "sgd"),
+    grid.param("learning_rate", 0.2, 0.05, 0.001, 0.001, 0.01),
   )
 
 

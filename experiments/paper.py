@@ -11,8 +11,8 @@ and figure 4 has GloVe alone, without word2vec.
 On the default corpus, one seed, 2 cores: 165 s.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 PARTS = ("google_semantic", "google_syntactic", "google")
 # Each point says all that any figure varies: then each figure picks its own.
@@ -31,15 +31,15 @@ def get_config():
 
 def get_sweep():
   windows = [2, 5, 10, 15, 20]
-  return sweeps.chain(
-    sweeps.one_at_a_time(
+  return grid.chain(
+    grid.one_at_a_time(
       BASE,
       dim=[25, 50, 200, 300],
       window=windows,
       share=[1 / 16, 1 / 8, 1 / 4, 1 / 2],
       epochs=[1, 2, 10, 20],
     ),
-    sweeps.one_at_a_time(BASE | {"context": "left"}, window=windows),
+    grid.one_at_a_time(BASE | {"context": "left"}, window=windows),
   )
 
 

@@ -18,8 +18,11 @@ import time
 
 import numpy as np
 
-from experiments.plots import Plot
-from glove_jax import records, sweeps, triplets, vectors, vocab
+from glove_jax.counts import stanford, triplets
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
+from glove_jax.text import vocab
+from glove_jax.vectors import word_vectors
 
 PROGRAM = "Stanford's glove"
 
@@ -31,11 +34,11 @@ def get_config():
 def get_sweep():
   rule = {"optimizer": "stanford", "learning_rate": 0.05}
   return [
-    {sweeps.LABEL: PROGRAM, "engine": "rows", "bias_init": "random"} | rule,
-    {sweeps.LABEL: "rows, same rule", "engine": "rows", "bias_init": "random"}
+    {grid.LABEL: PROGRAM, "engine": "rows", "bias_init": "random"} | rule,
+    {grid.LABEL: "rows, same rule", "engine": "rows", "bias_init": "random"}
     | rule,
-    {sweeps.LABEL: "rows", "engine": "rows"},
-    {sweeps.LABEL: "blocked", "engine": "blocked"},
+    {grid.LABEL: "rows", "engine": "rows"},
+    {grid.LABEL: "blocked", "engine": "blocked"},
   ]
 
 
@@ -47,7 +50,7 @@ def report(results):
       "Scores over the time of training",
       "scatter",
       x="train_seconds",
-      by=sweeps.LABEL,
+      by=grid.LABEL,
       log=True,
     )
   ]
@@ -76,7 +79,7 @@ def run_program(program, config, counts, folder, on_epoch):
   """Trains by the C program on the counts of a work directory."""
   data = triplets.read_triplets(counts / "counts")
   shuffled, saved = folder / "shuffled.bin", folder / "vectors"
-  records.write_shuffled_records(data, shuffled, seed=config.seed)
+  stanford.write_shuffled_records(data, shuffled, seed=config.seed)
   command = [
     program, "-input-file", shuffled, "-vocab-file", counts / "vocab.txt",
     "-save-file", saved, "-threads", os.cpu_count(), "-vector-size",
@@ -90,7 +93,7 @@ def run_program(program, config, counts, folder, on_epoch):
   shuffled.unlink()
   saved.with_suffix(".bin").unlink()
   words = vocab.read_vocab(counts / "vocab.txt").words
-  return vectors.WordVectors(words, (word + context).astype(np.float32))
+  return word_vectors.WordVectors(words, (word + context).astype(np.float32))
 
 
 def _follow(command: list[str], on_epoch) -> None:

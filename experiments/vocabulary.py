@@ -10,8 +10,8 @@ On the default corpus, one seed, 2 cores: 36 s. To expect there: Google from
 coverage.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -19,7 +19,7 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.param("min_count", 2, 5, 10, 20, 50)
+  return grid.param("min_count", 2, 5, 10, 20, 50)
 
 
 def report(results):

@@ -6,8 +6,8 @@ On the default corpus, one seed, 2 cores: 88 s. What a larger one says:
 experiments/results/README.md.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -15,9 +15,9 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.product(
-    sweeps.param("context", "symmetric", "left"),
-    sweeps.param("window", 2, 5, 10, 15, 20),
+  return grid.product(
+    grid.param("context", "symmetric", "left"),
+    grid.param("window", 2, 5, 10, 15, 20),
   )
 
 

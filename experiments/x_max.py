@@ -7,8 +7,8 @@ To expect there, with one seed: WordSim-353 from 0.21 at x_max 1 to 0.30 at 300,
 Google between 0.009 and 0.013 in no order: too little text to choose by.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -16,7 +16,7 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.param("x_max", 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+  return grid.param("x_max", 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 def report(results):

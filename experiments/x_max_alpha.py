@@ -7,8 +7,8 @@ of them training; --dry_run estimates other cases. What came of it:
 experiments/results/README.md.
 """
 
-from experiments.plots import Plot
-from glove_jax import sweeps
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
@@ -16,10 +16,10 @@ def get_config():
 
 
 def get_sweep():
-  return sweeps.product(
-    sweeps.param("x_max", 1.0, 3.0, 10.0, 30.0, 100.0, 300.0),
-    sweeps.param("alpha", 0.25, 0.5, 0.75, 1.0),
-    sweeps.param("seed", 0, 1, 2),
+  return grid.product(
+    grid.param("x_max", 1.0, 3.0, 10.0, 30.0, 100.0, 300.0),
+    grid.param("alpha", 0.25, 0.5, 0.75, 1.0),
+    grid.param("seed", 0, 1, 2),
   )
 
 

@@ -7,7 +7,8 @@ import shutil
 
 from tqdm import tqdm
 
-from glove_jax import files, processes
+from glove_jax import atomic
+from glove_jax.training import multihost
 
 
 def progress(description: str, total: int | None = None, unit: str = "it"):
@@ -19,7 +20,7 @@ def progress(description: str, total: int | None = None, unit: str = "it"):
     unit_scale=True,
     delay=1,
     # None is quiet where stderr is no terminal.
-    disable=None if processes.is_first() else True,
+    disable=None if multihost.is_first() else True,
     leave=False,
     dynamic_ncols=True,
   )
@@ -39,7 +40,7 @@ class MetricsWriter:
     old = read_metrics(path) if self._path.exists() else []
     kept = [line for line in old if line["epoch"] <= first_epoch]
     text = "".join(json.dumps(line) + "\n" for line in kept)
-    files.write_text(self._path, text)
+    atomic.write_text(self._path, text)
 
   def write(self, **values) -> None:
     with self._path.open("a") as file:

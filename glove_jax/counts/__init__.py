@@ -1,0 +1,1 @@
+"""Ids -> X_ij, the weighted co-occurrence counts."""

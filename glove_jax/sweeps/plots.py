@@ -1,0 +1,292 @@
+"""Plots of results: what to draw is data, and one function draws it.
+
+Series differ in colour (Okabe and Ito's palette, which colour-blind people can
+tell apart), in marker and in dash, so that they differ in grey as well. Bars of
+error are one standard deviation over the seeds to each side.
+"""
+
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Sequence
+
+from glove_jax.sweeps import results
+from glove_jax.sweeps.results import LABELS, Row
+
+SCORES = ("google", "wordsim353", "simlex999")
+MISSING = "matplotlib is not installed: no plots (pip install matplotlib)."
+
+_STYLES = (
+  ("#0072B2", "o", "-"),
+  ("#D55E00", "s", "--"),
+  ("#009E73", "^", "-."),
+  ("#CC79A7", "D", ":"),
+  ("#56B4E9", "v", (0, (5, 1))),
+  ("#E69F00", "P", (0, (3, 1, 1, 1))),
+  ("#000000", "X", (0, (1, 1))),
+)
+_PANEL = (4.2, 3.6)  # inches
+_NO_RESULTS = "No point of this plot is done."
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+  """A figure of one panel for each measure.
+
+  Attributes:
+    name: of its files.
+    title: of the figure.
+    kind: 'lines', 'bars', 'heatmap', 'scatter', or 'dots' for each point
+      by itself.
+    x: the column along the x axis; of 'scatter' a measure.
+    by: the column whose values are the series ('lines', 'scatter') or the
+      rows ('heatmap'); None for one series.
+    measures: the columns that the panels show.
+    log: whether the x axis is logarithmic.
+    where: only rows with these values.
+  """
+
+  name: str
+  title: str
+  kind: str
+  x: str
+  by: str | None = None
+  measures: tuple[str, ...] = SCORES
+  log: bool = False
+  where: dict = dataclasses.field(default_factory=dict)
+
+
+def has_matplotlib() -> bool:
+  try:
+    import matplotlib  # noqa: F401
+  except ImportError:
+    return False
+  return True
+
+
+def write(plot: Plot, rows: Sequence[Row], folder: pathlib.Path) -> str:
+  """Writes <name>.png and <name>.svg; returns the SVG."""
+  from matplotlib import pyplot
+
+  figure = draw(plot, rows)
+  figure.savefig(folder / f"{plot.name}.png", dpi=150)
+  path = folder / f"{plot.name}.svg"
+  # Fixed ids and no date: the same results give the same bytes.
+  with pyplot.rc_context({"svg.hashsalt": plot.name}):
+    figure.savefig(path, metadata={"Date": None})
+  pyplot.close(figure)
+  return path.read_text()
+
+
+def draw(plot: Plot, rows: Sequence[Row]):
+  """The matplotlib figure of a plot."""
+  import matplotlib
+
+  matplotlib.use("agg")
+  from matplotlib import pyplot
+
+  rows = [
+    row
+    for row in rows
+    if row.get(plot.x) is not None
+    and all(row.get(k) == v for k, v in plot.where.items())
+  ]
+  shown = [
+    m for m in plot.measures if any(row.get(m) is not None for row in rows)
+  ]
+  number = max(1, len(shown))
+  width, height = _PANEL
+  figure, axes = pyplot.subplots(
+    1,
+    number,
+    figsize=(width * number, height),
+    layout="constrained",
+    squeeze=False,
+  )
+  figure.suptitle(plot.title)
+  panel = {
+    "lines": _lines,
+    "bars": _bars,
+    "heatmap": _heatmap,
+    "scatter": _scatter,
+    "dots": _dots,
+  }[plot.kind]
+  for axis, measure in zip(axes[0], shown, strict=False):
+    panel(axis, plot, rows, measure)
+  if not shown:
+    axes[0, 0].text(0.5, 0.5, _NO_RESULTS, ha="center")
+  if plot.by and plot.kind in ("lines", "scatter") and shown:
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+      handles,
+      labels,
+      title=LABELS.get(plot.by, plot.by),
+      loc="outside right center",
+    )
+  return figure
+
+
+def _series(plot: Plot, rows, columns):
+  """(value of `by`, mean rows) of each series."""
+  by = [plot.by] if plot.by else []
+  means = results.mean_rows(rows, [*by, *columns])
+  values = dict.fromkeys(row[plot.by] if by else None for row in means)
+  for value in values:
+    yield value, [r for r in means if not by or r[plot.by] == value]
+
+
+def _lines(axis, plot: Plot, rows, measure: str) -> None:
+  places = sorted({row[plot.x] for row in rows})
+  series = list(_series(plot, rows, [plot.x]))
+  for number, (value, means) in enumerate(series):
+    means = [r for r in means if r[measure] is not None]
+    means = sorted(means, key=lambda r: r[plot.x])
+    colour, marker, dash = _STYLES[number % len(_STYLES)]
+    aside = number - (len(series) - 1) / 2
+    axis.errorbar(
+      [_beside(r[plot.x], aside, places, plot.log) for r in means],
+      [r[measure] for r in means],
+      yerr=[r[f"{measure}_sd"] or 0 for r in means],
+      color=colour,
+      marker=marker,
+      linestyle=dash,
+      capsize=3,
+      label=_value(value),
+    )
+  if plot.log:
+    axis.set_xscale("log")
+  _ticks(axis, places, plot.log)
+  _label(axis, LABELS.get(plot.x, plot.x), measure)
+
+
+def _beside(x, aside: float, places, log: bool) -> float:
+  """x moved a little, so that bars of error do not cover each other."""
+  low, high = places[0], places[-1]
+  if log:
+    return x * (high / low) ** (0.008 * aside)
+  return x + 0.008 * aside * (high - low)
+
+
+def _ticks(axis, values, log: bool) -> None:
+  """Marks the values themselves, where they do not crowd each other."""
+  from matplotlib import ticker
+
+  if len(values) > 8 or (not log and _crowded(values)):
+    return
+  axis.xaxis.set_major_locator(ticker.FixedLocator(values))
+  axis.xaxis.set_minor_locator(ticker.NullLocator())
+  axis.xaxis.set_major_formatter(
+    ticker.FuncFormatter(lambda value, _: _value(value))
+  )
+
+
+def _crowded(values) -> bool:
+  gaps = [b - a for a, b in itertools.pairwise(values)]
+  return bool(gaps) and min(gaps) < 0.08 * (values[-1] - values[0])
+
+
+def _bars(axis, plot: Plot, rows, measure: str) -> None:
+  means = [
+    r for r in results.mean_rows(rows, [plot.x]) if r[measure] is not None
+  ]
+  places = range(len(means))
+  axis.barh(
+    places,
+    [r[measure] for r in means],
+    xerr=[r[f"{measure}_sd"] or 0 for r in means],
+    color="#56B4E9",
+    edgecolor="black",
+    capsize=3,
+  )
+  axis.set_yticks(places, [_value(r[plot.x]) for r in means])
+  axis.invert_yaxis()
+  axis.set_xlabel(LABELS.get(measure, measure))
+  axis.grid(axis="x", alpha=0.3)
+
+
+def _heatmap(axis, plot: Plot, rows, measure: str) -> None:
+  means = results.mean_rows(rows, [plot.by, plot.x])
+  columns = sorted({r[plot.x] for r in means})
+  lines = sorted({r[plot.by] for r in means})
+  cells = {(r[plot.by], r[plot.x]): r for r in means}
+  grid = [
+    [cells[y, x][measure] if (y, x) in cells else None for x in columns]
+    for y in lines
+  ]
+  known = [v for line in grid for v in line if v is not None]
+  low, high = min(known), max(known)
+  filled = [[float("nan") if v is None else v for v in ln] for ln in grid]
+  axis.imshow(filled, cmap="cividis", origin="lower", aspect="auto")
+  for i, y in enumerate(lines):
+    for j, x in enumerate(columns):
+      if grid[i][j] is None:
+        continue
+      dark = grid[i][j] < low + 0.6 * (high - low)
+      colour = "white" if dark else "black"
+      text = _cell(cells[y, x], measure)
+      axis.text(j, i, text, color=colour, ha="center", va="center", size=7)
+  axis.set_xticks(range(len(columns)), [_value(x) for x in columns])
+  axis.set_yticks(range(len(lines)), [_value(y) for y in lines])
+  axis.set_xlabel(LABELS.get(plot.x, plot.x))
+  axis.set_ylabel(LABELS.get(plot.by, plot.by))
+  axis.set_title(LABELS.get(measure, measure), size="medium")
+
+
+def _cell(row: Row, measure: str) -> str:
+  deviation = row[f"{measure}_sd"]
+  below = "" if deviation is None else f"\n±{deviation:.3f}"
+  return f"{row[measure]:.3f}{below}"
+
+
+def _scatter(axis, plot: Plot, rows, measure: str) -> None:
+  from matplotlib import ticker
+
+  for number, (value, (mean,)) in enumerate(_series(plot, rows, [])):
+    if mean[measure] is None or mean[plot.x] is None:
+      continue
+    colour, marker, _ = _STYLES[number % len(_STYLES)]
+    axis.errorbar(
+      mean[plot.x],
+      mean[measure],
+      xerr=mean[f"{plot.x}_sd"],
+      yerr=mean[f"{measure}_sd"],
+      color=colour,
+      marker=marker,
+      markersize=8,
+      linestyle="none",
+      capsize=3,
+      label=_value(value),
+    )
+  if plot.log:
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
+  axis.margins(x=0.15, y=0.15)
+  _label(axis, LABELS.get(plot.x, plot.x), measure)
+
+
+def _dots(axis, plot: Plot, rows, measure: str) -> None:
+  known = [row for row in rows if row.get(measure) is not None]
+  axis.plot(
+    [row[plot.x] for row in known],
+    [row[measure] for row in known],
+    "o",
+    color="#0072B2",
+    alpha=0.7,
+  )
+  if plot.log:
+    axis.set_xscale("log")
+  _label(axis, LABELS.get(plot.x, plot.x), measure)
+
+
+def _label(axis, x: str, measure: str) -> None:
+  axis.set_xlabel(x)
+  axis.set_ylabel(LABELS.get(measure, measure))
+  axis.grid(alpha=0.3)
+
+
+def _value(value) -> str:
+  if value is None:
+    return ""
+  return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,176 @@
+"""A search: each point is picked by what the earlier ones came to (optuna).
+
+The study is `study.db` in the work directory; a search that was stopped goes on
+with it, first with the trial that it was at. Points are folders as in a sweep.
+"""
+
+import pathlib
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from glove_jax.sweeps import grid, results, runner
+from glove_jax.sweeps.grid import Point
+
+SIMILARITY = "similarity"  # the mean of all similarity sets
+_FAILED = "failed"  # marks a trial that ended in an error
+_LOG_FROM = 10  # ranges that span such a factor are searched in logarithms
+
+
+def run(
+  space: str,
+  make_points: Callable[[grid.Settings], list[Point]],
+  workdir: pathlib.Path,
+  options: runner.Options,
+  *,
+  trials: int,
+  objective: str,
+) -> tuple[list[Point], dict[str, str]]:
+  """Tries settings until there are so many finished trials.
+
+  Args:
+    space: field=low..high or field=value,value, separated by semicolons.
+    make_points: the points of a trial's settings, one for each seed.
+    workdir: of the search.
+    options: as of a sweep.
+    trials: how many, those of earlier calls among them.
+    objective: a column of the results, or 'similarity'.
+
+  Returns:
+    The points of all finished trials, and what went wrong by their names.
+
+  Raises:
+    ValueError: a space that cannot be read.
+    ModuleNotFoundError: optuna is not installed.
+  """
+  suggest = read_space(space)
+  study, done, failed = _open_study(workdir), [], {}
+  for old in _finished(study):
+    done += make_points(_read(old.params, suggest))
+  while len(_finished(study)) < trials:
+    trial = study.ask()
+    settings = {name: ask(trial) for name, ask in suggest.items()}
+    options.say(f"trial {trial.number}: {grid.describe(settings)}")
+    points = make_points(settings)
+    wrong = runner.run(points, workdir, options)
+    failed |= wrong
+    done += points
+    if wrong:
+      trial.set_user_attr(_FAILED, True)
+      study.tell(trial, state=_states().FAIL)
+    else:
+      study.tell(trial, score(points, workdir, objective))
+  if any(trial.value is not None for trial in study.trials):
+    best = _read(study.best_params, suggest)
+    options.say(
+      f"best: {grid.describe(best)}: {objective} {study.best_value:.4f}"
+    )
+  return list({point.name: point for point in done}.values()), failed
+
+
+def read_space(space: str) -> dict[str, Callable[[Any], Any]]:
+  """For each field a function that asks a trial for a value of it.
+
+  Raises:
+    ValueError: no such field, or a value that is not of its type.
+  """
+  suggest = {}
+  for name, text in grid.split(space):
+    if ".." in text:
+      suggest[name] = _range(name, text)
+    else:
+      suggest[name] = _choice(name, text.split(","))
+  return suggest
+
+
+def _range(name: str, text: str):
+  low, high = (
+    grid.parse_value(name, end) for end in text.split("..", maxsplit=1)
+  )
+  if type(low) not in (int, float) or not low < high:
+    raise ValueError(f"{name}={text} is no range of numbers, from low to high.")
+  log = low > 0 and high >= _LOG_FROM * low
+
+  def ask(trial):
+    if type(low) is int:
+      return trial.suggest_int(name, low, high, log=log)
+    return trial.suggest_float(name, low, high, log=log)
+
+  return ask
+
+
+def _choice(name: str, values: list[str]):
+  for value in values:
+    grid.parse_value(name, value)
+
+  def ask(trial):
+    return grid.parse_value(name, trial.suggest_categorical(name, values))
+
+  return ask
+
+
+def score(points: list[Point], workdir: pathlib.Path, objective: str) -> float:
+  """The mean of the objective over points.
+
+  Raises:
+    ValueError: no such score; says which there are.
+  """
+  rows = results.read_results(points, workdir)
+  similarity = _similarity_sets(points[0])
+  names = similarity if objective == SIMILARITY else [objective]
+  if missing := [name for name in names if name not in rows[0]]:
+    known = ", ".join([SIMILARITY, *results.measures(rows, [])])
+    raise ValueError(
+      f"There is no score {missing[0]!r} to search by: there are {known}."
+    )
+  return statistics.fmean(row[name] for row in rows for name in names)
+
+
+def _similarity_sets(point: Point) -> list[str]:
+  return [pathlib.Path(n).stem for n in point.config.evaluate.similarity]
+
+
+def _open_study(workdir: pathlib.Path):
+  """The study on disk; a trial that was cut off is put first in its queue."""
+  try:
+    import optuna
+  except ImportError as error:
+    raise ModuleNotFoundError(
+      "--search=optuna needs optuna: pip install optuna."
+    ) from error
+  optuna.logging.set_verbosity(optuna.logging.WARNING)
+  workdir.mkdir(parents=True, exist_ok=True)
+  study = optuna.create_study(
+    study_name="search",
+    storage=f"sqlite:///{workdir.resolve() / 'study.db'}",
+    direction="maximize",
+    load_if_exists=True,
+  )
+  # Another seed each time, or a search that goes on would begin as it began.
+  study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
+  for trial in study.get_trials(states=[_states().RUNNING]):
+    study.tell(trial.number, state=_states().FAIL)
+    study.enqueue_trial(trial.params)
+  return study
+
+
+def _states():
+  from optuna.trial import TrialState
+
+  return TrialState
+
+
+def _finished(study) -> list:
+  """The trials that came to a score or an error, but not those cut off."""
+  return [
+    trial
+    for trial in study.trials
+    if trial.state == _states().COMPLETE or _FAILED in trial.user_attrs
+  ]
+
+
+def _read(params: dict, suggest) -> grid.Settings:
+  """A finished trial's parameters as settings."""
+  from optuna.trial import FixedTrial
+
+  return {name: ask(FixedTrial(params)) for name, ask in suggest.items()}

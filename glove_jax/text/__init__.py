@@ -1,0 +1,1 @@
+"""Files -> words -> ids."""

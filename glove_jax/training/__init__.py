@@ -1,0 +1,1 @@
+"""X -> Params: engines, optimizers and the loop."""

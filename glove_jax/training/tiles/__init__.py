@@ -1,0 +1,1 @@
+"""The blocked engine: counts cut into tiles, trained by matrix products."""

@@ -1,0 +1,1 @@
+"""Params -> answers: word vectors, their files and their evaluation."""

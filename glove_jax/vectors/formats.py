@@ -1,0 +1,331 @@
+"""Files of word vectors, in the formats of other programs and in our own.
+
+Each is written whole or not at all, and each is read back:
+
+| format          | content                                                |
+|-----------------|--------------------------------------------------------|
+| Stanford text   | a line a word: the word, then D numbers, 6 decimals    |
+| word2vec text   | the same after a line "V D"                            |
+| word2vec binary | the line "V D", then each word, a space, D float32     |
+| npz             | all four tables and the words, for going on or looking |
+
+The two word2vec formats load in gensim with
+`KeyedVectors.load_word2vec_format(path, binary=...)`, Stanford's with
+`no_header=True`. Words are UTF-8; bytes that are not survive a round trip.
+"""
+
+import collections
+import contextlib
+import os
+import re
+import zipfile
+from collections.abc import Sequence
+from typing import IO, NamedTuple
+
+import numpy as np
+
+from glove_jax import atomic
+from glove_jax.vectors.word_vectors import UNK, WordVectors, combine, floating
+
+_CHUNK = 1 << 24  # bytes of text parsed at once
+# What, after a space, looks like a number rather than the end of a word.
+_NUMBER = r" [-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+_TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
+
+
+class Tables(NamedTuple):
+  """All that training fits, as numpy arrays; V words, D dimensions."""
+
+  word: np.ndarray  # [V, D]
+  context: np.ndarray  # [V, D]
+  word_bias: np.ndarray  # [V]
+  context_bias: np.ndarray  # [V]
+
+
+def write_stanford_text(vectors: WordVectors, path: str | os.PathLike) -> None:
+  """A line a word, 6 decimals: byte for byte what glove.c writes.
+
+  Raises:
+    ValueError: a word that the reader could not tell from its vector: one
+      with a line break, or a number after its last space.
+  """
+  _write_text(vectors, path, header=False)
+
+
+def write_word2vec_text(vectors: WordVectors, path: str | os.PathLike) -> None:
+  """As `write_stanford_text`, after a line "V D"."""
+  _write_text(vectors, path, header=True)
+
+
+def write_word2vec_binary(
+  vectors: WordVectors, path: str | os.PathLike
+) -> None:
+  """The line "V D"; then each word, a space, D little-endian float32, "\\n".
+
+  Raises:
+    ValueError: a word with a space or a line break.
+  """
+  _refuse_words(vectors.words, r"[ \n]", path)
+  with atomic.write_whole(path) as file:
+    file.write(_header(vectors))
+    for word, row in zip(
+      vectors.words, vectors.vectors.astype("<f4"), strict=True
+    ):
+      file.write(word.encode(**_TEXT) + b" " + row.tobytes() + b"\n")
+
+
+def write_tables(
+  path: str | os.PathLike, tables: Tables, words: Sequence[str]
+) -> None:
+  """All four tables and the words, as .npz: equal tables give equal bytes.
+
+  The words are one uint8 array, UTF-8 with a line break between words, since
+  numpy would pad every word to the longest:
+  `bytes(numpy.load(path)["words"]).decode().split("\\n")`.
+
+  Args:
+    path: the file.
+    tables: anything with the fields of `Tables`, such as model.Params.
+    words: V words.
+
+  Raises:
+    ValueError: tables whose shapes differ, or a word with a line break.
+  """
+  tables = Tables(*(floating(getattr(tables, n)) for n in Tables._fields))
+  _check_tables(tables, words, path)
+  _refuse_words(words, r"\n", path)
+  text = "\n".join(words).encode(**_TEXT)
+  with atomic.write_whole(path) as file:
+    np.savez(file, words=np.frombuffer(text, np.uint8), **tables._asdict())
+
+
+def read_stanford_text(path: str | os.PathLike) -> WordVectors:
+  """Reads lines of a word and D numbers, one space between, with any header.
+
+  D is what most of the first lines have, or what the header says. A line is
+  taken from its right end, so that a word may hold spaces; only where such a
+  word ends in a number is the line refused, as being too wide.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: no lines, a line that does not end in D numbers, or fewer or
+      more lines than the header says; it names the line.
+  """
+  with _existing(path) as file:
+    header = _split_header(file.readline())
+    dim, number = (header[1], 2) if header else (0, 1)
+    file.seek(0) if not header else None
+    words, parts = [], []
+    while lines := file.readlines(_CHUNK):
+      dim = dim or _usual_width(lines)
+      parts.append(_parse_lines(lines, dim, words, path, number))
+      number += len(lines)
+  if not words:
+    raise ValueError(
+      f"{path} holds no vectors: write it again, or give another file."
+    )
+  # glove.c leaves the <unk> that it appends out of the number in the header.
+  if header and header[0] not in (len(words), len(words) - (words[-1] == UNK)):
+    raise ValueError(
+      f"{path} says that it holds {header[0]} vectors, and it holds "
+      f"{len(words)}: it may be cut off, so write or fetch it again."
+    )
+  return WordVectors(words, np.concatenate(parts))
+
+
+read_word2vec_text = read_stanford_text
+
+
+def read_word2vec_binary(path: str | os.PathLike) -> WordVectors:
+  """Reads the line "V D", then V times a word, a space and D float32.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: no such header, or the file ends early or too late.
+  """
+  with _existing(path) as file:
+    header, data = file.readline(), file.read()
+  if not (sizes := _split_header(header)):
+    raise ValueError(
+      f'{path} does not start with a line "words dimensions": it is no '
+      "word2vec file, so read it as another format."
+    )
+  words, vectors, start = [], np.empty(sizes, "<f4"), 0
+  for i in range(sizes[0]):
+    space = data.find(b" ", start)
+    end = space + 1 + 4 * sizes[1]
+    if space < 0 or end > len(data):
+      raise ValueError(
+        f"{path} ends inside vector {i + 1} of {sizes[0]}: it is cut off, so "
+        "write or fetch it again."
+      )
+    words.append(data[start:space].lstrip(b"\n").decode(**_TEXT))
+    vectors[i] = np.frombuffer(data, "<f4", sizes[1], space + 1)
+    start = end
+  if data[start:].strip(b"\n"):
+    raise ValueError(
+      f"{path} goes on after its {sizes[0]} vectors: it is no word2vec binary "
+      "file, or it is damaged: fetch or write it again."
+    )
+  return WordVectors(words, vectors)
+
+
+def read_tables(
+  path: str | os.PathLike,
+) -> tuple[Tables, tuple[str, ...]]:
+  """The tables and the words that `write_tables` wrote.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: a damaged file, a missing table, or shapes that differ.
+  """
+  names = ("words", *Tables._fields)
+  with _existing(path) as file:
+    try:
+      with np.load(file) as arrays:
+        text, *tables = (arrays[name] for name in names)
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as e:
+      raise ValueError(
+        f"{path} does not hold the arrays {', '.join(names)} ({e}): it is cut "
+        "off or another kind of file, so write it again."
+      ) from e
+  tables, words = Tables(*tables), bytes(text).decode(**_TEXT).split("\n")
+  _check_tables(tables, words, path)
+  return tables, tuple(words)
+
+
+def load_vectors(path: str | os.PathLike, how: str = "sum") -> WordVectors:
+  """Reads vectors of any of the formats above, known by its first bytes.
+
+  Args:
+    path: the file.
+    how: how the word and context tables of an .npz become one, see `combine`.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: as the reader of the format.
+  """
+  with _existing(path) as file:
+    first, second = file.readline(), file.readline()
+  if zipfile.is_zipfile(path) or os.fspath(path).endswith(".npz"):
+    tables, words = read_tables(path)
+    return WordVectors(words, combine(tables.word, tables.context, how))
+  header = _split_header(first)
+  if header and not _is_text(second, header[1]):
+    return read_word2vec_binary(path)
+  return read_stanford_text(path)
+
+
+def _existing(path: str | os.PathLike) -> IO[bytes]:
+  if not os.path.isfile(path):
+    raise FileNotFoundError(
+      f"There is no vector file {path}: check the path, or train first."
+    )
+  return open(path, "rb")
+
+
+def _header(vectors):
+  return b"%d %d\n" % vectors.vectors.shape
+
+
+def _split_header(line: bytes) -> tuple[int, int] | None:
+  """(V, D) from a line of two positive integers, otherwise None."""
+  match = re.fullmatch(rb"([1-9]\d*) ([1-9]\d*)\s*", line)
+  return (int(match[1]), int(match[2])) if match else None
+
+
+def _refuse_words(words, pattern, path):
+  found = next((w for w in words if re.search(pattern, w)), None)
+  if found is not None:
+    raise ValueError(
+      f"The word {found!r} cannot be written to {path}, where its end could "
+      "not be found again: leave it out, or write another format."
+    )
+
+
+def _check_tables(tables, words, path):
+  sizes = len(words), *tables.word.shape[1:]
+  wanted = (sizes, sizes, sizes[:1], sizes[:1])
+  shapes = tuple(table.shape for table in tables)
+  if not words or len(sizes) != 2 or shapes != wanted:
+    raise ValueError(
+      f"The tables of {path} have the shapes {shapes} and {len(words)} words, "
+      "which do not fit: save the tables and words of one training run."
+    )
+
+
+def _write_text(vectors, path, header):
+  _refuse_words(vectors.words, r"\n|" + _NUMBER, path)
+  form = "%s" + " %.6f" * vectors.vectors.shape[1] + "\n"
+  with atomic.write_whole(path) as file:
+    file.write(_header(vectors) if header else b"")
+    for word, row in zip(vectors.words, vectors.vectors, strict=True):
+      file.write((form % (word, *row.tolist())).encode(**_TEXT))
+
+
+def _usual_width(lines: list[bytes]) -> int:
+  """The most frequent number of numbers at the end of a line; at least 1.
+
+  Of several that are as frequent, the one that comes first.
+  """
+  widths = collections.Counter(_numbers_at_end(line) for line in lines[:1000])
+  return max(1, widths.most_common(1)[0][0])
+
+
+def _numbers_at_end(line: bytes) -> int:
+  """How many numbers end a line; what begins it is the word."""
+  number = 0
+  for field in reversed(line.rstrip(b" \r\n").split(b" ")[1:]):
+    try:
+      float(field)
+    except ValueError:
+      break
+    number += 1
+  return number
+
+
+def _split_line(line: bytes, dim: int) -> tuple[bytes, bytes] | None:
+  """(word, its dim numbers) from the right; None where it is not that."""
+  line = line.rstrip(b" \r\n")
+  if line.count(b" ") == dim:  # nearly always
+    word, _, numbers = line.partition(b" ")
+    return word, numbers
+  word, *numbers = line.rsplit(b" ", dim)
+  if len(numbers) < dim or re.search(_NUMBER.encode(), word):
+    return None
+  return word, b" ".join(numbers)
+
+
+def _is_text(line: bytes, dim: int) -> bool:
+  """Whether a line is a word and dim numbers, rather than bytes of floats."""
+  with contextlib.suppress(ValueError):
+    return len([float(x) for x in line.split()[-dim:]]) == dim
+  return False
+
+
+def _parse_lines(lines, dim, words, path, number):
+  """[n, dim] float32 from n lines, the first being line `number`."""
+  numbers = []
+  for i, line in enumerate(lines):
+    word, rest = _split_line(line, dim) or _refuse_line(path, number + i, dim)
+    words.append(word.decode(**_TEXT))
+    numbers.append(rest)
+  text = (rest.decode("latin-1") for rest in numbers)
+  try:
+    return np.loadtxt(text, np.float32, comments=None, delimiter=" ", ndmin=2)
+  except ValueError:
+    pass
+  for i, rest in enumerate(numbers):
+    try:
+      list(map(float, rest.split(b" ")))
+    except ValueError:
+      _refuse_line(path, number + i, dim)
+  raise ValueError(f"{path} has numbers that cannot be read: write it again.")
+
+
+def _refuse_line(path, number, dim):
+  raise ValueError(
+    f"Line {number} of {path} is not a word and {dim} numbers with a space "
+    "between them, as other lines are: write or fetch the file again, or "
+    "remove the line."
+  )

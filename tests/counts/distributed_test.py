@@ -1,0 +1,478 @@
+"""Counting by sections: here, by workers of Dask, and when some of it dies."""
+
+import contextlib
+import gzip
+import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import distributed
+import numpy as np
+import pytest
+
+from glove_jax import config
+from glove_jax.counts import (
+  dask_pool,
+  out_of_core,
+  pair_counter,
+  triplets,
+)
+from glove_jax.counts import (
+  distributed as sections,
+)
+from glove_jax.text import compiled, reading, vocab
+
+REPO = pathlib.Path(__file__).parents[2]
+NAMES = ("row.npy", "col.npy", "count.npy", "manifest.json")
+RARE_SPACES = ("  ", "\t", "\n", "\n\n", " \n \n", "\r\n", " \n\t")
+SPACES = (" ",) * 60 + RARE_SPACES
+
+
+def make_text(seed=0, words=2500, spaces=SPACES, size=400):
+  rng = np.random.default_rng(seed)
+  ids = np.minimum(rng.zipf(1.3, words), size)
+  return "".join(f"é{i}{spaces[rng.integers(len(spaces))]}" for i in ids)
+
+
+def make_config(**options):
+  return config.make_config(**{"window": 6, "memory_gb": 2.0} | options).count
+
+
+SHARE = dask_pool.Share(threads=1, memory_gb=2.0)
+
+
+def run_here(task, items):
+  for item in items:
+    yield task(item, SHARE)
+
+
+def count(text, words, folder, run=None, source=None, **options):
+  """Counts into a folder: by sections that `run` has done, or all at once."""
+  count_corpus, how = out_of_core.count_corpus, {}
+  if run:
+    count_corpus, how = sections.count_corpus, {"run": run}
+  count_corpus(
+    text, words, folder, make_config(**options), source=source or {},
+    progress=lambda number: None, **how,
+  )  # fmt: skip
+
+
+def same_bytes(one, other):
+  return all((one / n).read_bytes() == (other / n).read_bytes() for n in NAMES)
+
+
+@pytest.fixture
+def small(monkeypatch):
+  """Sizes at which a small text has many sections, runs, ranges and shards."""
+  monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
+  monkeypatch.setattr(sections, "SECTION_BYTES", 1700)
+  monkeypatch.setattr(sections, "_LEAD_BYTES", 5)
+  monkeypatch.setattr(sections, "_SAMPLED", 50)
+  monkeypatch.setattr(sections, "_RANGE", 400)
+  monkeypatch.setattr(triplets, "SHARD", 1000)
+  layout = pair_counter.make_layout
+  monkeypatch.setattr(
+    pair_counter, "make_layout", lambda *sizes: layout(*sizes[:2], 300)
+  )
+
+
+def few_keys(monkeypatch, keys):
+  plan = out_of_core.Plan(threads=2, max_keys=keys, memory=0)
+  monkeypatch.setattr(out_of_core, "make_plan", lambda *_: plan)
+
+
+@pytest.fixture
+def paths(tmp_path):
+  """A text, a compressed one, one on a single line, an empty one, a short."""
+  (tmp_path / "a.txt").write_text(make_text(0))
+  with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
+    file.write(make_text(1))
+  (tmp_path / "c.txt").write_text(make_text(2, spaces=" "))
+  (tmp_path / "d.txt").write_text("")
+  (tmp_path / "e.txt").write_text("é1 é2\n")
+  return [str(path) for path in sorted(tmp_path.glob("?.txt*"))]
+
+
+def test_sections_are_all_of_the_corpus(small, paths):
+  found = sections.cut_sections(paths)
+  assert len(found) > 15
+  assert found[0].start == reading.Position()
+  assert found[-1].end == reading.Position(len(paths))
+  for one, other in itertools.pairwise(found):
+    assert one.end == other.start
+  assert all(part.start.byte == 0 for part in found if part.start.file == 1)
+  assert any(part.start.begun for part in found if part.start.file == 2)
+  whole = b"".join(block.data for block in reading.read_blocks(paths))
+  parts = [
+    block for part in found for block in reading.read_blocks(paths, part)
+  ]
+  assert b"".join(block.data for block in parts) == whole
+  assert sections.cut_sections([]) == []
+
+
+@pytest.mark.parametrize(
+  "text, low, expected",
+  [
+    (b"ab cd\nef gh\n", 1, (0, 6, False)),
+    (b"ab cd\nef gh\n", 5, (0, 6, False)),
+    (b"ab cd ef", 1, (0, 3, True)),
+    (b"ab \t ef", 2, None),  # whether the line was blank so far is not known
+    (b"abcdef", 1, None),
+    (b"a" * 150 + b"\nb", 1, (0, 151, False)),
+    (b"ab cd " + b"e" * 100 + b"\n", 2, (0, 6, True)),
+  ],
+)
+def test_a_cut_is_behind_a_line_or_else_a_word(
+  tmp_path, monkeypatch, text, low, expected
+):
+  monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
+  path = tmp_path / "text.txt"
+  path.write_bytes(text)
+  assert reading.find_cut([str(path)], 0, low, len(text)) == expected
+
+
+@pytest.mark.parametrize("documents", reading.DOCUMENTS)
+@pytest.mark.parametrize("tokenizer", reading.TOKENIZERS)
+def test_words_of_sections_are_those_of_all(
+  small, paths, tmp_path, tokenizer, documents
+):
+  text = compiled.Text(paths, tokenizer, documents=documents)
+  counted = []
+  for min_count in (1, 3):
+    found = sections.count_words(
+      text, tmp_path / "vocab", source={}, min_count=min_count, run=run_here,
+      progress=counted.append,
+    )  # fmt: skip
+    assert found == compiled.count_words(text, min_count=min_count)
+    assert not (tmp_path / "vocab.parts").exists()
+  assert sum(counted) == 2 * (3 * 2500 + 2)
+
+
+@pytest.mark.parametrize(
+  "options, max_keys",
+  [
+    ({}, 1500),
+    ({"documents": "blank_line", "keep_places": True, "context": "left"}, 1500),
+    ({"documents": "blank_line"}, 1 << 20),
+    ({"keep_places": True, "context": "right", "window": 3}, 1 << 20),
+    ({"window": 30, "count_dtype": "float64"}, 1 << 20),
+  ],
+)
+def test_counts_of_sections_are_the_same_bytes(
+  small, paths, tmp_path, monkeypatch, options, max_keys
+):
+  few_keys(monkeypatch, max_keys)
+  options = dict(options)
+  documents = options.pop("documents", "line")
+  text = compiled.Text(paths, "whitespace", documents=documents)
+  words = vocab.make_vocab(compiled.count_words(text), min_count=3)
+  count(text, words, tmp_path / "whole", **options)
+  seen = []
+
+  def watched(task, items):
+    seen.append([])
+    for result in run_here(task, items):
+      seen[-1].append(result)
+      yield result
+
+  count(text, words, tmp_path / "parts", watched, **options)
+  assert same_bytes(tmp_path / "whole", tmp_path / "parts")
+  assert not (tmp_path / "parts.parts").exists()
+  counted, merged, shards = seen
+  assert len(counted) > 15 and len(merged) > 5 and len(shards) > 3
+  runs = max(len(section.runs) for section in counted)
+  assert runs > 1 if max_keys < 1 << 20 else runs == 1
+  triplets.verify_triplets(tmp_path / "parts")
+
+
+def test_added_counts_are_one_more_run(small, paths, tmp_path, monkeypatch):
+  monkeypatch.setattr(out_of_core, "_ADDED_ENTRIES", 2000)
+  text = compiled.Text(paths[:2], "whitespace")
+  words = vocab.make_vocab(compiled.count_words(text))
+  count(text, words, tmp_path / "old")
+  added = [out_of_core.Added(tmp_path / "old", np.arange(len(words)))]
+  for paths in (text.paths, []):
+    text = text._replace(paths=paths)
+    arguments = text, words, tmp_path / "here", make_config()
+    out_of_core.count_corpus(*arguments, source={}, added=added)
+    arguments = text, words, tmp_path / "parts", make_config()
+    sections.count_corpus(
+      *arguments, source={}, added=added, run=run_here,
+      progress=lambda number: None,
+    )  # fmt: skip
+    assert same_bytes(tmp_path / "here", tmp_path / "parts")
+
+
+def test_tasks_that_are_done_twice_do_no_harm(small, paths, tmp_path):
+  text = compiled.Text(paths, "whitespace")
+  words = vocab.make_vocab(compiled.count_words(text))
+  count(text, words, tmp_path / "whole")
+  rng = np.random.default_rng(0)
+  write_folder = sections.atomic.write_folder
+
+  @contextlib.contextmanager
+  def at_once(path):
+    """Another worker does the same while this one is at it."""
+    with write_folder(path) as folder:
+      if again:
+        again.pop()()
+      yield folder
+
+  again = []
+
+  def twice(task, items):
+    items = list(items)
+    for place in rng.permutation(len(items)):
+      again.append(lambda item=items[place]: task(item, SHARE))
+      yield task(items[place], SHARE)
+      again.clear()
+      task(items[place], SHARE)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(sections.files, "write_folder", at_once)
+    count(text, words, tmp_path / "parts", twice)
+  assert same_bytes(tmp_path / "whole", tmp_path / "parts")
+
+
+class Killed(BaseException):
+  pass
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_killed_job_has_finished_is_used(
+  small, paths, tmp_path, monkeypatch, seed
+):
+  """Dies in some task, goes on elsewhere; a lost byte is no finished part."""
+  text = compiled.Text(paths, "whitespace")
+  words = vocab.make_vocab(compiled.count_words(text))
+  count(text, words, tmp_path / "whole")
+  rng = np.random.default_rng(seed)
+  total = len(sections.cut_sections(paths))
+  counted, dies_at = [], int(rng.integers(3, total + 10))
+  write_run = sections.spill.write_run
+
+  def write_or_die(folder, *arguments):
+    counted.append(folder.name.startswith(".section"))
+    if len(counted) == dies_at:
+      raise Killed
+    return write_run(folder, *arguments)
+
+  monkeypatch.setattr(sections.sorted_runs, "write_run", write_or_die)
+  with pytest.raises(Killed):
+    count(text, words, tmp_path / "parts", run_here)
+  assert not (tmp_path / "parts" / "manifest.json").exists()
+  home = next((tmp_path / "parts.parts").iterdir())
+  finished = sorted(home.glob("section-*"))
+  assert len(finished) == min(total, dies_at - 1)
+  os.truncate(finished[0] / "run-000000.units", 0)
+  counted.clear()
+  dies_at = None
+  count(text, words, tmp_path / "parts", run_here)
+  assert sum(counted) == total - len(finished) + 1
+  assert same_bytes(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_parts_of_another_job_are_not_used(small, paths, tmp_path):
+  text = compiled.Text(paths, "whitespace")
+  words = vocab.make_vocab(compiled.count_words(text))
+  count(text, words, tmp_path / "whole", window=3)
+
+  def stop(task, items):
+    yield from run_here(task, items)
+    raise Killed
+
+  with pytest.raises(Killed):
+    count(text, words, tmp_path / "parts", stop, {"window": 6})
+  old = next((tmp_path / "parts.parts").iterdir())
+  count(text, words, tmp_path / "parts", run_here, {"window": 3}, window=3)
+  assert same_bytes(tmp_path / "whole", tmp_path / "parts")
+  section = sections.cut_sections(paths)[0]
+  with pytest.raises(FileNotFoundError):  # a worker that was late to hear of it
+    sections.count_section(old, make_config(), section, SHARE)
+
+
+@pytest.mark.parametrize(
+  "dask", ["local", "local:0", "local:two", "host:8786", "tcp://host", "tcp://"]
+)
+def test_a_bad_address_is_one_sentence(dask):
+  with pytest.raises(ValueError, match=f"--dask={dask} is no cluster: give"):
+    dask_pool.Cluster(make_config(dask=dask))
+
+
+def test_without_dask_the_package_is_named(monkeypatch):
+  monkeypatch.setitem(sys.modules, "distributed", None)
+  with pytest.raises(ImportError, match="pip install distributed"):
+    dask_pool.Cluster(make_config(dask="local:2"))
+
+
+def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch):
+  monkeypatch.setattr(dask_pool, "CONNECT_SECONDS", 1)
+  workers = dask_pool.Cluster(make_config(dask="tcp://127.0.0.1:9"))
+  with pytest.raises(OSError, match="no scheduler answers there"):
+    list(workers.map(len, [1]))
+
+
+def test_the_workers_here_share_threads_and_memory():
+  own = make_config(dask="local:2", threads=4, memory_gb=3.0)
+  assert dask_pool.Cluster(own)._share == (2, 1.5)
+
+
+# From here on with real workers.
+
+
+@pytest.fixture(scope="module")
+def workers():
+  """Three worker processes, as (Dask's cluster, its client)."""
+  with (
+    distributed.LocalCluster(
+      n_workers=3, threads_per_worker=1, dashboard_address=None,
+      silence_logs=50,
+    ) as started,
+    distributed.Client(started, set_as_default=False) as client,
+  ):  # fmt: skip
+    yield started.scheduler_address, client
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+  """A text whose sections take a moment each: (text, words, its counts)."""
+  folder = tmp_path_factory.mktemp("large")
+  rng = np.random.default_rng(0)
+  ids = rng.integers(0, 20_000, (25_000, 20))
+  path = folder / "text.txt"
+  path.write_text(
+    "".join(" ".join(f"w{i}" for i in line) + "\n" for line in ids)
+  )
+  text = compiled.Text([str(path)], "whitespace")
+  words = vocab.make_vocab(compiled.count_words(text))
+  count(text, words, folder / "whole")
+  return text, words, folder / "whole"
+
+
+SECTION_BYTES = 200_000
+
+
+def count_large(large, folder, run):
+  text, words, _ = large
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(sections, "SECTION_BYTES", SECTION_BYTES)
+    sections.count_corpus(
+      text, words, folder, make_config(), source={}, run=run,
+      progress=lambda number: None,
+    )  # fmt: skip
+
+
+def test_a_worker_killed_at_work(workers, large, tmp_path):
+  address, client = workers
+  pids = client.run(os.getpid)
+  killed = []
+
+  def kill_one(task, items):
+    for result in job.map(task, items):
+      yield result
+      busy = [worker for worker, keys in client.processing().items() if keys]
+      if not killed and isinstance(result, sections.Counted) and busy:
+        killed.append(pids[busy[0]])
+        os.kill(killed[0], signal.SIGKILL)
+
+  with dask_pool.Cluster(make_config(dask=address)) as job:
+    count_large(large, tmp_path / "counts", kill_one)
+  assert same_bytes(large[2], tmp_path / "counts")
+  assert killed and killed[0] not in client.run(os.getpid).values()
+
+
+CHILD = """
+import sys, time
+from glove_jax import config
+from glove_jax.counts import dask_pool, distributed
+from glove_jax.text import compiled, vocab
+path, folder, address, size = sys.argv[1:]
+distributed.SECTION_BYTES = int(size)
+text = compiled.Text([path], "whitespace")
+words = vocab.make_vocab(compiled.count_words(text))
+own = config.make_config(window=6, memory_gb=2.0, dask=address).count
+
+def hang(number):
+  print("counted", flush=True)
+  time.sleep(1000)
+
+distributed.count_corpus(
+  text, words, folder, own, source={}, run=dask_pool.Cluster(own).map,
+  progress=hang,
+)
+"""
+
+
+def test_a_client_that_was_killed_goes_on(workers, large, tmp_path):
+  address, _ = workers
+  folder = tmp_path / "counts"
+  child = subprocess.Popen(
+    [
+      sys.executable, "-c", CHILD, large[0].paths[0], str(folder), address,
+      str(SECTION_BYTES),
+    ],
+    cwd=REPO, stdout=subprocess.PIPE, text=True,
+  )  # fmt: skip
+  assert child.stdout.readline() == "counted\n"
+  child.kill()
+  child.communicate()
+  before = _made(tmp_path.glob("counts.parts/*/section-*/run-000000.json"))
+  found = {}
+
+  def watched(task, items):
+    for result in job.map(task, items):
+      if isinstance(result, sections.Counted):
+        found.update(_made(run.file("json") for run in result.runs))
+      yield result
+
+  with dask_pool.Cluster(make_config(dask=address)) as job:
+    count_large(large, folder, watched)
+  assert before and before.items() <= found.items()
+  assert same_bytes(large[2], folder)
+
+
+def _made(paths):
+  return {path: path.stat().st_mtime_ns for path in paths}
+
+
+def test_errors_of_workers_are_the_library_s(workers, large, tmp_path):
+  address, _ = workers
+  text, words, _ = large
+  arguments = text, words, tmp_path / "counts"
+  own = make_config(dask=address, memory_gb=0.1)
+  options = {"source": {}, "progress": lambda number: None}
+  with dask_pool.Cluster(own) as job:
+    with pytest.raises(ValueError, match=r"^memory_gb=.* is too little"):
+      sections.count_corpus(*arguments, own, run=job.map, **options)
+    gone = pathlib.Path(tmp_path / "nowhere")
+    with pytest.raises(OSError, match=r"^worker tcp://.* on .*nowhere.* all "):
+      list(job.map(_read, [gone]))
+
+
+def _read(path, share):
+  return path.read_text()
+
+
+def test_run_py(tmp_path):
+  (tmp_path / "a.txt").write_text(make_text(0))
+  with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
+    file.write(make_text(1))
+  for name, options in (("here", []), ("dask", ["--dask=local:2"])):
+    done = subprocess.run(
+      [
+        sys.executable, REPO / "run.py", "count", "--memory_gb=4",
+        "--corpus=a.txt,b.txt.gz", f"--workdir={name}", *options,
+      ],
+      cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert len(done.stdout.splitlines()) == 4
+  here, dask = tmp_path / "here", tmp_path / "dask"
+  assert (here / "vocab.txt").read_bytes() == (dask / "vocab.txt").read_bytes()
+  assert same_bytes(here / "counts", dask / "counts")
+  assert {path.name for path in dask.iterdir()} == {
+    path.name for path in here.iterdir()
+  }

@@ -1,0 +1,181 @@
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from glove_jax.counts import cooccur, triplets
+
+
+def make(row=(0, 1, 1), col=(1, 0, 2), count=(1.5, 1.5, 0.25), vocab_size=3):
+  return triplets.Triplets(
+    np.array(row, np.int32),
+    np.array(col, np.int32),
+    np.array(count, np.float64),
+    vocab_size,
+  )
+
+
+def assert_same(a, b):
+  assert a.vocab_size == b.vocab_size
+  for name, kind in (("row", "i"), ("col", "i"), ("count", "f")):
+    left, right = getattr(a, name), getattr(b, name)
+    np.testing.assert_array_equal(left, right)
+    assert left.dtype.kind == right.dtype.kind == kind
+
+
+def test_from_counts_is_sorted():
+  counts = cooccur.count([[2, 0, 1], [1, 2]], 4, window=2)
+  found = triplets.from_counts(counts)
+  assert list(zip(*(a.tolist() for a in found[:3]), strict=True)) == [
+    (0, 1, 1.0),
+    (0, 2, 1.0),
+    (1, 0, 1.0),
+    (1, 2, 1.5),
+    (2, 0, 1.0),
+    (2, 1, 1.5),
+  ]
+  assert_same(triplets.check(found), found)
+
+
+def test_folder_round_trip_is_mapped(tmp_path):
+  triplets.write_triplets(make(), tmp_path / "counts")
+  found = triplets.read_triplets(tmp_path / "counts")
+  assert_same(found, make())
+  assert isinstance(found.count, np.memmap)
+  triplets.write_triplets(make(vocab_size=7), tmp_path / "counts")
+  assert triplets.read_triplets(tmp_path / "counts").vocab_size == 7
+
+
+def test_folder_round_trip_of_nothing(tmp_path):
+  triplets.write_triplets(make((), (), ()), tmp_path)
+  assert_same(triplets.read_triplets(tmp_path), make((), (), ()))
+
+
+def test_an_unfinished_folder_is_none(tmp_path):
+  with pytest.raises(FileNotFoundError, match="no finished counts"):
+    triplets.read_triplets(tmp_path / "missing")
+  triplets.write_triplets(make(), tmp_path)
+  (tmp_path / "manifest.json").unlink()
+  with pytest.raises(FileNotFoundError, match="no finished counts"):
+    triplets.read_triplets(tmp_path)
+
+
+def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
+  triplets.write_triplets(make(), tmp_path)
+
+  def killed(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(triplets, "_write_header", killed)
+  with pytest.raises(KeyboardInterrupt):
+    triplets.write_triplets(make(vocab_size=9), tmp_path)
+  assert not (tmp_path / "manifest.json").exists()
+  assert not list(tmp_path.glob(".*"))
+
+
+def test_float64_and_shards_with_checksums(tmp_path, monkeypatch):
+  monkeypatch.setattr(triplets, "SHARD", 2)
+  triplets.write_triplets(make(), tmp_path, count_dtype="float64", window=5)
+  assert triplets.read_triplets(tmp_path).count.dtype == np.float64
+  facts = triplets.read_manifest(tmp_path)
+  assert facts["window"] == 5 and facts["total"] == 3.25
+  assert [(s["start"], s["size"], s["rows"]) for s in facts["shards"]] == [
+    (0, 2, [0, 1]),
+    (2, 1, [1, 1]),
+  ]
+  assert facts["shards"][1]["crc32"]["col"] == zlib.crc32(struct.pack("<i", 2))
+  triplets.verify_triplets(tmp_path)
+  path = tmp_path / "count.npy"
+  data = bytearray(path.read_bytes())
+  data[-1] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(
+    ValueError, match=r"count.npy is not .* from triplet 2 to"
+  ):
+    triplets.verify_triplets(tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_the_size_of_blocks_changes_no_byte(tmp_path, monkeypatch, size):
+  monkeypatch.setattr(triplets, "SHARD", 7)
+  rng = np.random.default_rng(0)
+  columns = rng.integers(9, size=50), rng.integers(9, size=50), rng.random(50)
+  whole = triplets.Triplets(*columns, 9)
+  triplets.write_triplets(whole, tmp_path / "a")
+  blocks = (
+    [column[start : start + size] for column in columns]
+    for start in range(0, 50, size)
+  )
+  triplets.write_blocks(blocks, tmp_path / "b", vocab_size=9)
+  for name in ("row.npy", "col.npy", "count.npy", "manifest.json"):
+    first, second = (tmp_path / folder / name for folder in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def _truncate(folder):
+  data = (folder / "count.npy").read_bytes()
+  (folder / "count.npy").write_bytes(data[:-4])
+
+
+def _other_size(folder):
+  np.save(folder / "row.npy", np.zeros(2, np.int32))
+
+
+def _other_dtype(folder):
+  np.save(folder / "row.npy", np.zeros(3, np.int64))
+
+
+def _missing(folder):
+  (folder / "col.npy").unlink()
+
+
+def _garbled(folder):
+  (folder / "manifest.json").write_text("{")
+
+
+def _no_size(folder):
+  (folder / "manifest.json").write_text('{"format": 2, "vocab_size": 3}')
+
+
+def _other_format(folder):
+  facts = json.loads((folder / "manifest.json").read_text())
+  (folder / "manifest.json").write_text(json.dumps({**facts, "format": 99}))
+
+
+@pytest.mark.parametrize(
+  "damage",
+  [
+    _truncate,
+    _other_size,
+    _other_dtype,
+    _missing,
+    _garbled,
+    _no_size,
+    _other_format,
+  ],
+)
+def test_a_damaged_folder_is_refused(tmp_path, damage):
+  triplets.write_triplets(make(), tmp_path)
+  damage(tmp_path)
+  with pytest.raises(ValueError, match="are damaged, count again"):
+    triplets.read_triplets(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("bad", "message"),
+  [
+    (make((), (), ()), "there are no co-occurrences"),
+    (make(row=(0, 1, 3)), "row holds the id 3, outside 0..2"),
+    (make(col=(0, -1, 2)), "col holds the id -1, outside 0..2"),
+    (make(count=(1, 0, 1)), "count 1 is 0.0: counts must be finite and pos"),
+    (make(count=(1, 1, -2)), "count 2 is -2.0"),
+    (make(count=(np.nan, 1, 1)), "count 0 is nan"),
+    (make(count=(1, np.inf, 1)), "count 1 is inf"),
+    (make(count=(1, 1)), "not as many of each"),
+  ],
+)
+def test_check_says_what_is_wrong(bad, message):
+  with pytest.raises(ValueError, match=message):
+    triplets.check(bad)

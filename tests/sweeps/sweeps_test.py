@@ -1,0 +1,380 @@
+"""Experiments: running, resuming, failing and reporting a sweep."""
+
+import csv
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import experiments
+from glove_jax.sweeps import command, grid, plots, results, runner, search
+from glove_jax.training import loop
+
+TWO = command.How(together=2)
+REPO = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> dict:
+  """Settings of a run that takes a moment."""
+  folder = tmp_path_factory.mktemp("corpus")
+  rng = np.random.default_rng(0)
+  topics = np.array([f"w{i}" for i in range(64)]).reshape(4, 16)
+  (folder / "text.txt").write_text(
+    "".join(
+      " ".join(rng.choice(topics[rng.integers(4)], 30)) + "\n"
+      for _ in range(100)
+    )
+  )
+  (folder / "pairs.tsv").write_text("w1\tw2\t9\nw1\tw40\t2\nw3\tw50\t1\n")
+  (folder / "questions.txt").write_text(": gram1\nw1 w2 w3 w4\n")
+  return {
+    "corpus": [f"{folder}/text.txt"],
+    "analogies": [f"{folder}/questions.txt"],
+    "similarity": [f"{folder}/pairs.tsv"],
+    "dim": 8,
+    "epochs": 1,
+    "growth": [],
+    "window": 3,
+  }
+
+
+def request(tiny, sweep="x_max=1,10", **changes):
+  return command.Request(
+    **{
+      "experiment": None,
+      "sweep": sweep,
+      "settings": tiny,
+      "seeds": 0,
+      "stanford": None,
+      "command": "python run.py --sweep",
+    }
+    | changes
+  )
+
+
+def flags(tiny):
+  return [
+    f"--{name}={','.join(v) if isinstance(v, list) else v}"
+    for name, v in tiny.items()
+  ]
+
+
+@pytest.fixture(scope="module")
+def swept(tiny, tmp_path_factory):
+  """A finished sweep of two points and two seeds: (workdir, lines said)."""
+  workdir, said = tmp_path_factory.mktemp("sweep"), []
+  asked = request(tiny, seeds=2)
+  assert command.run(asked, workdir, say=said.append) == 0
+  return workdir, said
+
+
+def test_every_point_leaves_its_folder(swept):
+  workdir, _ = swept
+  assert len(list((workdir / "counts").iterdir())) == 1
+  folders = list((workdir / "points").iterdir())
+  assert len(folders) == 4
+  for folder in folders:
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+      "config.json", "metrics.jsonl", "training.json", "evaluation.json",
+    }  # fmt: skip
+
+
+def test_results_are_written_in_every_form(swept):
+  workdir, said = swept
+  rows = list(csv.DictReader((workdir / "results.csv").open()))
+  lines = (workdir / "results.jsonl").read_text().splitlines()
+  assert [row["x_max"] for row in rows] == ["1.0", "1.0", "10.0", "10.0"]
+  assert [json.loads(line)["seed"] for line in lines] == [0, 1, 0, 1]
+  assert all(-1 <= float(row["pairs"]) <= 1 for row in rows)
+  table = (workdir / "results.md").read_text().splitlines()
+  assert len(table) == 4 and "±" in table[-1] and "\n".join(table) in said
+
+
+def test_the_report_is_one_page_that_needs_no_network(swept):
+  page = (swept[0] / "report.html").read_text()
+  assert page.count("<svg") == 1 and "python run.py --sweep" in page
+  assert "src=" not in page and "@import" not in page
+  assert page.count("<tr>") == 3
+  assert (swept[0] / "plots" / "x_max.png").stat().st_size > 1000
+
+
+def test_a_finished_sweep_runs_nothing_again(swept, tiny, monkeypatch):
+  monkeypatch.setattr(loop, "train", None)
+  said = []
+  assert command.run(request(tiny, seeds=2), swept[0], say=said.append) == 0
+  assert said[0] == "4 of 4 points are done."
+
+
+def test_results_can_be_kept_elsewhere(swept, tmp_path):
+  command.rewrite(swept[0], tmp_path / "kept", lambda line: None)
+  names = {path.name for path in (tmp_path / "kept").iterdir()}
+  assert {"results.csv", "results.md", "config.json"} < names
+  record = json.loads((tmp_path / "kept" / "config.json").read_text())
+  assert record["settings"]["dim"] == 8 and "x_max" not in record["settings"]
+  with pytest.raises(FileNotFoundError, match="no sweep"):
+    command.rewrite(tmp_path, None, print)
+
+
+def test_a_failed_point_stops_no_other(tiny, tmp_path, monkeypatch):
+  right = loop.train
+
+  def fails(counts, config, **kwargs):
+    if config.x_max == 1:
+      raise FloatingPointError("The cost became nan.")
+    return right(counts, config, **kwargs)
+
+  monkeypatch.setattr(loop, "train", fails)
+  said = []
+  assert command.run(request(tiny), tmp_path, say=said.append) == 1
+  assert sum(line.startswith("failed: x_max=1-") for line in said) == 1
+  (failed,) = (tmp_path / "points").glob("x_max=1-*")
+  assert "FloatingPointError" in (failed / "error.txt").read_text()
+  assert "The cost became nan." in (tmp_path / "report.html").read_text()
+  monkeypatch.setattr(loop, "train", right)
+  assert command.run(request(tiny), tmp_path, say=said.append) == 0
+  assert not (failed / "error.txt").exists()
+  assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_missing_corpus_is_said_of_each_point(tiny, tmp_path):
+  settings = tiny | {"corpus": ["nowhere.txt"]}
+  said = []
+  assert command.run(request(settings), tmp_path, say=said.append) == 1
+  assert sum("nowhere.txt" in line for line in said) == 2
+
+
+def test_points_that_may_train_together_do(tiny, tmp_path, monkeypatch):
+  calls = []
+
+  def together(counts, configs, on_epoch=None):
+    calls.append([config.x_max for config in configs])
+    costs = [1.0 + i for i in range(len(configs))]
+    on_epoch({"step": 1, "epoch": 1, "cost": costs, "seconds": 3.0})
+    return [loop.train(counts, config) for config in configs]
+
+  monkeypatch.setattr(loop, "train_together", together, raising=False)
+  monkeypatch.setattr(
+    loop, "can_train_together", lambda configs: True, raising=False
+  )
+  asked = request(tiny, sweep="x_max=1,10,100;dim=4,8")
+  asked = asked._replace(settings={k: tiny[k] for k in tiny if k != "dim"})
+  assert command.run(asked, tmp_path, TWO, lambda line: None) == 0
+  assert calls == [[1.0, 10.0], [1.0, 10.0]]
+  rows = (tmp_path / "results.jsonl").read_text().splitlines()
+  rows = [json.loads(row) for row in rows]
+  (second,) = [r for r in rows if r["x_max"] == 10.0 and r["dim"] == 4]
+  assert second["cost"] == 2.0 and second["train_seconds"] == 1.5
+
+
+def test_one_program_trains_as_well_as_one_by_one(tiny, tmp_path):
+  """With train_together itself: one point of two has a cost that explodes."""
+  tiny = tiny | {"epochs": 3}
+  asked = request(tiny, sweep="learning_rate=0.05,1e30")
+  assert command.run(asked, tmp_path, TWO, lambda line: None) == 1
+  (row,) = (tmp_path / "results.jsonl").read_text().splitlines()
+  alone = request(tiny, sweep="learning_rate=0.05")
+  command.run(alone, tmp_path / "alone", say=lambda line: None)
+  (other,) = (tmp_path / "alone" / "results.jsonl").read_text().splitlines()
+  row, other = json.loads(row), json.loads(other)
+  assert row["cost"] == pytest.approx(other["cost"], rel=1e-3)
+
+
+def test_too_little_memory_for_all_trains_one_by_one(
+  tiny, tmp_path, monkeypatch
+):
+  def together(counts, configs, on_epoch=None):
+    raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+  monkeypatch.setattr(loop, "train_together", together, raising=False)
+  monkeypatch.setattr(
+    loop, "can_train_together", lambda configs: True, raising=False
+  )
+  said = []
+  assert command.run(request(tiny), tmp_path, TWO, said.append) == 0
+  assert any("one after another" in line for line in said)
+
+
+def test_counts_are_shared_by_what_they_depend_on():
+  points = grid.make_points(
+    {}, grid.product(grid.param("window", 2, 3), grid.param("dim", 4, 8))
+  )
+  groups = [
+    [p.config.count.window for p in g] for g in runner.by_counts(points)
+  ]
+  assert groups == [[2, 2], [3, 3]]
+
+
+def test_a_dry_run_makes_nothing(tiny, tmp_path):
+  workdir, said = tmp_path / "none", []
+  command.dry_run(request(tiny), workdir, command.How(), said.append)
+  assert "2 points on 1 sets of counts" in said[0] and "probe" in said[0]
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_estimates_from_the_points_that_are_done(swept, tiny):
+  said = []
+  asked = request(tiny, sweep="x_max=1,10,30", seeds=2)
+  command.dry_run(asked, swept[0], command.How(), said.append)
+  assert "by the 4 points that are done" in said[0]
+  assert said[0].count("(done)") == 4
+
+
+def test_a_flag_that_the_sweep_varies_is_refused(tiny):
+  with pytest.raises(ValueError, match="--dim is what the sweep varies"):
+    command.make_plan(request(tiny, sweep="dim=4,8"))
+
+
+def test_a_killed_sweep_goes_on(tiny, tmp_path):
+  sweep = ",".join(map(str, range(1, 9)))
+  line = [
+    sys.executable, REPO / "run.py", f"--sweep=x_max={sweep}", *flags(tiny),
+    f"--workdir={tmp_path}",
+  ]  # fmt: skip
+  with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
+    while len(done := list(tmp_path.glob("points/*/evaluation.json"))) < 2:
+      assert process.poll() is None
+      time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+  before = {path: path.stat().st_mtime_ns for path in done}
+  again = subprocess.run(
+    line, capture_output=True, text=True, timeout=300, check=True
+  )
+  assert int(again.stdout.split()[0]) >= 2
+  assert {path: path.stat().st_mtime_ns for path in done} == before
+  assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 8
+
+
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_every_experiment_is_valid(name):
+  module = experiments.load(name)
+  points = grid.make_points(module.get_config(), module.get_sweep())
+  assert len(points) > 1
+  assert f"--experiment={name}" in module.__doc__
+  columns = set(results.LABELS) | {key for p in points for key in p.varied}
+  for plot in module.report([]):
+    assert {plot.x, *plot.measures} <= columns
+
+
+def test_stanford_needs_its_programs(tiny):
+  asked = request({}, experiment="stanford", sweep=None, stanford="nowhere")
+  with pytest.raises(ValueError, match="needs --stanford"):
+    command.make_plan(asked)
+
+
+def test_means_and_deviations_by_hand():
+  rows = [
+    {"point": "a", "dim": 2, "seed": 0, "score": 1.0},
+    {"point": "b", "dim": 2, "seed": 1, "score": 3.0},
+    {"point": "c", "dim": 4, "seed": 0, "score": 5.0},
+  ]
+  first, second = results.mean_rows(rows, ["dim"])
+  assert first == {
+    "dim": 2, "num_points": 2, "score": 2.0, "score_sd": 2**0.5,
+  }  # fmt: skip
+  assert second["score"] == 5.0 and second["score_sd"] is None
+
+
+@pytest.mark.parametrize(
+  "kind", ["lines", "bars", "heatmap", "scatter", "dots"]
+)
+def test_a_plot_shows_what_there_is(kind, tmp_path):
+  rows = [
+    {"x_max": x, "alpha": a, "seed": s, "google": x * a + s, "cost": None}
+    for x in (1.0, 10.0)
+    for a in (0.5, 1.0)
+    for s in (0, 1)
+    if (x, a) != (10.0, 1.0)
+  ]
+  plot = plots.Plot("p", "Title", kind, x="x_max", by="alpha", log=True)
+  svg = plots.write(plot, rows, tmp_path)
+  assert svg == plots.write(plot, rows, tmp_path)
+  assert (tmp_path / "p.png").exists()
+
+
+def test_a_search_goes_on_with_its_study(tiny, tmp_path):
+  optuna = pytest.importorskip("optuna")
+  asked = request(tiny, sweep="x_max=1..100;bias_init=fit,random")
+  how = command.How(trials=2, objective="pairs")
+  said = []
+  assert command.run_search(asked, tmp_path, how, said.append) == 0
+  assert len(list((tmp_path / "points").iterdir())) == 2
+  storage = f"sqlite:///{tmp_path / 'study.db'}"
+  study = optuna.load_study(study_name="search", storage=storage)
+  cut_off = study.ask()  # as by a kill: its trial is still running
+  cut_off.suggest_float("x_max", 1, 100, log=True)
+  cut_off.suggest_categorical("bias_init", ["fit", "random"])
+  how = how._replace(trials=3)
+  assert command.run_search(asked, tmp_path, how, said.append) == 0
+  assert len(list((tmp_path / "points").iterdir())) == 3
+  rows = (tmp_path / "results.jsonl").read_text().splitlines()
+  tried = {json.loads(row)["x_max"] for row in rows}
+  assert len(rows) == 3 and cut_off.params["x_max"] in tried
+  assert sum(line.startswith("best: x_max=") for line in said) == 2
+  command.rewrite(tmp_path, None, said.append)
+  with pytest.raises(ValueError, match="no score 'googel'"):
+    command.run_search(
+      asked, tmp_path, how._replace(trials=4, objective="googel"), said.append
+    )
+
+
+def test_a_search_without_optuna_or_space(tiny, tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, "optuna", None)
+  with pytest.raises(ModuleNotFoundError, match="pip install optuna"):
+    command.run_search(request(tiny), tmp_path, TWO)
+  with pytest.raises(ValueError, match="what to search"):
+    command.run_search(request(tiny, sweep=None), tmp_path, TWO)
+
+
+@pytest.mark.parametrize("space", ["x_max=10..1", "bias_init=fit..random"])
+def test_a_search_needs_ranges_of_numbers(space):
+  with pytest.raises(ValueError, match="no range of numbers"):
+    search.read_space(space)
+
+
+def test_points_can_be_read_by_tensorboard(swept, tiny):
+  pytest.importorskip("tensorboardX")
+  workdir, _ = swept
+  command.write_tensorboard(
+    command.make_plan(request(tiny, seeds=2)).points, workdir
+  )
+  runs = list((workdir / "tensorboard").iterdir())
+  assert len(runs) == 4
+  for run in runs:
+    (events,) = run.iterdir()
+    content = events.read_bytes()
+    for name in (b"train/cost", b"pairs", b"_hparams_", b"x_max"):
+      assert name in content
+
+
+def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
+  monkeypatch.setitem(sys.modules, "matplotlib", None)
+  said = []
+  assert command.run(request(tiny, seeds=2), swept[0], say=said.append) == 0
+  assert plots.MISSING in said
+  assert plots.MISSING in (swept[0] / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+  "given, told",
+  [
+    (["--search=optuna"], "--search needs what to search"),
+    (["--dry_run"], "--experiment=NAME or --sweep"),
+    (["--search=optuna", "--dry_run"], "A search has no plan"),
+    (["--sweep=x_mox=1"], "There is no setting 'x_mox'"),
+    (["--experiment=stanford"], "needs --stanford"),
+  ],
+)
+def test_a_mistake_is_one_sentence(given, told, tmp_path):
+  done = subprocess.run(
+    [sys.executable, REPO / "run.py", f"--workdir={tmp_path}", *given],
+    capture_output=True, text=True, timeout=120,
+  )  # fmt: skip
+  assert done.returncode == 1 and told in done.stderr
+  assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())

@@ -1,0 +1,46 @@
+"""The closed-form start against hand-worked values and a plain solver."""
+
+import numpy as np
+
+from glove_jax.counts.triplets import Triplets
+from glove_jax.training import biases
+
+
+def make_triplets(matrix):
+  row, col = np.nonzero(matrix)
+  return Triplets(
+    row.astype(np.int32), col.astype(np.int32), matrix[row, col], len(matrix)
+  )
+
+
+def test_counts_that_are_a_product_are_fitted_exactly():
+  left, right = np.array([1.0, 2.0, 5.0]), np.array([3.0, 0.5, 4.0])
+  word, context = biases.fit_biases(make_triplets(np.outer(left, right)))
+  np.testing.assert_allclose(
+    word[:, None] + context, np.log(np.outer(left, right)), atol=1e-9
+  )
+
+
+def test_the_fit_is_the_least_squares_solution():
+  rng = np.random.default_rng(0)
+  matrix = rng.uniform(1, 50, (6, 6)) * (rng.random((6, 6)) < 0.8)
+  triplets = make_triplets(matrix)
+  word, context = biases.fit_biases(
+    triplets, x_max=10.0, alpha=0.75, rounds=200
+  )
+  weight = np.minimum(1, (triplets.count / 10.0) ** 0.75)
+  design = np.hstack([np.eye(6)[triplets.row], np.eye(6)[triplets.col]])
+  root = np.sqrt(weight)
+  want, *_ = np.linalg.lstsq(
+    design * root[:, None], np.log(triplets.count) * root, rcond=None
+  )
+  got = word[triplets.row] + context[triplets.col]
+  np.testing.assert_allclose(got, design @ want, atol=1e-6)
+
+
+def test_a_word_without_counts_gets_zero():
+  matrix = np.zeros((3, 3))
+  matrix[0, 1] = 4.0
+  word, context = biases.fit_biases(make_triplets(matrix))
+  assert word[1] == word[2] == context[0] == context[2] == 0
+  np.testing.assert_allclose(word[0] + context[1], np.log(4.0))

@@ -1,0 +1,369 @@
+"""Training on 1, 2, 4 and 8 devices; `sharding_test` runs this with eight.
+
+By itself: XLA_FLAGS=--xla_force_host_platform_device_count=8 pytest
+tests/training/on_eight_devices.py
+"""
+
+import functools
+import itertools
+
+import jax
+import numpy as np
+import pytest
+import worker_process
+
+from glove_jax import config, model
+from glove_jax.training import engines, loop, optimizers, sharding
+from glove_jax.training.tiles import engine as tile_engine
+from glove_jax.training.tiles import layout as tile_layout
+from glove_jax.training.tiles import ring
+
+SIZE = worker_process.SIZE
+
+
+@pytest.fixture(scope="module")
+def counts():
+  return worker_process.make_counts()
+
+
+def settings(**changes) -> config.TrainConfig:
+  small = {"dim": 8, "epochs": 2, "batch_size": 500, "growth": ["64:3"]}
+  tiles = {"tile_size": 8, "min_fill": 0.5, "bias_init": "random"}
+  return config.make_config(**{**small, **tiles, **changes}).train
+
+
+def train_on(counts, **changes):
+  lines = []
+  params = loop.train(counts, settings(**changes), on_epoch=lines.append)
+  return params, [line["cost"] for line in lines]
+
+
+SPLIT_BATCHES = [
+  ("rows", "batch", "adagrad"),
+  ("rows", "batch", "stanford"),
+  ("rows", "dim", "stanford"),
+  ("dense", "batch", "adagrad"),
+  ("dense", "dim", "adagrad"),
+]
+
+
+@pytest.mark.parametrize("engine, placement, optimizer", SPLIT_BATCHES)
+def test_split_batches_and_dimensions_equal_one_device(
+  counts, engine, placement, optimizer
+):
+  run = functools.partial(
+    train_on,
+    counts,
+    engine=engine,
+    placement=placement,
+    optimizer=optimizer,
+    learning_rate=0.05,
+  )
+  want, costs = run(mesh=1)
+  for mesh in (2, 4, 8):
+    got, split_costs = run(mesh=mesh)
+    np.testing.assert_allclose(split_costs, costs, rtol=1e-6)
+    for a, b in zip(got, want, strict=True):
+      np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_padding_moves_no_word_that_the_batch_does_not_name(counts):
+  """Adam moves every word of a batch, even where its gradient is 0."""
+  run = functools.partial(train_on, counts, engine="rows", optimizer="adam")
+  _, costs = run(mesh=1)
+  _, split_costs = run(mesh=8)
+  np.testing.assert_allclose(split_costs, costs, rtol=1e-4)
+
+
+def test_a_loss_of_ones_own_is_split(counts):
+  def squares(params, batch):
+    residual = model.predict(params, batch.row, batch.col) - batch.count
+    return 1e-3 * (batch.mask * residual**2).sum()
+
+  ends = [
+    loop.train(counts, settings(engine="rows", mesh=mesh), loss=squares)
+    for mesh in (1, 8)
+  ]
+  np.testing.assert_allclose(ends[1].word, ends[0].word, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  "optimizer, rate, meshes", [("adagrad", 0.2, (2, 4, 8)), ("adam", 0.02, [2])]
+)
+def test_split_blocks_train_as_well_as_one_device(
+  counts, optimizer, rate, meshes
+):
+  run = functools.partial(
+    train_on,
+    counts,
+    epochs=4,
+    optimizer=optimizer,
+    learning_rate=rate,
+    bias_init="fit",
+  )
+  _, costs = run(mesh=1)
+  batch = model.Batch(counts.row, counts.col, counts.count, 1.0)
+  for mesh in meshes:
+    params, split_costs = run(mesh=mesh)
+    assert split_costs[-1] < 0.6 * split_costs[3]
+    np.testing.assert_allclose(split_costs[-1], costs[-1], rtol=0.05)
+    # Words are where they belong: these vectors cost what was reported.
+    cost = model.loss(params, batch, x_max=10.0) / len(counts.row)
+    assert cost < split_costs[-1]
+
+
+def start(counts, **changes):
+  """An engine, the state that it starts from, its optimizer, its placement."""
+  how = settings(**changes)
+  engine = engines.make_engine(counts, how)
+  state = engine.put(engine.init(engines.initial_params(counts, how)))
+  tx = optimizers.make_optimizer(how.optimizer)
+  return engine, state, tx, sharding.make_placement(how)
+
+
+def cut(counts, folder, num_parts):
+  """All blocks, dealt as the engine deals them."""
+  made = tile_layout.build(
+    counts, folder, **tile_engine.cut_settings(settings())
+  )
+  return ring.deal(made, num_parts)
+
+
+def compiled_text(run, *arguments):
+  return run.lower(*arguments).compile().as_text()
+
+
+@pytest.mark.parametrize("mesh", [2, 4, 8])
+@pytest.mark.parametrize("engine, placement", [
+  ("rows", "batch"), ("dense", "batch"), ("rows", "dim"), ("dense", "dim"),
+])  # fmt: skip
+def test_a_step_on_batches_has_one_sum_over_devices(
+  counts, engine, placement, mesh
+):
+  made, state, tx, place = start(
+    counts, engine=engine, placement=placement, mesh=mesh
+  )
+  run = engines.make_run_steps(engine, model.loss, tx, place)
+  stack, _ = next(made.stacks(1))
+  calls, size = stack.row.shape
+  text = compiled_text(run, state, stack, np.ones(calls, np.float32))
+  found = sharding.transfers(text)
+  gathers = [t.shapes for t in found if t.kind == "all-gather"]
+  batches = [f"{of}[{calls},{size}]" for of in ("s32", "s32", "f32", "f32")]
+  gathered = list(itertools.chain(*gathers))
+  assert sorted(gathered) == sorted(batches)  # once for all steps
+  (transfer,) = [t for t in found if t.kind != "all-gather"]
+  assert transfer.kind == "all-reduce"
+  if placement == "dim":
+    assert transfer.shapes == [f"f32[{size}]"]
+    return
+  rows = size if engine == "rows" else SIZE
+  gradients = [f"f32[{rows},8]"] * 2 + [f"f32[{rows}]"] * 2
+  assert sorted(transfer.shapes) == sorted([*gradients, "f32[]"])
+
+
+@pytest.mark.parametrize("mesh", [2, 4, 8])
+def test_split_blocks_only_hand_their_contexts_on(counts, mesh):
+  made, state, _, place = start(counts, mesh=mesh)
+  programs = ring.make_programs(settings(), place)
+  hyper = tile_engine.Hyper(*np.float32([10, 0.75, 0.2]))
+  seen = {}
+  for stack, counted in made.stacks(4):
+    if type(stack) not in seen:
+      text = compiled_text(
+        programs[type(stack)], state, hyper, None, stack,
+        np.ones(len(counted), np.float32),
+      )  # fmt: skip
+      seen[type(stack)] = sharding.transfers(text)
+  assert not seen[tile_layout.Tiles] and not seen[tile_layout.Lines]
+  size = -(-SIZE // (8 * mesh))  # blocks of 8 contexts on a device
+  contexts = [f"f32[{size},8,8]", f"f32[{size},8]"]
+  assert sorted(seen[ring.Turn]) == sorted(
+    [("collective-permute", [shape]) for shape in contexts] * 2
+  )
+
+
+def test_a_device_holds_its_share_of_the_state(counts):
+  for mesh in (2, 4, 8):
+    _, state, *_ = start(counts, mesh=mesh)
+    whole = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    held = sharding.bytes_by_device(state)
+    assert list(held.values()) == [whole // mesh] * mesh
+    size = -(-SIZE // (8 * mesh))  # blocks of 8 words on a device
+    numbers = 2 * size * 8 * (8 + 1)  # words and contexts, with their biases
+    assert whole == mesh * numbers * 4 * 2  # parameters and Adagrad's sums
+
+    _, state, *_ = start(counts, engine="rows", placement="dim", mesh=mesh)
+    vectors = 4 * SIZE * 8 * 4 // mesh  # parameters and Adagrad's sums
+    held = sharding.bytes_by_device(state)
+    assert list(held.values()) == [vectors + 4 * SIZE * 4] * mesh
+
+
+def test_state_stays_in_its_place(counts):
+  """A step or a pass later each device holds what it held, no more."""
+  for changes in ({}, {"engine": "rows", "placement": "dim"}):
+    engine, state, *_ = start(counts, mesh=4, **changes)
+    before = sharding.bytes_by_device(state)
+    for epoch in (1, 2):
+      state, _ = loop.run_epoch(engine, state, epoch)
+    assert sharding.bytes_by_device(state) == before
+
+
+def test_contexts_go_round_and_come_home(counts, tmp_path):
+  _, state, _, place = start(counts, mesh=4)
+  parts = cut(counts, tmp_path, 4)
+  turn = ring.make_programs(settings(), place)[ring.Turn]
+  want = np.asarray(state.params.vectors)
+  half = parts.local.num_blocks
+  for turns in range(1, 5):
+    rates = np.ones(4, np.float32)
+    state, _ = turn(state, None, None, ring.Turn(), rates)
+    got = np.asarray(state.params.vectors)
+    np.testing.assert_array_equal(got[:, :half], want[:, :half])
+    moved = np.roll(want[:, half:], -turns, axis=0)
+    np.testing.assert_array_equal(got[:, half:], moved)
+
+
+def test_words_are_dealt_and_gathered_again(counts, tmp_path):
+  _, _, tx, place = start(counts, mesh=8)
+  parts = cut(counts, tmp_path, 8)
+  params = model.init_params(jax.random.key(3), SIZE, 8)
+  state = sharding.put_state(place, ring.init_state(parts, tx, params))
+  for a, b in zip(ring.table_params(parts, state), params, strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def codes_by_count(parts, stacks):
+  """The codes in tiles, in lines by row and by column, and in which turn.
+
+  Each is {(word, context): code}, found one by one.
+  """
+  num_parts, tile_size = parts.num_parts, parts.local.tile_size
+  half = parts.local.num_blocks * tile_size
+  word_at = {place: word for word, place in enumerate(parts.place)}
+  tiles, rows, cols = {}, {}, {}
+  turn = 0
+
+  def note(found, device, word, context, code):
+    key = (
+      word_at[device * half + word],
+      word_at[(device + turn) % num_parts * half + context - half],
+    )
+    assert key not in found
+    found[key] = code
+
+  for stack, _ in stacks:
+    if isinstance(stack, ring.Turn):
+      turn += 1
+      continue
+    stack = type(stack)(*map(np.asarray, stack))
+    for place in zip(*np.nonzero(stack.code), strict=True):
+      device = place[0] // (len(stack.code) // num_parts)
+      code = stack.code[place]
+      if isinstance(stack, tile_layout.Tiles):
+        first, second = stack.pair[place[:2]] * tile_size
+        note(tiles, device, first + place[2], second + place[3], code)
+      elif stack.own[place[:2]] < half:
+        note(rows, device, stack.own[place[:2]], stack.other[place], code)
+      else:
+        note(cols, device, stack.other[place], stack.own[place[:2]], code)
+  assert turn == num_parts
+  return tiles, rows, cols
+
+
+@pytest.mark.parametrize("mesh", [2, 4, 8])
+def test_a_pass_visits_every_count_where_it_may(counts, tmp_path, mesh):
+  """Tiles and lines hold all counts, none of a row of another device."""
+  engine, *_ = start(counts, mesh=mesh)
+  parts = cut(counts, tmp_path, mesh)
+  tiles, rows, cols = codes_by_count(parts, engine.stacks(4))
+  assert rows == cols and tiles and rows
+  want = {
+    (row, col): tile_layout.encode(count)
+    for row, col, count in zip(*counts[:3], strict=True)
+  }
+  assert tiles | rows == want and not tiles.keys() & rows.keys()
+
+
+@pytest.mark.parametrize("mesh", [2, 8])
+def test_a_pass_has_few_shapes_and_the_steps_that_it_tells(counts, mesh):
+  engine, *_ = start(counts, mesh=mesh)
+  for epoch in (1, 4):
+    stacks = list(engine.stacks(epoch))
+    counted = sum(int(number.sum()) for _, number in stacks)
+    assert counted == engine.epochs[epoch - 1].num_steps
+  widths = {
+    s.code.shape[-1] for s, _ in stacks if isinstance(s, tile_layout.Lines)
+  }
+  shapes = {(type(s), *(a.shape for a in s)) for s, _ in stacks}
+  assert len(shapes) == len(widths) + 2  # tiles, and turns
+
+
+def test_tiles_that_stay_on_devices_train_as_those_that_are_read(
+  counts, monkeypatch
+):
+  ends = []
+  for resident in (False, True):
+    layout = tile_engine.Layout(resident, 2, 4, line_cells=1 << 10)
+    monkeypatch.setattr(tile_engine, "device_layout", lambda *_, of=layout: of)
+    ends.append(train_on(counts, mesh=4))
+  for a, b in zip(*(params for params, _ in ends), strict=True):
+    np.testing.assert_array_equal(a, b)
+  assert ends[0][1] == ends[1][1]
+
+
+class Killed(Exception):
+  pass
+
+
+def kill(line):
+  if line["epoch"] == 2:
+    raise Killed
+
+
+@pytest.mark.parametrize("changes", [
+  {}, {"engine": "rows"}, {"engine": "rows", "placement": "dim"},
+])  # fmt: skip
+def test_a_stopped_run_ends_with_the_same_bytes(counts, tmp_path, changes):
+  how = settings(mesh=4, **changes)
+  whole = loop.train(counts, how, workdir=tmp_path / "whole")
+  stopped = tmp_path / "stopped"
+  with pytest.raises(Killed):
+    loop.train(counts, how, workdir=stopped, on_epoch=kill)
+  resumed = loop.train(counts, how, workdir=stopped)
+  for a, b in zip(whole, resumed, strict=True):
+    assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@pytest.mark.parametrize("before, after", [(1, 4), (4, 2), (2, 1)])
+@pytest.mark.parametrize("placement", ["batch", "dim"])
+def test_batches_and_dimensions_resume_on_other_meshes(
+  counts, tmp_path, placement, before, after
+):
+  how = functools.partial(settings, engine="rows", placement=placement)
+  want = loop.train(counts, how(mesh=1))
+  with pytest.raises(Killed):
+    loop.train(counts, how(mesh=before), workdir=tmp_path, on_epoch=kill)
+  got = loop.train(counts, how(mesh=after), workdir=tmp_path)
+  for a, b in zip(got, want, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("before, after", [(1, 2), (2, 1), (2, 4)])
+def test_split_blocks_do_not_resume_on_other_meshes(
+  counts, tmp_path, before, after
+):
+  with pytest.raises(Killed):
+    loop.train(counts, settings(mesh=before), workdir=tmp_path, on_epoch=kill)
+  with pytest.raises(ValueError, match="with the --mesh of before"):
+    loop.train(counts, settings(mesh=after), workdir=tmp_path)
+
+
+def test_dimensions_that_cannot_be_split_evenly_are_refused():
+  how = settings(engine="rows", placement="dim", dim=10, mesh=4)
+  with pytest.raises(ValueError, match="--dim=10 cannot be split evenly"):
+    sharding.make_placement(how)
+
+
+def test_all_devices_are_the_default():
+  assert sharding.make_placement(settings()).num_devices == 8

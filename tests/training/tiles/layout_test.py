@@ -1,0 +1,386 @@
+"""Tiles and lines hold every count; their steps are steps on J."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glove_jax import config, model
+from glove_jax.counts import triplets
+from glove_jax.training import engines, loop, optimizers, steps
+from glove_jax.training.tiles import engine as tile_engine
+from glove_jax.training.tiles import layout as tile_layout
+
+
+def make_triplets(size=70, fill=0.3, seed=0):
+  rng = np.random.default_rng(seed)
+  matrix = np.exp(rng.normal(1, 1.5, (size, size)))
+  matrix *= rng.random((size, size)) < fill * np.linspace(2, 0, size)
+  row, col = np.nonzero(matrix)
+  return triplets.Triplets(
+    row.astype(np.int32), col.astype(np.int32), matrix[row, col], size
+  )
+
+
+def as_coded(count):
+  """Counts as they are after two bytes have held their logs."""
+  log_count, _ = steps.decode(tile_layout.encode(count), x_max=10.0, alpha=0.75)
+  return np.exp(np.asarray(log_count, np.float64))
+
+
+def one_pass(made, plan, at_once=1, cells=0, seed=0):
+  """The stacks of tiles and of lines that a pass visits."""
+  rng = np.random.default_rng(seed)
+  groups = tile_layout.disjoint_groups(made, plan.tiles, at_once, rng)
+  tiles = [
+    tile_layout.read_tiles(made, part)
+    for part in tile_layout.cut_groups(groups, 3)
+  ]
+  lines = tile_layout.line_stacks(made, cells) if plan.with_lines else []
+  return tiles, lines
+
+
+def matrix_of(made, stacks):
+  """The counts in tiles, and those in lines by row and by column: [V, V]."""
+  half = made.num_blocks * made.tile_size
+  tiles, rows, cols = np.zeros((3, half, half), int)
+  for stack in stacks:
+    if isinstance(stack, tile_layout.Tiles):
+      codes = stack.code.reshape(-1, made.tile_size, made.tile_size)
+      pairs = stack.pair.reshape(-1, 2).astype(int)
+      for code, (first, second) in zip(codes, pairs, strict=True):
+        i, j = np.nonzero(code)
+        i, j = i + first * made.tile_size, j + second * made.tile_size - half
+        tiles[i, j] += code[code > 0]
+      continue
+    own, other = np.broadcast_arrays(stack.own[..., None], stack.other)
+    real = stack.code > 0
+    is_row = real & (own < half)
+    np.add.at(rows, (own[is_row], other[is_row] - half), stack.code[is_row])
+    is_col = real & (own >= half)
+    np.add.at(cols, (other[is_col], own[is_col] - half), stack.code[is_col])
+  order = np.ix_(made.place, made.place)
+  return [table[order] for table in (tiles, rows, cols)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+  st.integers(2, 70),
+  st.integers(1, 40),
+  st.sampled_from([0.0, 0.2, 0.5, 2.0]),
+  st.integers(0, 3),
+  st.integers(1, 5),
+  st.sampled_from([0, 1 << 16]),
+)
+def test_a_pass_visits_every_count_once(
+  tmp_path_factory, size, tile_size, min_fill, seed, at_once, cells
+):
+  counts = make_triplets(size, seed=seed)
+  if not len(counts.row):
+    return
+  made = tile_layout.build(
+    counts,
+    tmp_path_factory.mktemp("blocks"),
+    tile_size=tile_size,
+    min_fill=min_fill,
+    first_tier=16,
+    seed=seed,
+  )
+  plan = tile_layout.plan_pass(made)
+  tile_stacks, line_stacks = one_pass(made, plan, at_once, cells, seed)
+  stacks = tile_stacks + [stack for stack, _ in line_stacks]
+  tiles, rows, cols = matrix_of(made, stacks)
+  np.testing.assert_array_equal(rows, cols)
+  want = np.zeros((size, size), int)
+  want[counts.row, counts.col] = tile_layout.encode(counts.count)
+  np.testing.assert_array_equal(tiles + rows, want)
+  assert not (tiles.astype(bool) & rows.astype(bool)).any()
+  num_lines = sum(number.sum() for _, number in line_stacks)
+  assert num_lines == sum(len(line.own) for line in made.lines)
+  assert plan.num_triplets == len(counts.row)
+
+
+def test_min_fill_decides_what_is_dense(tmp_path):
+  counts = make_triplets()
+  all_lines = tile_layout.build(
+    counts, tmp_path / "a", tile_size=16, min_fill=2.0
+  )
+  all_tiles = tile_layout.build(
+    counts, tmp_path / "b", tile_size=16, min_fill=0.0
+  )
+  assert not len(all_lines.pair) and not all_tiles.lines
+  some = tile_layout.build(
+    counts, tmp_path / "c", tile_size=16, min_fill=0.3, first_tier=16
+  )
+  assert len(some.pair) and some.lines
+  assert (some.filled >= 0.3 * 16**2).all()
+
+
+def test_unsorted_counts_make_the_same_blocks(tmp_path):
+  counts = make_triplets()
+  order = np.random.default_rng(1).permutation(len(counts.row))
+  mixed = triplets.Triplets(*(c[order] for c in counts[:3]), 70)
+  for name, given_counts in (("a", counts), ("b", mixed)):
+    tile_layout.build(given_counts, tmp_path / name, tile_size=16, min_fill=0.3)
+  a, b = ((tmp_path / name / "tiles.bin").read_bytes() for name in "ab")
+  assert a == b and len(a)
+
+
+def test_a_pass_over_the_most_frequent_words(tmp_path):
+  counts = make_triplets()
+  made = tile_layout.build(
+    counts, tmp_path, tile_size=8, min_fill=0.0, first_tier=16
+  )
+  plan = tile_layout.plan_pass(made, words=32)
+  stacks, lines = one_pass(made, plan)
+  tiles, rows, _ = matrix_of(made, stacks)
+  assert not lines
+  rank = np.argsort(-np.bincount(counts.row, minlength=70), kind="stable")
+  chosen = np.isin(np.arange(70), rank[:32])
+  assert not rows.any()
+  assert not tiles[~chosen].any() and not tiles[:, ~chosen].any()
+  inside = chosen[counts.row] & chosen[counts.col]
+  assert np.count_nonzero(tiles) == inside.sum() == plan.num_triplets
+
+
+def test_a_code_gives_back_its_count_and_weight():
+  count = np.exp(np.linspace(-5.5, 17.5, 1000))
+  code = tile_layout.encode(count)
+  log_count, weight = steps.decode(jnp.asarray(code), x_max=10.0, alpha=0.75)
+  np.testing.assert_allclose(log_count, np.log(count), atol=2e-4)
+  np.testing.assert_allclose(weight, model.weight(count, 10.0, 0.75), rtol=2e-4)
+  assert steps.decode(jnp.zeros(1, jnp.uint16), x_max=10.0, alpha=1.0)[1] == 0
+
+
+def test_orders_keep_to_their_tiers():
+  place = tile_layout.tiered_order(100, 16, np.random.default_rng(0))
+  np.testing.assert_array_equal(np.sort(place), np.arange(100))
+  for start, stop in [(0, 16), (16, 32), (32, 64), (64, 100)]:
+    tier = place[start:stop]
+    assert tier.min() == start and tier.max() == stop - 1
+    assert not np.array_equal(tier, np.arange(start, stop))
+
+
+@pytest.mark.parametrize("name", ["adagrad", "stanford", "adam"])
+def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
+  counts = make_triplets(24)
+  made = tile_layout.build(counts, tmp_path, tile_size=24, min_fill=0.0)
+  ((tiles,), _) = one_pass(made, tile_layout.plan_pass(made))
+  tx = optimizers.make_optimizer(name, learning_rate=0.05)
+  params = model.init_params(jax.random.key(0), 24, 5)
+  constants = {"x_max": 10.0, "alpha": 0.75}
+  batch = model.Batch(counts.row, counts.col, as_coded(counts.count), 1.0)
+  want, want_cost = steps.dense_step(
+    steps.init_state(params, tx),
+    batch,
+    loss=functools.partial(model.loss, **constants),
+    tx=tx,
+  )
+  outer = steps.make_outer(jnp.float32)
+  state, cost = steps.tiles_step(
+    steps.init_table(params, made, tx),
+    tiles.code[0],
+    tiles.pair[0],
+    loss=functools.partial(steps.tiles_loss, outer=outer, **constants),
+    tx=tx,
+  )
+  np.testing.assert_allclose(cost, want_cost, rtol=1e-5)
+  got = steps.table_params(state.params, made)
+  for a, b in zip(got, want.params, strict=True):
+    np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_lines_have_the_gradient_of_the_loss(tmp_path):
+  """A step of gradient descent on each side, the other held as it was."""
+  counts = make_triplets(40)
+  made = tile_layout.build(counts, tmp_path, tile_size=16, min_fill=2.0)
+  params = model.init_params(jax.random.key(0), 40, 5)
+  constants = {"x_max": 10.0, "alpha": 0.75}
+  loss = functools.partial(model.loss, **constants)
+  batch = model.Batch(counts.row, counts.col, as_coded(counts.count), 1.0)
+  cost, grads = jax.value_and_grad(loss)(params, batch)
+  tx = optimizers.make_optimizer("sgd", learning_rate=1.0)
+  start = steps.init_table(params, made, tx)
+  total, moved = 0.0, [np.zeros_like(table) for table in params]
+  for stack, _ in one_pass(made, tile_layout.plan_pass(made))[1]:
+    for batch in zip(*stack, strict=True):
+      state, part = steps.lines_step(
+        start,
+        *batch,
+        loss=functools.partial(steps.lines_loss, **constants),
+        tx=tx,
+      )
+      total += float(part)
+      for sums, new, old in zip(
+        moved, steps.table_params(state.params, made), params, strict=True
+      ):
+        sums += np.asarray(old - new)
+  np.testing.assert_allclose(total, cost, rtol=1e-5)
+  for got, want in zip(moved, grads, strict=True):
+    scale = float(jnp.abs(want).max())
+    np.testing.assert_allclose(got, want, atol=1e-4 * scale)
+
+
+def test_the_blocked_engine_learns_as_the_dense_one():
+  counts = make_triplets(70, fill=0.5)
+  costs = {}
+  for engine in ("dense", "blocked"):
+    settings = config.make_config(
+      engine=engine, dim=8, epochs=30, growth=[], tile_size=16,
+      min_fill=0.3, batch_size=128, learning_rate=0.1,
+    ).train  # fmt: skip
+    lines = []
+    params = loop.train(counts, settings, on_epoch=lines.append)
+    costs[engine] = lines[-1]["cost"]
+    batch = model.Batch(counts.row, counts.col, counts.count, 1.0)
+    left = model.loss(params, batch, x_max=10.0) / len(counts.row)
+    assert float(left) < 1.1 * costs[engine]
+  assert costs["blocked"] < 1.2 * costs["dense"]
+
+
+def test_tiles_of_a_group_share_no_block(tmp_path):
+  counts = make_triplets()
+  made = tile_layout.build(
+    counts, tmp_path, tile_size=8, min_fill=0.2, first_tier=16
+  )
+  plan = tile_layout.plan_pass(made)
+  order = [
+    tile_layout.disjoint_groups(
+      made, plan.tiles, 4, np.random.default_rng(seed)
+    )
+    for seed in (0, 1)
+  ]
+  for groups in order:
+    real = groups.number < len(made.pair)
+    np.testing.assert_array_equal(
+      np.sort(groups.number[real]), np.arange(len(made.pair))
+    )
+    for number in groups.number:
+      row, col = made.pair[number[number < len(made.pair)]].T
+      assert len(set(row)) == len(set(col)) == len(row) > 0
+  assert (real.sum(axis=1) > 1).any()
+  assert not np.array_equal(order[0].number[:9], order[1].number[:9])
+
+
+def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
+  made = tile_layout.build(
+    make_triplets(), tmp_path, tile_size=8, min_fill=0.2, first_tier=16
+  )
+  groups = tile_layout.disjoint_groups(
+    made, np.arange(len(made.pair)), 4, np.random.default_rng(0)
+  )
+  tiles = tile_layout.read_tiles(made, groups)
+  tx = optimizers.make_optimizer("adagrad", learning_rate=0.1)
+  loss = functools.partial(
+    steps.tiles_loss,
+    outer=steps.make_outer(jnp.float32),
+    x_max=10.0,
+    alpha=0.75,
+  )
+  step = jax.jit(functools.partial(steps.tiles_step, loss=loss, tx=tx))
+  params = model.init_params(jax.random.key(0), 70, 5)
+  together = apart = steps.init_table(params, made, tx)
+  for code, pair in zip(*tiles, strict=True):
+    together, cost = step(together, code, pair)
+    costs = []
+    for one in range(4):
+      apart, part = step(apart, code[one : one + 1], pair[one : one + 1])
+      costs.append(part)
+    np.testing.assert_allclose(cost, sum(costs), rtol=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+    together,
+    apart,
+  )
+  assert not np.allclose(together.params.vectors[0, 0, 0], params.word[0])
+
+
+LAYOUTS = {
+  "streamed in groups": tile_engine.Layout(False, 4, 3, 1 << 16),
+  "resident": tile_engine.Layout(True, 4, 3, 1 << 16),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_end_alike(name, monkeypatch):
+  """What an accelerator does, on the CPU."""
+  counts = make_triplets(150)
+  settings = config.make_config(
+    dim=8, epochs=10, growth=["64:2"], tile_size=16, min_fill=0.3
+  ).train
+  lines, others = [], []
+  loop.train(counts, settings, on_epoch=lines.append)
+  monkeypatch.setattr(tile_engine, "device_layout", lambda made: LAYOUTS[name])
+  loop.train(counts, settings, on_epoch=others.append)
+  assert [line["step"] for line in lines] == [line["step"] for line in others]
+  np.testing.assert_allclose(
+    [line["cost"] for line in lines], [line["cost"] for line in others], 0.03
+  )
+
+
+def test_points_that_train_together_end_as_they_do_alone():
+  counts = make_triplets()
+  base = {"dim": 4, "epochs": 3, "growth": ["32:2"], "tile_size": 8,
+          "min_fill": 0.3}  # fmt: skip
+  changes = [
+    {}, {"x_max": 100.0}, {"alpha": 0.5}, {"learning_rate": 0.05}, {"seed": 1}
+  ]  # fmt: skip
+  points = [config.make_config(**base | change).train for change in changes]
+  lines = []
+  together = loop.train_together(counts, points, on_epoch=lines.append)
+  for number, point in enumerate(points[:-1]):
+    alone_lines = []
+    alone = loop.train(counts, point, on_epoch=alone_lines.append)
+    for a, b in zip(together[number], alone, strict=True):
+      np.testing.assert_allclose(a, b, atol=1e-4)
+    np.testing.assert_allclose(
+      lines[-1]["cost"][number], alone_lines[-1]["cost"], rtol=1e-4
+    )
+  # Another seed starts elsewhere, but has the first one's order of work.
+  assert not np.allclose(together[0].word, together[-1].word)
+  np.testing.assert_allclose(lines[-1]["cost"][0], lines[-1]["cost"][-1], 0.1)
+
+
+def test_a_point_that_diverges_does_not_stop_the_others():
+  base = {"dim": 4, "epochs": 2, "growth": [], "tile_size": 8, "min_fill": 0.3}
+  points = [
+    config.make_config(**base, learning_rate=rate).train for rate in (0.1, 1e30)
+  ]
+  lines = []
+  good, bad = loop.train_together(
+    make_triplets(), points, on_epoch=lines.append
+  )
+  assert np.isfinite(good.word).all() and not np.isfinite(bad.word).all()
+  assert np.isfinite(lines[-1]["cost"][0])
+  assert not np.isfinite(lines[-1]["cost"][1])
+
+
+@pytest.mark.parametrize("change", [{"dim": 5}, {"engine": "rows"}])
+def test_points_that_differ_in_more_do_not_train_together(change):
+  points = [
+    config.make_config(**{"dim": 4} | other).train for other in ({}, change)
+  ]
+  assert not loop.can_train_together(points)
+  with pytest.raises(ValueError, match="differ in"):
+    loop.train_together(make_triplets(), points)
+
+
+@pytest.mark.parametrize("stage", ["8192", "a:b", "8192:", "1:2:3", "-1:2"])
+def test_a_bad_growth_is_refused(stage):
+  settings = config.make_config(growth=[stage]).train
+  with pytest.raises(ValueError, match="--growth takes words:passes"):
+    engines.make_engine(make_triplets(), settings)
+
+
+@pytest.mark.parametrize(
+  "changes, loss, message",
+  [({"dtype": "float64"}, None, "float32"), ({}, model.loss, "loss of")],
+)
+def test_what_the_blocked_engine_lacks_is_said(changes, loss, message):
+  settings = config.make_config(**changes).train
+  with pytest.raises(ValueError, match=message):
+    loop.train(make_triplets(), settings, loss=loss)

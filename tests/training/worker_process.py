@@ -1,0 +1,65 @@
+"""Trains a small model in every placement; `processes_test` runs it.
+
+  python tests/training/worker_process.py FOLDER [COORDINATOR NUMBER ID]
+
+Each placement leaves FOLDER/<placement>.npz, written by the first process.
+"""
+
+import pathlib
+import sys
+
+import jax
+import numpy as np
+
+from glove_jax import config
+from glove_jax.counts import triplets
+from glove_jax.training import loop, multihost
+from glove_jax.training.tiles import layout
+
+SIZE, TILE_SIZE = 150, 8
+
+
+def make_counts() -> triplets.Triplets:
+  """Counts that have something to learn, dense where words are frequent."""
+  rng = np.random.default_rng(0)
+  word, context = rng.normal(size=(2, SIZE, 4))
+  frequency = 1 / np.arange(1, SIZE + 1) ** 0.8
+  rates = 900 * np.exp(0.4 * word @ context.T) * np.outer(frequency, frequency)
+  count = rng.poisson(rates)
+  row, col = np.nonzero(count)
+  count = count[row, col].astype(np.float32)
+  return triplets.Triplets(row.astype("i4"), col.astype("i4"), count, SIZE)
+
+
+def spoil_others(counts: triplets.Triplets) -> triplets.Triplets:
+  """Makes nonsense of the counts of words that other processes have."""
+  rank = np.argsort(-np.bincount(counts.row, minlength=SIZE), kind="stable")
+  place = np.empty(SIZE, int)
+  place[rank] = layout.tiered_order(SIZE, 2048, np.random.default_rng(0))
+  part = place[counts.row] // TILE_SIZE % jax.device_count()
+  processes_of = np.array([device.process_index for device in jax.devices()])
+  own = processes_of[part] == jax.process_index()
+  return counts._replace(count=np.where(own, counts.count, 1e4))
+
+
+def main(folder: str, coordinator="", number=0, process=-1) -> None:
+  multihost.start(coordinator, int(number), int(process))
+  counts = make_counts()
+  runs = {
+    "blocks": (counts, {"engine": "blocked"}),
+    "own": (spoil_others(counts), {"bias_init": "random"}),
+    "batch": (counts, {"engine": "rows", "placement": "batch"}),
+    "dim": (counts, {"engine": "rows", "placement": "dim"}),
+  }
+  for name, (data, how) in runs.items():
+    small = {"dim": 8, "epochs": 2, "batch_size": 500, "growth": ["64:2"]}
+    tiles = {"tile_size": TILE_SIZE, "min_fill": 0.5}
+    settings = config.make_config(**small, **tiles, **how)
+    params = loop.train(data, settings.train)
+    if multihost.is_first():
+      np.savez(pathlib.Path(folder, f"{name}.npz"), **params._asdict())
+  multihost.finish()
+
+
+if __name__ == "__main__":
+  main(*sys.argv[1:])

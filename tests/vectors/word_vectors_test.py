@@ -1,0 +1,216 @@
+"""Vectors: combining them, and questions asked of them."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from glove_jax.vectors import word_vectors
+from glove_jax.vectors.word_vectors import WordVectors
+
+# On a circle, in degrees: neighbours can be told by eye.
+ANGLES = {"north": 90, "east": 0, "south": -90, "west": 180, "northeast": 50}
+
+
+def circle() -> WordVectors:
+  angles = np.deg2rad(list(ANGLES.values()))
+  lengths = np.array([[1], [2], [3], [4], [0.5]])
+  table = lengths * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+  return WordVectors(list(ANGLES), table.astype(np.float32))
+
+
+def random_vectors(vocab_size=50, dim=7, seed=0, unk=False) -> WordVectors:
+  rng = np.random.default_rng(seed)
+  words = [f"w{i}" for i in range(vocab_size)]
+  made = WordVectors(words, rng.normal(size=(vocab_size, dim)))
+  return word_vectors.with_unk(made) if unk else made
+
+
+# Combining.
+
+
+def test_combine():
+  word, context = np.array([[1.0, 2.0]]), np.array([[3.0, 8.0]])
+  expected = {
+    "sum": [[4, 10]],
+    "average": [[2, 5]],
+    "word": [[1, 2]],
+    "context": [[3, 8]],
+    "concat": [[1, 2, 3, 8]],
+  }
+  for how, table in expected.items():
+    np.testing.assert_array_equal(
+      word_vectors.combine(word, context, how), table
+    )
+  with pytest.raises(ValueError, match="use sum, average"):
+    word_vectors.combine(word, context, "product")
+  with pytest.raises(ValueError, match="one training run"):
+    word_vectors.combine(word, context[:, :1])
+
+
+def test_bad_shapes_are_refused():
+  with pytest.raises(ValueError, match="one row for each word"):
+    WordVectors(["a", "b"], np.zeros((3, 2)))
+  with pytest.raises(ValueError, match="hold nothing"):
+    WordVectors([], np.zeros((0, 2)))
+
+
+def test_vectors_that_are_not_finite_are_refused():
+  table = np.ones((3, 2), np.float32)
+  table[1, 0] = np.nan
+  with pytest.raises(ValueError, match="of 'b' has values that are not finite"):
+    WordVectors("abc", table).neighbors("a")
+
+
+def test_bfloat16_becomes_float32():
+  assert WordVectors("a", jnp.ones((1, 2), jnp.bfloat16)).vectors.dtype == "f4"
+
+
+# Neighbours and analogies.
+
+
+def test_neighbors_of_a_word():
+  found = circle().neighbors("north", k=2)
+  assert [word for word, _ in found] == ["northeast", "east"]
+  cosines = [cosine for _, cosine in found]
+  np.testing.assert_allclose(cosines, [np.cos(np.deg2rad(40)), 0], atol=1e-6)
+
+
+def test_neighbors_of_a_vector():
+  (word, cosine), *rest = circle().neighbors(np.array([0, -9]))
+  assert word == "south" and len(rest) == 4
+  assert cosine == pytest.approx(1)
+
+
+def test_neighbors_are_at_most_the_other_words():
+  assert len(circle().neighbors("north", k=99)) == 4
+  assert WordVectors("a", np.ones((1, 2))).neighbors("a") == []
+
+
+def test_equal_neighbors_come_in_the_order_of_the_rows():
+  found = WordVectors("abcd", np.ones((4, 2))).neighbors("c", k=2)
+  assert [word for word, _ in found] == ["a", "b"]
+
+
+def test_a_zero_vector_is_near_nothing():
+  made = WordVectors("abc", np.array([[1.0, 0], [0, 0], [-1, 0]]))
+  assert made.neighbors("a") == [("b", 0.0), ("c", -1.0)]
+  assert made.neighbors(np.zeros(2))[0] == ("a", 0.0)
+
+
+def test_bad_neighbors():
+  with pytest.raises(ValueError, match="'up' is not among the 5 words"):
+    circle().neighbors("up")
+  with pytest.raises(ValueError, match="1 or more"):
+    circle().neighbors("north", k=0)
+  with pytest.raises(ValueError, match="give 2 finite numbers"):
+    circle().neighbors(np.ones(3))
+  with pytest.raises(ValueError, match="'up' is not among"):
+    circle()["up"]
+
+
+def test_unk_is_never_an_answer():
+  made = WordVectors(["a", "<unk>", "b", "c", "d"], np.eye(5) + 1)
+  assert "<unk>" not in [word for word, _ in made.neighbors("a")]
+  assert "<unk>" not in [word for word, _ in made.analogy("a", "b", "c")]
+  assert made.answers([[0, 2, 3]]) == [4]
+  assert len(made.neighbors("<unk>")) == 4
+
+
+def test_of_a_repeated_word_the_first_vector_counts():
+  made = WordVectors(["a", "b", "a"], np.arange(6.0).reshape(3, 2))
+  np.testing.assert_array_equal(made["a"], [0, 1])
+
+
+def test_analogy_by_addition():
+  # b - a + c of unit vectors is (0, 1) - (1, 0) + (-1, 0) = (-2, 1).
+  made = circle()
+  found = made.analogy("east", "north", "west")
+  target = np.array([-2, 1]) / np.sqrt(5)
+  expected = {
+    word: float(made.unit[made.id(word)] @ target)
+    for word in ("south", "northeast")
+  }
+  assert dict(found) == pytest.approx(expected)
+  assert found[0][1] >= found[1][1]
+
+
+def test_analogy_by_multiplication():
+  # Cosines with east, north, west moved to [0, 1], of south: 1/2, 0, 1/2.
+  made = circle()
+  scores = dict(made.analogy("east", "north", "west", method="mul"))
+  assert scores["south"] == pytest.approx(0, abs=1e-6)
+  east, north, west = (
+    (1 + np.cos(np.deg2rad(angle))) / 2 for angle in (50, 40, 130)
+  )
+  expected = north * west / (east + 0.001)
+  assert scores["northeast"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_bad_analogies():
+  with pytest.raises(ValueError, match="'up' is not among"):
+    circle().analogy("north", "south", "up")
+  with pytest.raises(ValueError, match="use add or mul"):
+    circle().analogy("north", "south", "east", method="divide")
+  with pytest.raises(ValueError, match="use add or mul"):
+    circle().answers([[0, 1, 2]], method="divide")
+
+
+def slow_answer(made, question, method):
+  """The definition, one candidate at a time."""
+  best, answer = -np.inf, -1
+  unit = made.vectors / np.linalg.norm(made.vectors, axis=1, keepdims=True)
+  a, b, c = unit[question]
+  for row, d in enumerate(unit):
+    if row in question or made.words[row] == "<unk>":
+      continue
+    x, y, z = ((1 + d @ other) / 2 for other in (a, b, c))
+    score = d @ (b - a + c) if method == "add" else y * z / (x + 0.001)
+    if score > best:
+      best, answer = score, row
+  return answer
+
+
+@pytest.mark.parametrize("method", ["add", "mul"])
+@pytest.mark.parametrize("blocks", [(4096, 128, 1 << 23), (64, 3, 1)])
+def test_many_answers_are_those_of_the_definition(monkeypatch, method, blocks):
+  for name, value in zip(("_COLUMNS", "_ROWS", "_TILE"), blocks, strict=True):
+    monkeypatch.setattr(word_vectors, name, value)
+  made = random_vectors(vocab_size=150, unk=True)
+  questions = np.random.default_rng(2).integers(0, 150, size=(40, 3))
+  expected = [slow_answer(made, q, method) for q in questions]
+  np.testing.assert_array_equal(made.answers(questions, method), expected)
+  words = [[made.words[i] for i in question] for question in questions]
+  singly = [made.analogy(*q, k=1, method=method)[0][0] for q in words]
+  assert singly == [made.words[i] for i in expected]
+
+
+def test_no_questions_and_no_answers():
+  made = random_vectors(vocab_size=3)
+  assert made.answers(np.zeros((0, 3), int)).shape == (0,)
+  assert made.answers([[0, 1, 2], [0, 1, 1]]).tolist() == [-1, 2]
+
+
+def test_analogies_agree_with_gensim():
+  made = random_vectors()
+  keyed = made.to_gensim()
+  for method, ask in (
+    ("add", keyed.most_similar),
+    ("mul", keyed.most_similar_cosmul),
+  ):
+    other = ask(positive=["w2", "w3"], negative=["w1"], topn=5)
+    ours = made.analogy("w1", "w2", "w3", k=5, method=method)
+    assert [word for word, _ in ours] == [word for word, _ in other]
+  other = [word for word, _ in keyed.most_similar("w1", topn=5)]
+  assert [word for word, _ in made.neighbors("w1", k=5)] == other
+
+
+# <unk>.
+
+
+def test_unk_is_the_mean_of_the_last_hundred():
+  made = random_vectors(vocab_size=120, unk=True)
+  assert made.words[-1] == "<unk>"
+  np.testing.assert_allclose(made["<unk>"], made.vectors[20:120].mean(axis=0))
+  few = random_vectors(vocab_size=3, unk=True)
+  np.testing.assert_allclose(few["<unk>"], few.vectors[:3].mean(axis=0))
+  assert word_vectors.with_unk(few) is few

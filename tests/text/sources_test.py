@@ -1,6 +1,7 @@
 """What a corpus file is, by its content; and which files make a corpus."""
 
 import bz2
+import functools
 import gzip
 import io
 import lzma
@@ -22,7 +23,7 @@ from glove_jax.text import content, sources, streams
 
 TEXT = "naïve café\nzwei Wörter\n日本語\n".encode() * 50
 PACKERS = {
-  "gzip": gzip.compress,
+  "gzip": functools.partial(gzip.compress, mtime=0),  # no time in the bytes
   "bzip2": bz2.compress,
   "xz": lzma.compress,
 }
@@ -36,7 +37,9 @@ def zipped(members, method=zipfile.ZIP_DEFLATED):
   file = io.BytesIO()
   with zipfile.ZipFile(file, "w", method) as archive:
     for name, data in members.items():
-      archive.writestr(name, data)
+      info = zipfile.ZipInfo(name)  # of 1980, so no time either
+      info.compress_type = method
+      archive.writestr(info, data)
   return file.getvalue()
 
 

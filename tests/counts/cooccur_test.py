@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glove_jax.counts import cooccur, stanford, triplets
+from glove_jax.counts import cooccur, stanford
 from glove_jax.text import reading, vocab
 
 ME, LIKE, DEEP, LEARNING = range(4)  # "I like deep learning"
@@ -195,16 +195,15 @@ def parity_documents(parity):
 def test_equals_stanfords_counts(parity, parity_documents, name, options):
   theirs = stanford.read_records(parity / f"cooccur_{name}.bin", 599)
   counts = cooccur.count(parity_documents, 599, window=5, **options)
-  ours = triplets.from_counts(counts)
+  ours = counts.triplets()
   np.testing.assert_array_equal(ours.row, theirs.row)
   np.testing.assert_array_equal(ours.col, theirs.col)
   # Each entry is a float64 sum of n terms there, rounded n - 1 times at least
   # half a unit in the last place; each term and our one division are rounded
   # once. Unweighted terms are whole, so nothing is rounded.
   options = {**options, "distance_weighting": "none"}
-  terms = triplets.from_counts(
-    cooccur.count(parity_documents, 599, window=5, **options)
-  ).count
+  counts = cooccur.count(parity_documents, 599, window=5, **options)
+  terms = counts.triplets().count
   bound = 0 if name == "unweighted" else (terms + 1) * 2.0**-53
   relative = np.abs(ours.count - theirs.count) / ours.count
   assert (relative <= bound).all()

@@ -14,16 +14,9 @@ import numpy as np
 import pytest
 
 from glove_jax import config
-from glove_jax.counts import (
-  dask_pool,
-  out_of_core,
-  pair_counter,
-  triplets,
-)
-from glove_jax.counts import (
-  distributed as sections,
-)
-from glove_jax.text import compiled, reading, vocab
+from glove_jax.counts import dask_pool, out_of_core, pair_counter, triplets
+from glove_jax.counts import distributed as sections
+from glove_jax.text import compiled, reading, tokenizers, vocab
 
 REPO = pathlib.Path(__file__).parents[2]
 NAMES = ("row.npy", "col.npy", "count.npy", "manifest.json")
@@ -41,12 +34,12 @@ def make_config(**options):
   return config.make_config(**{"window": 6, "memory_gb": 2.0} | options).count
 
 
-SHARE = dask_pool.Share(threads=1, memory_gb=2.0)
+RESOURCES = dask_pool.Resources(threads=1, memory_gb=2.0)
 
 
 def run_here(task, items):
   for item in items:
-    yield task(item, SHARE)
+    yield task(item, RESOURCES)
 
 
 def count(text, words, folder, run=None, source=None, **options):
@@ -80,8 +73,8 @@ def small(monkeypatch):
 
 
 def few_keys(monkeypatch, keys):
-  plan = out_of_core.Plan(threads=2, max_keys=keys, memory=0)
-  monkeypatch.setattr(out_of_core, "make_plan", lambda *_: plan)
+  budget = out_of_core.Budget(threads=2, max_keys=keys, memory=0)
+  monkeypatch.setattr(out_of_core, "make_budget", lambda *_: budget)
 
 
 @pytest.fixture
@@ -135,7 +128,7 @@ def test_a_cut_is_behind_a_line_or_else_a_word(
 
 
 @pytest.mark.parametrize("documents", reading.DOCUMENTS)
-@pytest.mark.parametrize("tokenizer", reading.TOKENIZERS)
+@pytest.mark.parametrize("tokenizer", tokenizers.TOKENIZERS)
 def test_words_of_sections_are_those_of_all(
   small, paths, tmp_path, tokenizer, documents
 ):
@@ -226,13 +219,13 @@ def test_tasks_that_are_done_twice_do_no_harm(small, paths, tmp_path):
   def twice(task, items):
     items = list(items)
     for place in rng.permutation(len(items)):
-      again.append(lambda item=items[place]: task(item, SHARE))
-      yield task(items[place], SHARE)
+      again.append(lambda item=items[place]: task(item, RESOURCES))
+      yield task(items[place], RESOURCES)
       again.clear()
-      task(items[place], SHARE)
+      task(items[place], RESOURCES)
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(sections.files, "write_folder", at_once)
+    patch.setattr(sections.atomic, "write_folder", at_once)
     count(text, words, tmp_path / "parts", twice)
   assert same_bytes(tmp_path / "whole", tmp_path / "parts")
 
@@ -260,7 +253,7 @@ def test_what_a_killed_job_has_finished_is_used(
       raise Killed
     return write_run(folder, *arguments)
 
-  monkeypatch.setattr(sections.sorted_runs, "write_run", write_or_die)
+  monkeypatch.setattr(sections.spill, "write_run", write_or_die)
   with pytest.raises(Killed):
     count(text, words, tmp_path / "parts", run_here)
   assert not (tmp_path / "parts" / "manifest.json").exists()
@@ -291,14 +284,14 @@ def test_parts_of_another_job_are_not_used(small, paths, tmp_path):
   assert same_bytes(tmp_path / "whole", tmp_path / "parts")
   section = sections.cut_sections(paths)[0]
   with pytest.raises(FileNotFoundError):  # a worker that was late to hear of it
-    sections.count_section(old, make_config(), section, SHARE)
+    sections.count_section(old, make_config(), section, RESOURCES)
 
 
 @pytest.mark.parametrize(
   "dask", ["local", "local:0", "local:two", "host:8786", "tcp://host", "tcp://"]
 )
 def test_a_bad_address_is_one_sentence(dask):
-  with pytest.raises(ValueError, match=f"--dask={dask} is no cluster: give"):
+  with pytest.raises(ValueError, match=f"--dask={dask} is not a cluster: give"):
     dask_pool.Cluster(make_config(dask=dask))
 
 
@@ -317,7 +310,7 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(monkeypatch):
 
 def test_the_workers_here_share_threads_and_memory():
   own = make_config(dask="local:2", threads=4, memory_gb=3.0)
-  assert dask_pool.Cluster(own)._share == (2, 1.5)
+  assert dask_pool.Cluster(own)._resources == (2, 1.5)
 
 
 # From here on with real workers.
@@ -445,14 +438,14 @@ def test_errors_of_workers_are_the_library_s(workers, large, tmp_path):
   own = make_config(dask=address, memory_gb=0.1)
   options = {"source": {}, "progress": lambda number: None}
   with dask_pool.Cluster(own) as job:
-    with pytest.raises(ValueError, match=r"^memory_gb=.* is too little"):
+    with pytest.raises(ValueError, match=r"^memory_gb=.* is too small"):
       sections.count_corpus(*arguments, own, run=job.map, **options)
     gone = pathlib.Path(tmp_path / "nowhere")
-    with pytest.raises(OSError, match=r"^worker tcp://.* on .*nowhere.* all "):
+    with pytest.raises(OSError, match=r"^Worker tcp://.* on .*nowhere.* All "):
       list(job.map(_read, [gone]))
 
 
-def _read(path, share):
+def _read(path, resources):
   return path.read_text()
 
 

@@ -221,7 +221,7 @@ def distance_units(window: int, distance_weighting: str) -> np.ndarray:
 def _chunks(
   documents: Iterable[np.ndarray], vocab_size: int, words: int
 ) -> Iterator[np.ndarray]:
-  """Joins documents to one stream of ids, with END behind each, in pieces."""
+  """Joins documents to one stream of ids, with END after each, in pieces."""
   parts: list[np.ndarray] = []
   size = 0
   for index, document in enumerate(documents):

@@ -79,7 +79,7 @@ def cut_sections(paths: Sequence[str]) -> list[Section]:
 
     sizes         a.txt 4, b.txt 5, c.txt 25, d.gz 30
     sections      a + b | c from 0 | c from 8 | c from 16 | d
-    c is cut behind the first newline after bytes 25 * 1/3 and 25 * 2/3
+    c is cut after the first newline after bytes 25 * 1/3 and 25 * 2/3
 
   Raises:
     OSError: a file is missing or cannot be read.
@@ -224,7 +224,7 @@ def count_section(
 def _find_tail(
   text: Text, vocab: Vocab, config: CountConfig, end: Position
 ) -> list[int]:
-  """The ids before a position with which those behind it can pair."""
+  """The ids before a position with which those after it can pair."""
   lead = _LEAD_BYTES
   while end.byte:
     start = Position(end.file)
@@ -253,7 +253,7 @@ def _merge(
   With _SAMPLED = 2 and _RANGE = 4:
 
     keys      run 0: 1 2 5 8, run 1: 2 3 4 9
-    samples   1 5 and 2 4, sorted 1 2 4 5; every second behind the first is 4
+    samples   1 5 and 2 4, sorted 1 2 4 5; every second after the first is 4
     ranges    0..3: 1 2 and 2 3        4..MAX_KEY: 5 8 and 4 9
   """
   runs = sorted(runs, key=lambda run: run.path)

@@ -2,7 +2,7 @@
 
 Text is counted until memory is full. If that is not all of it, the counts of
 each part become a sorted run on disk, and the runs are merged at the end. A run
-also stores where in the corpus its part ends, so a killed count resumes behind
+also stores where in the corpus its part ends, so a killed count resumes after
 the last finished run. Counts are integers until they are written, so the parts
 do not change the result.
 """
@@ -112,7 +112,7 @@ def count_corpus(
 
 
 def _count_text(text, vocab, folder, config, budget, runs, progress) -> None:
-  """Counts the text behind the last run: into runs, or directly if it fits."""
+  """Counts the text after the last run: into runs, or directly if it fits."""
   start = reading.Position(*runs.facts.get("end", ()))
   parts = count_parts(
     text._replace(section=reading.Section(start)), vocab, config, budget,

@@ -138,7 +138,7 @@ def _decode(data, position):
 
 @njit(nogil=True, cache=True)
 def _follows(data, position, offset):
-  """Whether the byte `offset` behind a lead byte may continue its sequence."""
+  """Whether the byte `offset` after a lead byte may continue its sequence."""
   lead, byte = data[position], data[position + offset]
   if offset > 1:
     return 0x80 <= byte < 0xC0

@@ -302,8 +302,8 @@ def find_cut(
 ) -> Position | None:
   """Finds a position in an uncompressed file where a section may begin.
 
-  The cut is behind the first newline in [low, high). Without a newline nearby
-  it is behind the first space or tab after a word:
+  The cut is after the first newline in [low, high). Without a newline nearby
+  it is after the first space or tab after a word:
 
     bytes 0..11 of the file: "ab cd\\nef gh\\n"
     low=1 -> byte 6, the start of "ef gh"

@@ -256,8 +256,8 @@ def _merge(
     samples   1 5 and 2 4, sorted 1 2 4 5; every second after the first is 4
     ranges    0..3: 1 2 and 2 3        4..MAX_KEY: 5 8 and 4 9
   """
-  runs = sorted(runs, key=lambda run: run.path)
-  names = [(os.fspath(run.path.relative_to(home)), run.size) for run in runs]
+  runs = sorted(runs, key=lambda part: part.path)
+  names = [(os.fspath(one.path.relative_to(home)), one.size) for one in runs]
   path = home / f"runs-{atomic.fingerprint(names, _DIGITS)}.json"
   atomic.write_json(path, names)
   step = max(1, _RANGE // _SAMPLED)
@@ -292,9 +292,9 @@ def _cut_shards(merged: Sequence[Run]) -> list[ShardPieces]:
 
   With shards of 4 entries and runs of 3, 2 and 4:
 
-    shard 0   run 0, entries 0..3, and run 1, entries 0..1
-    shard 1   run 1, entries 1..2, and run 2, entries 0..3
-    shard 2   run 2, entries 3..4
+    shard 0   run 0[0:3], run 1[0:1]
+    shard 1   run 1[1:2], run 2[0:3]
+    shard 2   run 2[3:4]
   """
   shards: list[ShardPieces] = []
   room = 0

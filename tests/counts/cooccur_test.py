@@ -258,11 +258,11 @@ def test_nothing_to_count():
 @pytest.mark.parametrize(
   ("documents", "options", "message"),
   [
-    ([[0, 3]], {}, "document 0 holds the id 3, outside 0..2"),
-    ([[0], [1, -2]], {}, "document 1 holds the id -2, outside 0..2"),
+    ([[0, 3]], {}, "Document 0 holds the id 3, outside 0..2"),
+    ([[0], [1, -2]], {}, "Document 1 holds the id -2, outside 0..2"),
     ([["a", "b"]], {}, "not a list of ids"),
     ([[0.5, 1.0]], {}, "not a list of ids"),
-    ([], {"vocab_size": 1}, "a vocabulary of 1 word has no pairs to count"),
+    ([], {"vocab_size": 1}, "A vocabulary of 1 word has no pairs to count"),
     ([], {"window": 0}, "window is 0, but must be at least 1"),
     ([], {"threads": 0}, "threads is 0, but must be at least 1"),
     ([], {"context": "both"}, "context is 'both', but must be one of symm"),
@@ -288,5 +288,5 @@ def test_counts_that_do_not_belong_together():
 def test_a_count_that_outgrows_64_bits_is_an_error():
   counts = cooccur.count([[0, 1]], 2, window=1)
   huge = cooccur.Counts(counts.units * (2**62), 1)
-  with pytest.raises(OverflowError, match="outgrew 64 bits"):
+  with pytest.raises(OverflowError, match="exceeds 64 bits"):
     huge + huge

@@ -133,8 +133,8 @@ def make_vocab(
   if not kept:
     word = max(known, key=known.get)
     raise ValueError(
-      f"No word occurs min_count={min_count} times: the most frequent, "
-      f"{word[:50]!r}, occurs {known[word]} times. Lower min_count."
+      f"No word occurs min_count={min_count} times; the most frequent, "
+      f"{word[:50]!r}, occurs {known[word]} times: lower min_count."
     )
   kept.sort(key=lambda item: (-item[1], _byte_order(item[0])))
   if max_vocab:

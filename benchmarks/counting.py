@@ -1,16 +1,17 @@
-"""Counts a corpus with Stanford's programs and with this library.
+"""Times Stanford's programs and this library on the same corpus.
 
   python benchmarks/counting.py --stanford=GloVe/build --corpus=wiki.txt
 
-needs the built programs of github.com/stanfordnlp/GloVe. From the same text one
-side makes shuffled records (vocab_count, cooccur, shuffle) and the other counts
-that training reads in any order (run.py count). Each program is a process of
-its own, and its seconds are those from its start to its end: Python's imports
-are in ours. The compiled loops are in numba's cache, as after any first run; a
-run with an empty cache is timed by itself. The counts of both sides are
-compared. Medians of --repeats; the last line is Stanford's seconds over ours.
+This needs the built programs of github.com/stanfordnlp/GloVe. Stanford's side
+writes shuffled records (vocab_count, cooccur, shuffle). Our side (run.py count)
+writes counts, which training can read in any order. Each program is a separate
+process, timed from start to end, so our time includes Python's imports. The
+compiled loops are in numba's cache, as after any first run; one run with an
+empty cache is timed separately. The counts of both sides are compared. All
+figures are medians of --repeats; the last line is Stanford's time divided by
+ours.
 
---quick takes a tenth of the text.
+--quick uses a tenth of the text.
 """
 
 import os
@@ -32,16 +33,16 @@ sys.path.insert(0, str(REPO))
 from glove_jax.counts import stanford, triplets  # noqa: E402
 
 flags.DEFINE_string("stanford", None, "folder of Stanford's built programs")
-flags.DEFINE_string("corpus", None, "the text, a document a line")
-flags.DEFINE_string("scratch", None, "where files go meanwhile")
+flags.DEFINE_string("corpus", None, "the text, one document per line")
+flags.DEFINE_string("scratch", None, "folder for temporary files")
 flags.DEFINE_integer("window", 15, "words to each side")
-flags.DEFINE_integer("min_count", 5, "least count of a word")
+flags.DEFINE_integer("min_count", 5, "smallest count of a word")
 flags.DEFINE_float(
-  "memory_gb", 4.0, "memory of Stanford's programs and of ours"
+  "memory_gb", 4.0, "memory for Stanford's programs and for ours"
 )
-flags.DEFINE_integer("threads", 2, "threads of ours")
+flags.DEFINE_integer("threads", 2, "threads of run.py")
 flags.DEFINE_integer("repeats", 3, "how often to run both sides")
-flags.DEFINE_bool("quick", False, "a tenth of the text")
+flags.DEFINE_bool("quick", False, "use a tenth of the text")
 flags.mark_flags_as_required(["stanford", "corpus"])
 flags.register_validator(
   "corpus", lambda path: path and os.path.isfile(path), "no such file"
@@ -49,7 +50,7 @@ flags.register_validator(
 flags.register_validator(
   "stanford",
   lambda folder: not folder or os.path.isfile(os.path.join(folder, "cooccur")),
-  "the program `cooccur` is not in that folder: build it first",
+  "the folder does not contain the program `cooccur`: build it first",
 )
 flags.register_validator(
   "scratch", lambda path: not path or os.path.isdir(path), "no such folder"
@@ -58,11 +59,11 @@ FLAGS = flags.FLAGS
 
 
 class Stage(NamedTuple):
-  """What one process took."""
+  """The time and space that one process used."""
 
   name: str
   seconds: float
-  peak: int  # bytes resident
+  peak: int  # bytes of resident memory
   written: int  # bytes
 
 
@@ -70,7 +71,7 @@ def main(_) -> None:
   with tempfile.TemporaryDirectory(dir=FLAGS.scratch) as folder:
     scratch = pathlib.Path(folder)
     text = _text(scratch)
-    _ours(text, scratch / "first")  # compiles, and reads the text once
+    _ours(text, scratch / "first")  # fills the caches of numba and of files
     print("with an empty cache of compiled loops:")
     _show([[_ours(text, scratch / "cold", cache=scratch / "cache")]])
     sides = {"stanford": [], "ours": []}
@@ -129,10 +130,10 @@ def _ours(text, workdir, cache=None, dtype="float32") -> Stage:
 
 
 def _timed(command, source, target, folder=None, environment=None) -> Stage:
-  """Runs a program; `target` is where its output goes, or the folder it makes.
+  """Runs a program that writes to `target`, a file or a new folder.
 
   Raises:
-    RuntimeError: it failed.
+    RuntimeError: the program failed.
   """
   makes_folder = environment is not None
   output = os.devnull if makes_folder else target
@@ -154,7 +155,7 @@ def _timed(command, source, target, folder=None, environment=None) -> Stage:
 
 
 def _show(runs: list[list[Stage]]) -> float:
-  """Prints the medians of each stage; returns that of their sums."""
+  """Prints the medians of each stage; returns the median of their sum."""
   for stages in zip(*runs, strict=True):
     seconds, peak, written = (
       statistics.median(values)
@@ -170,37 +171,39 @@ def _show(runs: list[list[Stage]]) -> float:
 
 
 def _compare(text: pathlib.Path, scratch: pathlib.Path) -> None:
-  """Compares the counts of both sides, ours to their last bit.
+  """Compares the counts of both sides, with our counts in float64.
 
   Raises:
-    ValueError: they differ by more than the C program's sums are rounded.
+    ValueError: they differ by more than the rounding of the C program's sums.
   """
   _ours(text, scratch / "exact", dtype="float64")
   if (scratch / "vocab.txt").read_bytes() != (
     scratch / "exact" / "vocab.txt"
   ).read_bytes():
-    raise ValueError("the vocabularies differ")
+    raise ValueError("The vocabularies differ.")
   ours = triplets.read_triplets(scratch / "exact" / "counts")
-  place, worst = 0, 0.0
+  position, worst = 0, 0.0
   for theirs in stanford.read_record_blocks(scratch / "cooccurrence.bin"):
-    part = slice(place, place + len(theirs.row))
-    place = part.stop
+    part = slice(position, position + len(theirs.row))
+    position = part.stop
     for name in ("row", "col"):
       if not np.array_equal(getattr(ours, name)[part], getattr(theirs, name)):
-        raise ValueError(f"the {name}s differ, somewhere from {part.start} on")
+        raise ValueError(f"The {name}s differ, from {part.start} on.")
     count = ours.count[part]
     difference = np.abs(theirs.count - count) / count
-    # A running sum of n terms is rounded n - 1 times, each term once.
+    # A running sum of n terms rounds n - 1 times, and each term once.
     terms = FLAGS.window * count
     if (difference > (terms + 1) * 2.0**-53).any():
-      raise ValueError(f"counts differ, somewhere from {part.start} on")
+      raise ValueError(f"The counts differ, from {part.start} on.")
     worst = max(worst, float(difference.max()))
     triplets.release(ours)
-  if place != len(ours.row):
-    raise ValueError(f"there are {place} records and {len(ours.row)} counts")
+  if position != len(ours.row):
+    raise ValueError(
+      f"There are {position} records but {len(ours.row)} counts."
+    )
   print(
-    f"both sides: the same words, the same {place:,} pairs, counts equal but "
-    f"for the C program's rounding (at most {worst:.0e})"
+    f"both sides have the same words and the same {position:,} pairs; counts "
+    f"differ by the C program's rounding only (at most {worst:.0e})"
   )
 
 

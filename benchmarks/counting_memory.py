@@ -1,13 +1,12 @@
-"""Counts six times a corpus within 1 GB, and checks every count.
+"""Counts six copies of a corpus within 1 GB, and checks every count.
 
   python benchmarks/counting_memory.py --corpus=wiki.txt
 
-makes copies of the text in which each word gets the letter of its copy, so that
-no two copies share a word. Their counts must be those of one copy, six times;
-these are counted with all the memory that there is.
+Each word gets the letter of its copy as a prefix, so no two copies share a
+word. The counts of the copies must then equal six times those of one copy,
+which is counted with the default memory.
 """
 
-import json
 import os
 import pathlib
 import subprocess
@@ -23,9 +22,9 @@ sys.path.insert(0, str(REPO))
 from glove_jax.counts import triplets  # noqa: E402
 from glove_jax.text import vocab  # noqa: E402
 
-flags.DEFINE_string("corpus", None, "the text, its words between spaces")
-flags.DEFINE_string("scratch", None, "where files go meanwhile")
-flags.DEFINE_integer("copies", 6, "how many copies", upper_bound=26)
+flags.DEFINE_string("corpus", None, "the text, with spaces between words")
+flags.DEFINE_string("scratch", None, "folder for temporary files")
+flags.DEFINE_integer("copies", 6, "number of copies", upper_bound=26)
 flags.DEFINE_float("memory_gb", 1.0, "memory for counting the copies")
 flags.DEFINE_integer("window", 15, "words to each side")
 flags.mark_flags_as_required(["corpus"])
@@ -47,7 +46,7 @@ def main(_) -> None:
     peak = _count(copies, scratch / "copies", FLAGS.memory_gb)
     print(f"{words:,} words: peak {peak / 1e9:.3f} GB resident")
     size = _compare(scratch / "one", scratch / "copies")
-    print(f"all {size:,} counts are those of one copy, bit by bit")
+    print(f"all {size:,} counts equal those of one copy, bit for bit")
 
 
 def _write_copies(source: pathlib.Path, target: pathlib.Path) -> int:
@@ -64,7 +63,7 @@ def _write_copies(source: pathlib.Path, target: pathlib.Path) -> int:
 
 
 def _count(corpus, workdir: pathlib.Path, memory_gb: float) -> int:
-  """Counts with run.py; returns its peak memory in bytes."""
+  """Counts with run.py; returns the peak memory in bytes."""
   process = subprocess.Popen(
     [
       sys.executable, REPO / "run.py", "count", f"--corpus={corpus}",
@@ -80,10 +79,10 @@ def _count(corpus, workdir: pathlib.Path, memory_gb: float) -> int:
 
 
 def _compare(one: pathlib.Path, copies: pathlib.Path) -> int:
-  """Finds each count of the copies in those of the one.
+  """Looks up each count of the copies among those of one copy.
 
   Raises:
-    ValueError: one is another, or too many or too few.
+    ValueError: the numbers of counts or the counts themselves differ.
   """
   old, new = (triplets.read_triplets(path / "counts") for path in (one, copies))
   words = vocab.read_vocab(one / "vocab.txt")
@@ -91,17 +90,19 @@ def _compare(one: pathlib.Path, copies: pathlib.Path) -> int:
   ids = np.array([words.index[name[1:]] for name in names])
   letter = np.array([ord(name[0]) for name in names])
   if len(new.row) != FLAGS.copies * len(old.row):
-    raise ValueError(f"{len(new.row)} counts of copies, {len(old.row)} of one")
+    raise ValueError(
+      f"The copies have {len(new.row)} counts, one has {len(old.row)}."
+    )
   keys = old.row.astype(np.int64) << 32 | old.col
-  facts = json.loads((copies / "counts" / "manifest.json").read_text())
-  for shard in facts["shards"]:
+  for shard in triplets.read_manifest(copies / "counts")["shards"]:
     part = slice(shard["start"], shard["start"] + shard["size"])
     row, col = new.row[part], new.col[part]
-    place = np.searchsorted(keys, ids[row] << 32 | ids[col])
-    same = keys[place.clip(max=len(keys) - 1)] == (ids[row] << 32 | ids[col])
+    wanted = ids[row] << 32 | ids[col]
+    found = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    same = keys[found] == wanted
     same &= letter[row] == letter[col]
-    if not (same & (old.count[place] == new.count[part])).all():
-      raise ValueError(f"counts differ, somewhere from {part.start} on")
+    if not (same & (old.count[found] == new.count[part])).all():
+      raise ValueError(f"The counts differ, from {part.start} on.")
     triplets.release(new)
   return len(new.row)
 

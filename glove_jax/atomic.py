@@ -1,6 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are written whole or not at all.
+
+A killed run leaves no half-written file under a final name, and a reader never
+sees one.
+"""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -12,13 +17,13 @@ from typing import Any, BinaryIO
 
 @contextlib.contextmanager
 def write_whole(path: str | os.PathLike) -> Iterator[BinaryIO]:
-  """Opens a file for bytes; it takes its name only when all went well.
+  """Opens a binary file that appears at `path` only if the block succeeds.
 
-  What is written goes to a file beside it, which then replaces `path` in one
-  step, so that a reader or a killed run never meets half a file.
+  The bytes go to a hidden file in the same folder, which then replaces `path`
+  in one step.
 
   Raises:
-    OSError: the folder is missing or cannot be written to.
+    OSError: the folder is missing or not writable.
   """
   folder, name = os.path.split(os.path.abspath(path))
   part = os.path.join(folder, f".{name}.{_token()}.part")
@@ -35,18 +40,18 @@ def write_whole(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def _token() -> str:
-  """A name that no other process has, on any machine that sees the folder."""
+  """A random name, unique among all machines that share the folder."""
   return secrets.token_hex(8)
 
 
 @contextlib.contextmanager
 def write_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-  """Makes a folder to write into; it takes its name only when all went well.
+  """Yields a new folder, which appears at `path` only if the block succeeds.
 
-  Where another process has made it meanwhile, its folder stays.
+  If another process created `path` in the meantime, that folder stays.
 
   Raises:
-    OSError: the folder around it is missing or cannot be written to.
+    OSError: the parent folder is missing or not writable.
   """
   path = pathlib.Path(path)
   part = path.parent / f".{path.name}.{_token()}.part"
@@ -63,29 +68,29 @@ def write_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def remove_folder(path: str | os.PathLike) -> None:
-  """Removes a folder; a kill leaves nothing under its name."""
+  """Removes a folder; a killed removal leaves nothing under its name."""
   path = pathlib.Path(path)
-  gone = path.rename(path.parent / f".{path.name}.{_token()}.part")
-  shutil.rmtree(gone, ignore_errors=True)
+  hidden = path.rename(path.parent / f".{path.name}.{_token()}.part")
+  shutil.rmtree(hidden, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-  """Writes a text file whole or not at all."""
+  """Writes a UTF-8 text file atomically."""
   with write_whole(path) as file:
     file.write(text.encode())
 
 
 def write_json(path: str | os.PathLike, content) -> None:
-  """Writes a JSON file, for people to read as well, whole or not at all."""
+  """Writes an indented JSON file atomically."""
   write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: str | os.PathLike) -> Any:
-  """The content of a JSON file.
+  """Reads a JSON file.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: it is damaged.
+    FileNotFoundError: the file is missing.
+    ValueError: the file is damaged.
   """
   try:
     return json.loads(pathlib.Path(path).read_text())
@@ -93,3 +98,19 @@ def read_json(path: str | os.PathLike) -> Any:
     raise ValueError(
       f"{path} is damaged ({error}): remove it and run again."
     ) from error
+
+
+def fingerprint(content, digits: int = 8) -> str:
+  """Hashes JSON content, such as settings, for use in a file name.
+
+  The order of the keys does not matter.
+
+  >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+  True
+
+  Args:
+    content: what `json.dumps` accepts.
+    digits: the number of hexadecimal digits, at most 64.
+  """
+  text = json.dumps(content, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:digits]

@@ -1,4 +1,4 @@
-"""Work in threads: compiled loops and NumPy let go of Python's lock."""
+"""Threads: compiled loops and NumPy release Python's lock, so they scale."""
 
 import collections
 import concurrent.futures
@@ -7,14 +7,28 @@ from collections.abc import Callable, Iterable, Iterator
 
 
 def default_threads() -> int:
-  """As many as the CPUs that this process may use."""
+  """The number of CPUs that this process may use."""
   if hasattr(os, "sched_getaffinity"):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
 def ordered_map(function: Callable, items: Iterable, threads: int) -> Iterator:
-  """Like `map`, in threads; at most `threads + 1` items are in work."""
+  """Maps a function over items in threads and yields results in order.
+
+  At most `threads + 1` items are in flight, so memory stays bounded.
+
+  >>> list(ordered_map(abs, [-3, 2, -1], threads=2))
+  [3, 2, 1]
+
+  Args:
+    function: called with one item.
+    items: consumed lazily.
+    threads: the number of threads.
+
+  Raises:
+    Exception: whatever `function` or `items` raises.
+  """
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
     flying: collections.deque = collections.deque()
     try:

@@ -1,14 +1,14 @@
 """Documents of ids -> windowed co-occurrence counts.
 
-X_ij of Pennington et al. (2014), section 2, counts how often word j occurs in
-the context of word i, each occurrence at distance d as 1/d (section 4.2).
+X_ij counts how often word j occurs in the context of word i (section 2 of
+Pennington et al., 2014). A pair at distance d adds 1/d (section 4.2).
 
 The counts are *integers*: 1/d is `unit / d` units, where `unit` is the least
-common multiple of 1..window. So no order of summation, no cut into chunks and
-no number of threads changes the result by a bit, and counts from parts of a
-corpus add up to those of the whole.
+common multiple of 1..window. Integer sums are exact, so the result does not
+depend on the order of summation, the chunks or the number of threads, and the
+counts of parts of a corpus add up to those of the whole.
 
-`pairs` does the counting, by compiled loops in threads.
+`pair_counter` does the counting, with compiled loops in threads.
 """
 
 import dataclasses
@@ -24,16 +24,18 @@ from glove_jax.counts.pair_counter import (
   PairCounter,
   check_overflow,
 )
-from glove_jax.text.kernels import END
-from glove_jax.text.reading import check_choice
+from glove_jax.counts.triplets import Triplets
+from glove_jax.text.symbols import END, UNKNOWN
+from glove_jax.text.tokenizers import check_choice
 from glove_jax.threads import default_threads
 
 CONTEXTS = ("symmetric", "left", "right")
 DISTANCE_WEIGHTINGS = ("inverse", "none")
 
-# lcm(1..22) = 232,792,560: beyond it 1/d is rounded to 1 / (16 * lcm(1..22)).
+# lcm(1..22) = 232,792,560. In longer windows 1/d is rounded to a multiple of
+# 1 / (16 * lcm(1..22)).
 MAX_EXACT_WINDOW = 22
-_CHUNK_WORDS = 1 << 17  # handed to a thread at a time
+_CHUNK_WORDS = 1 << 17  # counted by a thread at a time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,9 +43,9 @@ class Counts:
   """Co-occurrence counts in whole units.
 
   Attributes:
-    units: [V, V] int64 csr_array, canonical (sorted, nothing twice, no zeros);
+    units: [V, V] int64 csr_array, canonical (sorted, no duplicates, no zeros);
       X_ij = units_ij / unit.
-    unit: how many units are 1.0.
+    unit: the number of units in 1.0.
   """
 
   units: scipy.sparse.csr_array
@@ -54,32 +56,50 @@ class Counts:
     return self.units.shape[0]
 
   def __add__(self, other: "Counts") -> "Counts":
-    """Counts of two parts of a corpus, together.
+    """Adds the counts of two parts of a corpus.
 
     Raises:
       ValueError: the vocabularies or the units differ.
-      OverflowError: a count outgrows 64 bits.
+      OverflowError: a count exceeds 64 bits.
     """
     if not isinstance(other, Counts):
       return NotImplemented
     if self.units.shape != other.units.shape:
       raise ValueError(
-        f"counts over {self.vocab_size} and over {other.vocab_size} words "
-        "cannot be added: use one vocabulary"
+        f"Counts over {self.vocab_size} and over {other.vocab_size} words "
+        "cannot be added: use one vocabulary."
       )
     if self.unit != other.unit:
       raise ValueError(
-        f"counts with {self.unit} and with {other.unit} units per 1.0 cannot "
-        "be added: use one window and one distance weighting"
+        f"Counts with {self.unit} and with {other.unit} units in 1.0 cannot be "
+        "added: use one window and one distance_weighting."
       )
     return Counts(_add(self.units, other.units), self.unit)
 
   def matrix(self) -> scipy.sparse.csr_array:
-    """X: [V, V] float64, each entry the float nearest to the exact count."""
+    """X: [V, V] float64, each entry the float nearest to the exact count.
+
+    >>> counts = count([np.array([0, 1, 0])], vocab_size=2, window=2)
+    >>> counts.matrix().toarray().tolist()
+    [[1.0, 2.0], [2.0, 0.0]]
+    """
     units = self.units
     return scipy.sparse.csr_array(
       (units.data / self.unit, units.indices, units.indptr), shape=units.shape
     )
+
+  def triplets(self) -> Triplets:
+    """All non-zero counts, sorted by (row, col): what training reads.
+
+    >>> counts = count([np.array([0, 1, 0])], vocab_size=2, window=2)
+    >>> [column.tolist() for column in counts.triplets()[:3]]
+    [[0, 0, 1], [0, 1, 0], [1.0, 2.0, 2.0]]
+    """
+    matrix = self.matrix()
+    lengths = np.diff(matrix.indptr)
+    row = np.repeat(np.arange(self.vocab_size, dtype=np.int32), lengths)
+    col = matrix.indices.astype(np.int32, copy=False)
+    return Triplets(row, col, matrix.data, self.vocab_size)
 
 
 def count(
@@ -94,40 +114,47 @@ def count(
   max_keys: int = 1 << 26,
   max_cells: int = CELLS,
 ) -> Counts:
-  """Counts which words occur near which.
+  """Counts how often words occur near each other.
 
-  Memory is that of the result (about three times, at the end), of `max_keys`
-  and of the document at hand, whatever the size of the corpus. Counting is
-  fastest where ids are in the order of frequency, as those of a `Vocab` are.
+  Memory is bounded by the result (three times its size at the end), by
+  `max_keys` and by one document, whatever the size of the corpus. Counting is
+  fastest if ids are ordered by frequency, as those of a `Vocab` are.
+
+  >>> to, be = 0, 1
+  >>> counts = count([np.array([to, be, to])], vocab_size=2, window=2)
+  >>> counts.unit  # lcm(1, 2): a pair at distance 2 adds one unit
+  2
+  >>> counts.units.toarray().tolist()
+  [[2, 4], [4, 0]]
 
   Args:
-    documents: arrays of ids, -1 for a place without a word (see `encode`); no
-      window crosses from one to the next.
+    documents: arrays of ids, with UNKNOWN (-1) at a position without a word
+      (see `encode`). No window spans two documents.
     vocab_size: V, at least 2.
-    window: how many places to each side are context.
-    context: X_ij counts j on both sides of i (`symmetric`), before it (`left`)
-      or after it (`right`, what Stanford's `-symmetric 0` writes).
-    distance_weighting: `inverse` counts 1/d at distance d, exactly up to a
-      window of 22; in longer ones 1/d for d > 22 is rounded, by less than
-      2e-10. `none` counts 1.
-    threads: how many threads count; by default one a CPU.
+    window: the number of positions to each side that are context.
+    context: X_ij counts j on both sides of i ('symmetric'), before it ('left')
+      or after it ('right', which Stanford's `-symmetric 0` writes).
+    distance_weighting: 'inverse' adds 1/d at distance d, exactly for windows up
+      to 22; in longer windows 1/d is rounded for d > 22, by less than 2e-10.
+      'none' adds 1.
+    threads: the number of threads; by default one per CPU.
     progress: called with the number of tokens counted since its last call.
-    max_keys: how many pairs (8 bytes each, and 12 at the end) to hold at a
-      time; changes no result.
-    max_cells: how many pairs of frequent words to count densely; changes no
-      result.
+    max_keys: the number of pairs to hold in memory (8 bytes each, and 12 at the
+      end); does not change the result.
+    max_cells: the number of pairs of frequent words to count densely; does not
+      change the result.
 
   Raises:
     ValueError: an unknown choice, a window below 1, a vocabulary of one word,
       an id outside -1..V-1, or too many words for 64-bit keys.
-    OverflowError: a count outgrows 64 bits.
+    OverflowError: a count exceeds 64 bits.
   """
   check_choice("context", context, CONTEXTS)
   check_choice("distance_weighting", distance_weighting, DISTANCE_WEIGHTINGS)
   threads = default_threads() if threads is None else threads
   for name, value in (("window", window), ("threads", threads)):
     if value < 1:
-      raise ValueError(f"{name} is {value}, but must be at least 1")
+      raise ValueError(f"{name} is {value}, but must be at least 1.")
   check_vocab_size(vocab_size)
   units = distance_units(window, distance_weighting)
   shape = (vocab_size, vocab_size)
@@ -151,7 +178,7 @@ def count(
 def _matrix(
   entries: Iterator[Entries], shape: tuple[int, int]
 ) -> scipy.sparse.csr_array:
-  """The matrix with these entries, which are sorted."""
+  """The matrix of sorted entries."""
   parts = list(entries)
   row, col, units = (
     np.concatenate(column) for column in zip(*parts, strict=True)
@@ -163,21 +190,24 @@ def _matrix(
 
 
 def check_vocab_size(vocab_size: int) -> None:
-  """Raises a ValueError where there are no two words to make a pair."""
+  """Raises a ValueError if there are no two words to form a pair."""
   if vocab_size < 2:
     raise ValueError(
-      f"a vocabulary of {vocab_size} word has no pairs to count: lower "
-      "min_count, raise max_vocab or add text"
+      f"A vocabulary of {vocab_size} word has no pairs to count: lower "
+      "min_count, raise max_vocab or add text."
     )
 
 
 def distance_units(window: int, distance_weighting: str) -> np.ndarray:
   """[window + 1] int64: units of a pair at each distance; at 0, those of 1.0.
 
-  Up to a window of 22 the unit is lcm(1..window), so that each 1/d is whole; a
-  count has room for 4e10 times 1.0 then. A longer window would leave too little
-  room, so its unit is 16 * lcm(1..22) = 3.7e9: 1/d is then rounded for most
-  d > 22, and a count has room for 2.4e9.
+  For windows up to 22 the unit is lcm(1..window), so each 1/d is whole, and a
+  64-bit count can reach 4e10. The unit of a longer window would leave too small
+  a range. It is 16 * lcm(1..22) = 3.7e9 instead: 1/d is rounded for most
+  d > 22, and a count can reach 2.4e9.
+
+  >>> distance_units(4, "inverse").tolist()  # lcm(1, 2, 3, 4) = 12
+  [12, 12, 6, 4, 3]
   """
   if distance_weighting == "none":
     return np.ones(window + 1, np.int64)
@@ -191,12 +221,12 @@ def distance_units(window: int, distance_weighting: str) -> np.ndarray:
 def _chunks(
   documents: Iterable[np.ndarray], vocab_size: int, words: int
 ) -> Iterator[np.ndarray]:
-  """One stream of ids in which each document ends with END, in pieces."""
+  """Joins documents to one stream of ids, with END after each, in pieces."""
   parts: list[np.ndarray] = []
   size = 0
-  for number, document in enumerate(documents):
+  for index, document in enumerate(documents):
     document = np.asarray(document)
-    _check_ids(document, vocab_size, number)
+    _check_ids(document, vocab_size, index)
     for start in range(0, len(document), words):
       parts.append(document[start : start + words].astype(np.int32))
       size += len(parts[-1])
@@ -208,19 +238,19 @@ def _chunks(
     yield np.concatenate(parts)
 
 
-def _check_ids(document: np.ndarray, vocab_size: int, number: int) -> None:
+def _check_ids(document: np.ndarray, vocab_size: int, index: int) -> None:
   if not len(document):
     return
   if document.ndim != 1 or document.dtype.kind not in "iu":
     raise ValueError(
-      f"document {number} is not a list of ids but {document.dtype} of shape "
-      f"{document.shape}: encode it first"
+      f"Document {index} is not a list of ids but {document.dtype} of shape "
+      f"{document.shape}: encode it first."
     )
   low, high = document.min(), document.max()
-  if low < -1 or high >= vocab_size:
+  if low < UNKNOWN or high >= vocab_size:
     raise ValueError(
-      f"document {number} holds the id {high if high >= vocab_size else low}, "
-      f"outside 0..{vocab_size - 1} (and -1 for no word)"
+      f"Document {index} holds the id {high if high >= vocab_size else low}, "
+      f"outside 0..{vocab_size - 1} (or -1 for an unknown word)."
     )
 
 

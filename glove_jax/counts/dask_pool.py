@@ -1,8 +1,9 @@
-"""Workers of Dask, on this machine or a cluster: tasks out, small answers in.
+"""Workers of Dask, on this machine or a cluster.
 
-Dask is imported only where `--dask` is given. What the tasks do is no matter
-here (see `sections`): they get an item and what they may use of their machine,
-leave their work in files that all machines see, and may be run twice.
+Dask is imported only if `--dask` is given. This module does not know what the
+tasks do (see `distributed`). A task receives an item and the resources it may
+use, writes its results to files that all machines see, and returns a small
+answer. A task may be run twice.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from glove_jax.config import CountConfig
-from glove_jax.counts.out_of_core import machine_memory
+from glove_jax.memory import machine_memory
 from glove_jax.threads import default_threads
 
 _ADDRESS = re.compile(r"(?:tcp|tls)://[^\s/]+:\d+")
@@ -24,25 +25,25 @@ _LOCAL = re.compile(r"local:([1-9]\d*)")
 CONNECT_SECONDS = 30
 
 
-class Share(NamedTuple):
-  """What a task may use of its machine."""
+class Resources(NamedTuple):
+  """What a task may use of its machine; 0 is the default of `CountConfig`."""
 
   threads: int
   memory_gb: float
 
 
 class Cluster:
-  """The workers that `config.dask` names; they are met at the first `map`.
+  """The workers that `config.dask` names.
 
-  As a context it lets go of them at its end.
+  The first `map` starts or connects to them; leaving the context releases them.
 
   Args:
-    config: `dask` says which workers; `threads` and `memory_gb` are those of
-      all workers of `local:N` together, and of each one of a scheduler's.
-    say: called with what the user has to know meanwhile.
+    config: `dask` names the workers. The workers of `local:N` share `threads`
+      and `memory_gb`; each worker of a scheduler has that much for itself.
+    say: called with messages for the user.
 
   Raises:
-    ValueError: `config.dask` is no address.
+    ValueError: `config.dask` is not an address.
     ImportError: Dask is not installed.
   """
 
@@ -50,17 +51,17 @@ class Cluster:
     local = _LOCAL.fullmatch(config.dask)
     if not local and not _ADDRESS.fullmatch(config.dask):
       raise ValueError(
-        f"--dask={config.dask} is no cluster: give local:N for N worker "
+        f"--dask={config.dask} is not a cluster: give local:N for N worker "
         "processes here, or the address of a scheduler as tcp://host:8786."
       )
     _import()
-    # What Dask notes of its work is no news to a user; errors come by `map`.
+    # Hide the log of Dask; `map` raises its errors.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     self._num_local = int(local[1]) if local else 0
     self._address = config.dask
-    self._share = Share(config.threads, config.memory_gb)  # 0 is the default
+    self._resources = Resources(config.threads, config.memory_gb)
     if local:
-      self._share = _split(self._share, self._num_local)
+      self._resources = _split(self._resources, self._num_local)
     self._say = say
     self._stack = contextlib.ExitStack()
     self._client = None
@@ -73,22 +74,26 @@ class Cluster:
     self._stack.close()
 
   def map(self, task: Callable, items: Iterable) -> Iterator[Any]:
-    """What `task(item, share)` returns for each item, in any order.
+    """Yields `task(item, resources)` for each item, in any order.
 
-    A task whose worker dies is run by another.
+    If a worker dies, another one repeats its task.
+
+    Args:
+      task: picklable, called in a worker.
+      items: picklable.
 
     Raises:
-      OSError: the scheduler cannot be reached, or workers die again and again.
+      OSError: the scheduler cannot be reached, or workers die repeatedly.
       ImportError: a worker does not have this library.
       Exception: what a task raises.
     """
     dask = _import()
     client = self._connect()
-    call = _pack(functools.partial(_run, task, self._share))
+    call = _pack(functools.partial(_run, task, self._resources))
     items = [pickle.dumps(item) for item in items]
     futures = client.map(call, items, pure=False)
     done = dask.as_completed(futures, loop=client.loop, with_results=True)
-    del futures  # what is done is not to be done again if its worker dies
+    del futures  # else Dask repeats finished tasks of a worker that dies
     try:
       for _, result in done:
         if isinstance(result, Exception):  # a task was cancelled
@@ -111,8 +116,8 @@ class Cluster:
         )
       except OSError as error:
         raise OSError(
-          f"--dask={self._address}: no scheduler answers there ({error}): "
-          "start one with `dask scheduler`, and workers with `dask worker`"
+          f"--dask={self._address}: no scheduler answers there ({error}). "
+          "Start one with `dask scheduler`, and workers with `dask worker`."
         ) from error
       self._client = self._stack.enter_context(client)
       if self._num_local:
@@ -129,40 +134,42 @@ def _import():
   except ImportError as error:
     raise ImportError(
       "--dask needs Dask: pip install -r requirements-optional.txt, "
-      "or pip install distributed"
+      "or pip install distributed."
     ) from error
   return distributed
 
 
-def _start_workers(number: int):
-  """Worker processes of one task each; a context."""
+def _start_workers(num_workers: int):
+  """Starts worker processes that run one task each; a context manager."""
   return _import().LocalCluster(
-    n_workers=number,
+    n_workers=num_workers,
     threads_per_worker=1,
     processes=True,
-    memory_limit=None,  # counting keeps to memory_gb
+    memory_limit=None,  # counting obeys memory_gb itself
     dashboard_address=":0",  # any free port
     silence_logs=logging.CRITICAL,
   )
 
 
 def _ignore_interrupts() -> None:
-  """Leaves Ctrl-C, of which a terminal tells workers as well, to the client."""
+  """Leaves Ctrl-C to the client; a terminal sends it to the workers too."""
   signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _split(share: Share, number: int, memory: float = 0) -> Share:
-  """What each of `number` has that work on a machine, of `memory` bytes."""
-  threads = share.threads or default_threads()
-  memory_gb = share.memory_gb or (memory or machine_memory()) / 2e9
-  return Share(max(1, threads // number), memory_gb / number)
+def _split(
+  resources: Resources, num_tasks: int, memory: float = 0
+) -> Resources:
+  """The part of each of `num_tasks` on a machine with `memory` bytes."""
+  threads = resources.threads or default_threads()
+  memory_gb = resources.memory_gb or (memory or machine_memory()) / 2e9
+  return Resources(max(1, threads // num_tasks), memory_gb / num_tasks)
 
 
 def _pack(function: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
-  """A function of pickled items, for machines that may not have this library.
+  """Makes a function of pickled items, for workers without this library.
 
-  Dask sends it by value, as it is not found by its name, and so such a worker
-  comes to an error that tells, instead of ending.
+  Dask sends a local function by value. Such a worker can therefore load it, and
+  raises a clear ImportError inside instead of dying.
   """
   packed = pickle.dumps(function)
 
@@ -174,33 +181,33 @@ def _pack(function: Callable[[Any], Any]) -> Callable[[bytes], bytes]:
   return call
 
 
-def _run(task: Callable, share: Share, item):
-  """Runs a task in a worker, which may have several at a time."""
+def _run(task: Callable, resources: Resources, item):
+  """Runs a task in a worker, which may run several at a time."""
   worker = _import().get_worker()
   limit = worker.memory_manager.memory_limit or 0
   try:
-    return task(item, _split(share, worker.state.nthreads, limit))
+    return task(item, _split(resources, worker.state.nthreads, limit))
   except OSError as error:
-    name = f"worker {worker.address} on {socket.gethostname()}"
-    hint = ""
+    name = f"Worker {worker.address} on {socket.gethostname()}"
+    message = f"{name}: {str(error).removesuffix('.')}."
     if isinstance(error, FileNotFoundError):
-      hint = "; all workers must see the folders that run.py sees"
-    raise OSError(f"{name}: {error}{hint}") from None
+      message += " All workers must see the folders that run.py sees."
+    raise OSError(message) from None
 
 
 def _explain(error: Exception, address: str) -> Exception:
-  """What a user can do about it."""
+  """Turns an error of Dask into one that says what to do."""
   if isinstance(error, ImportError):
     return ImportError(
-      f"a worker of --dask={address} lacks a package ({error}): run `pip "
-      "install .` there in this checkout, or start it with PYTHONPATH set to it"
+      f"A worker of --dask={address} lacks a package ({error}): run `pip "
+      "install .` there in this checkout, or set its PYTHONPATH to it."
     )
   if isinstance(error, _import().KilledWorker):
     return OSError(
-      f"--dask={address}: several workers died at the same task: see their "
-      "logs, and lower --memory_gb if their memory ran out"
+      f"--dask={address}: several workers died in the same task. See their "
+      "logs, and lower --memory_gb if they ran out of memory."
     )
   return OSError(
-    f"--dask={address}: the scheduler is gone; once there is one again, the "
-    "same command goes on"
+    f"--dask={address}: the scheduler is gone. Start it again; the same "
+    "command then resumes."
   )

@@ -1,25 +1,23 @@
-"""Counting a corpus section by section, by workers that see the same files.
+"""Counts a corpus section by section, with workers that share a file system.
 
-The client cuts the corpus, hands out tasks and sums up; a task reads and writes
-files in `<output>.parts`, and answers with a few facts. Sums are of integers,
-and a section begins with the tail of the words before it, so the counts are the
-same bytes as those of `counting`, whoever counts what.
+The client cuts the corpus, hands out tasks and adds up. A task reads and writes
+files in `<output>.parts` and returns a few facts. All sums are integers, and a
+section starts with the tail of the words before it, so the counts are the same
+bytes as those of `out_of_core`.
 
-1. Words: a table of each section, which the client merges.
-2. Pairs: sorted runs of each section (`count_section`), as `counting` makes.
+1. Words: one table per section, merged by the client.
+2. Pairs: sorted runs of each section (`count_section`), as in `out_of_core`.
 3. Ranges of keys (row, column) are merged over all runs (`merge_range`).
 4. The merged ranges are cut into the shards of the counts (`write_shard`).
 
-What a task leaves is in a folder or file of its own, which says by its name all
-that it depends on, and takes that name when it is whole. So a task may be done
-twice, even at once; and what a killed job has finished is found again.
+Each task writes one folder or file, whose name contains everything that the
+content depends on and which appears atomically. So a task may be run twice,
+even at the same time, and a restarted job finds what a killed one finished.
 """
 
 import dataclasses
 import functools
-import hashlib
 import itertools
-import json
 import os
 import pathlib
 from collections import Counter
@@ -30,70 +28,80 @@ import numpy as np
 
 from glove_jax import atomic
 from glove_jax.config import CountConfig
-from glove_jax.counts import cooccur, out_of_core, pair_counter, triplets
-from glove_jax.counts import spill as sorted_runs
-from glove_jax.counts.dask_pool import Share
+from glove_jax.counts import (
+  cooccur,
+  out_of_core,
+  pair_counter,
+  spill,
+  triplets,
+)
+from glove_jax.counts.dask_pool import Resources
 from glove_jax.counts.out_of_core import Added
 from glove_jax.counts.spill import Run, Runs
 from glove_jax.text import compiled, reading
-from glove_jax.text import vocab as vocabs
 from glove_jax.text.compiled import Text
-from glove_jax.text.kernels import END
 from glove_jax.text.reading import Position, Section
-from glove_jax.text.vocab import Vocab
+from glove_jax.text.symbols import END
+from glove_jax.text.vocab import Vocab, read_vocab, write_vocab
 
 SECTION_BYTES = 32 << 20
-_LEAD_BYTES = 1 << 16  # of text before a section that are read for its tail
-_SAMPLED = 1 << 18  # one key of so many says where ranges may be cut
-_RANGE = 1 << 24  # entries of all runs that a task merges, about
+_LEAD_BYTES = 1 << 16  # bytes read before a section to find its tail
+_SAMPLED = 1 << 18  # distance of the keys at which ranges may be cut
+_RANGE = 1 << 24  # entries that a task merges, about
+_DIGITS = 16  # of the hashes in file names
 _NO_IDS = np.empty(0, np.int32)
 
-# Yields what task(item, share) returns for each item, in any order, and starts
-# when the first is asked for, as `cluster.Cluster.map` does.
-Map = Callable[[Callable[[Any, Share], Any], Iterable], Iterable]
+# Yields task(item, resources) for each item, in any order, and starts when the
+# first result is requested: `dask_pool.Cluster.map`.
+Map = Callable[[Callable[[Any, Resources], Any], Iterable], Iterable]
 
 
 class Counted(NamedTuple):
   """A section that has been counted."""
 
   runs: list[Run]
-  cuts: list[int]  # some of their keys, at equal distances
+  cuts: list[int]  # a sample of their keys at equal distances
   words: int
 
 
-class Shard(NamedTuple):
-  """Which entries of merged runs make a shard of the counts."""
+class ShardPieces(NamedTuple):
+  """The entries of merged runs that form one shard of the counts."""
 
-  number: int
-  pieces: list[tuple[Run, int, int]]  # a run, from where in it, to where
+  index: int
+  pieces: list[tuple[Run, int, int]]  # (run, first entry, entry after the last)
 
 
 def cut_sections(paths: Sequence[str]) -> list[Section]:
   """Cuts files into sections of about SECTION_BYTES.
 
-  Small files are put together; compressed ones, which cannot be entered in the
-  middle, are never cut.
+  Small files share a section. Compressed files, which cannot be entered in the
+  middle, are never cut. With SECTION_BYTES = 10:
+
+    sizes         a.txt 4, b.txt 5, c.txt 25, d.gz 30
+    sections      a + b | c from 0 | c from 8 | c from 16 | d
+    c is cut after the first newline after bytes 25 * 1/3 and 25 * 2/3
 
   Raises:
     OSError: a file is missing or cannot be read.
   """
   cuts, filled = [], 0
-  for number, path in enumerate(paths):
+  for index, path in enumerate(paths):
     size = os.path.getsize(path)
     if not cuts or filled + size > SECTION_BYTES:
-      cuts.append(Position(number))
+      cuts.append(Position(index))
       filled = 0
     filled += size
     if size > SECTION_BYTES and not reading.is_compressed(path):
-      cuts += _cut_file(paths, number, size)
+      cuts += _cut_file(paths, index, size)
   cuts.append(Position(len(paths)))
   return [Section(*pair) for pair in itertools.pairwise(cuts)]
 
 
-def _cut_file(paths: Sequence[str], number: int, size: int) -> list[Position]:
+def _cut_file(paths: Sequence[str], index: int, size: int) -> list[Position]:
+  """The cuts inside of one large file."""
   pieces = -(-size // SECTION_BYTES)
   lows = [size * piece // pieces for piece in range(1, pieces)]
-  cuts = {reading.find_cut(paths, number, low, size) for low in lows}
+  cuts = {reading.find_cut(paths, index, low, size) for low in lows}
   return sorted(cut for cut in cuts if cut and cut.byte < size)
 
 
@@ -106,15 +114,15 @@ def count_words(
   run: Map,
   progress: Callable[[int], object],
 ) -> Counter[str]:
-  """As `tokens.count_words`, by workers.
+  """Like `compiled.count_words`, with workers.
 
   Args:
     text: the files.
-    folder: parts lie beside it, in `<folder>.parts`.
-    source: all that the words depend on: parts that a killed count with the
-      same has left are used.
-    min_count: as for `tokens.count_words`.
-    run: has the workers do it.
+    folder: parts are kept in `<folder>.parts`.
+    source: everything that the words depend on, as JSON. The parts of a killed
+      count are reused only if its source was equal.
+    min_count: as for `compiled.count_words`.
+    run: maps tasks over items, in workers.
     progress: called with the number of words counted since its last call.
 
   Raises:
@@ -130,12 +138,12 @@ def count_words(
 
 
 def _count_section_words(
-  home: pathlib.Path, section: Section, share: Share
+  home: pathlib.Path, section: Section, resources: Resources
 ) -> int:
   path = _words_path(home, section)
   if not path.exists():
     text = _read_text(home)._replace(section=section)
-    table = compiled.count_table(text, threads=share.threads)
+    table = compiled.count_table(text, threads=resources.threads)
     compiled.write_table(table, path)
   return int(compiled.read_tables([path]).counts.sum())
 
@@ -155,11 +163,11 @@ def count_corpus(
   run: Map,
   progress: Callable[[int], object],
 ) -> None:
-  """As `counting.count_corpus`, by workers; the same bytes.
+  """Like `out_of_core.count_corpus`, with workers; writes the same bytes.
 
   Args:
     text, vocab, folder, config, source, added: as there.
-    run: has the workers do it.
+    run: maps tasks over items, in workers.
     progress: called with the number of words counted since its last call.
 
   Raises:
@@ -167,17 +175,17 @@ def count_corpus(
   """
   cooccur.check_vocab_size(len(vocab))
   home = _open_home(folder, source, text)
-  vocabs.write_vocab(vocab, home / "vocab.txt")
+  write_vocab(vocab, home / "vocab.txt")
   old = Runs(home / "added", source, threads=1, entries=_RANGE)
   out_of_core.add_counts(old, added, config)
-  found, cuts = list(old), _sample(old)
-  for part in run(
+  runs, cuts = list(old), _sample(old)
+  for section in run(
     functools.partial(count_section, home, config), cut_sections(text.paths)
   ):
-    progress(part.words)
-    found += part.runs
-    cuts += part.cuts
-  merged = _merge(home, config, found, cuts, run)
+    progress(section.words)
+    runs += section.runs
+    cuts += section.cuts
+  merged = _merge(home, config, runs, cuts, run)
   task = functools.partial(write_shard, os.path.abspath(folder), config)
   triplets.write_shards(
     run(task, _cut_shards(merged)),
@@ -188,30 +196,35 @@ def count_corpus(
 
 
 def count_section(
-  home: pathlib.Path, config: CountConfig, section: Section, share: Share
+  home: pathlib.Path,
+  config: CountConfig,
+  section: Section,
+  resources: Resources,
 ) -> Counted:
-  """Counts the pairs whose later word is in a section, into runs."""
+  """A task: counts the pairs whose later word is in a section, into runs."""
   target = home / f"section-{_name(section)}"
   if not _finished(target):
     text, vocab = _read_text(home), _read_vocab(home)
-    plan = _make_plan(config, share, len(vocab))
+    budget = _make_budget(config, resources, len(vocab))
     tail = _find_tail(text, vocab, config, section.start)
     words = []
     with atomic.write_folder(target) as folder:
-      made = Runs(folder, {}, threads=plan.threads, entries=plan.max_keys // 4)
+      runs = Runs(
+        folder, {}, threads=budget.threads, entries=budget.max_keys // 4
+      )
       for entries, facts in out_of_core.count_parts(
-        text._replace(section=section), vocab, config, plan,
+        text._replace(section=section), vocab, config, budget,
         tail=tail, progress=words.append,
       ):  # fmt: skip
-        made.write(entries, **facts, words=sum(words))
-  found = _finished(target)
-  return Counted(found, _sample(found), found[-1].facts["words"])
+        runs.write(entries, **facts, words=sum(words))
+  finished = _finished(target)
+  return Counted(finished, _sample(finished), finished[-1].facts["words"])
 
 
 def _find_tail(
   text: Text, vocab: Vocab, config: CountConfig, end: Position
 ) -> list[int]:
-  """Ids before a place in the corpus that those behind it can pair with."""
+  """The ids before a position with which those after it can pair."""
   lead = _LEAD_BYTES
   while end.byte:
     start = Position(end.file)
@@ -224,55 +237,72 @@ def _find_tail(
     if not start.byte or len(ids) >= config.window or END in ids:
       return pair_counter.find_tail(ids, config.window).tolist()
     lead *= 8
-  return []  # a file begins
+  return []  # at the start of a file
 
 
 def _merge(
   home: pathlib.Path,
   config: CountConfig,
-  found: Sequence[Run],
+  runs: Sequence[Run],
   cuts: list[int],
   run: Map,
 ) -> list[Run]:
-  """Has the runs merged: into runs of ranges of keys, in their order."""
-  found = sorted(found, key=lambda run: run.path)
-  listed = [(os.fspath(run.path.relative_to(home)), run.size) for run in found]
-  text = json.dumps(listed)
-  path = home / f"runs-{_digest(text)}.json"
-  atomic.write_text(path, text)
+  """Merges runs into one run per range of keys, in the order of the keys.
+
+  The ranges have similar loads because `cuts` samples the keys of all runs.
+  With _SAMPLED = 2 and _RANGE = 4:
+
+    keys      run 0: 1 2 5 8, run 1: 2 3 4 9
+    samples   1 5 and 2 4, sorted 1 2 4 5; every second after the first is 4
+    ranges    0..3: 1 2 and 2 3        4..MAX_KEY: 5 8 and 4 9
+  """
+  runs = sorted(runs, key=lambda part: part.path)
+  names = [(os.fspath(one.path.relative_to(home)), one.size) for one in runs]
+  path = home / f"runs-{atomic.fingerprint(names, _DIGITS)}.json"
+  atomic.write_json(path, names)
   step = max(1, _RANGE // _SAMPLED)
-  cuts = [0, *sorted(set(sorted(cuts)[step::step])), sorted_runs.MAX_KEY]
+  cuts = [0, *sorted(set(sorted(cuts)[step::step])), spill.MAX_KEY]
   ranges = itertools.pairwise(cuts)
   merged = run(functools.partial(merge_range, path, config), ranges)
-  return [part for _, part in sorted(merged, key=lambda item: item[0])]
+  return [merged_run for _, merged_run in sorted(merged, key=lambda m: m[0])]
 
 
 def merge_range(
-  path: pathlib.Path, config: CountConfig, keys: tuple[int, int], share: Share
+  path: pathlib.Path,
+  config: CountConfig,
+  keys: tuple[int, int],
+  resources: Resources,
 ) -> tuple[int, Run]:
-  """Merges a range of keys of the runs in a list: (its first key, the run)."""
+  """A task: merges a range of keys of all runs; returns (first key, run)."""
   low, high = keys
   target = path.with_name(f"{path.stem}-{low:x}-{high:x}")
   if not _finished(target):
-    plan = _make_plan(config, share, len(_read_vocab(path.parent)))
-    merged = sorted_runs.merge(
-      _read_runs(path), threads=plan.threads, entries=plan.max_keys // 4,
+    budget = _make_budget(config, resources, len(_read_vocab(path.parent)))
+    merged = spill.merge(
+      _read_runs(path), threads=budget.threads, entries=budget.max_keys // 4,
       low=low, high=high,
     )  # fmt: skip
     with atomic.write_folder(target) as folder:
-      sorted_runs.write_run(folder, merged, {"done": True})
+      spill.write_run(folder, merged, {"done": True})
   return low, _finished(target)[0]
 
 
-def _cut_shards(merged: Sequence[Run]) -> list[Shard]:
-  """Where the entries of each shard are in runs that follow each other."""
-  shards: list[Shard] = []
+def _cut_shards(merged: Sequence[Run]) -> list[ShardPieces]:
+  """Finds the entries of each shard in consecutive runs.
+
+  With shards of 4 entries and runs of 3, 2 and 4:
+
+    shard 0   run 0[0:3], run 1[0:1]
+    shard 1   run 1[1:2], run 2[0:3]
+    shard 2   run 2[3:4]
+  """
+  shards: list[ShardPieces] = []
   room = 0
   for run in merged:
     start = 0
     while start < run.size:
       if not room:
-        shards.append(Shard(len(shards), []))
+        shards.append(ShardPieces(len(shards), []))
         room = triplets.SHARD
       end = min(run.size, start + room)
       shards[-1].pieces.append((run, start, end))
@@ -282,89 +312,86 @@ def _cut_shards(merged: Sequence[Run]) -> list[Shard]:
 
 
 def write_shard(
-  folder: str, config: CountConfig, shard: Shard, share: Share
-) -> triplets.Shard:
-  """Writes a shard of the counts; what it takes of memory is little."""
+  folder: str, config: CountConfig, shard: ShardPieces, resources: Resources
+) -> triplets.WrittenShard:
+  """A task: writes a shard of the counts, in little memory."""
   keys, units = (
     np.concatenate(
-      [
-        sorted_runs.read(run, suffix, start, end)
-        for run, start, end in shard.pieces
-      ]
+      [spill.read(run, suffix, start, end) for run, start, end in shard.pieces]
     )
     for suffix in ("keys", "units")
   )
-  columns = out_of_core.to_columns(sorted_runs.to_entries(keys, units), config)
-  return triplets.write_shard(folder, shard.number, columns)
+  columns = out_of_core.to_columns(spill.to_entries(keys, units), config)
+  return triplets.write_shard(folder, shard.index, columns)
 
 
-def _make_plan(
-  config: CountConfig, share: Share, vocab_size: int
-) -> out_of_core.Plan:
-  own = dataclasses.replace(config, **share._asdict())
-  return out_of_core.make_plan(own, vocab_size)
+def _make_budget(
+  config: CountConfig, resources: Resources, vocab_size: int
+) -> out_of_core.Budget:
+  local = dataclasses.replace(config, **resources._asdict())
+  return out_of_core.make_budget(local, vocab_size)
 
 
 def _open_home(
   folder: str | os.PathLike, source: dict, text: Text
 ) -> pathlib.Path:
-  """The folder for all parts of one job; those of another are removed.
+  """Creates the folder of all parts of one job; removes those of other jobs.
 
-  It is named by what is counted: a worker that has not heard that its job is
-  over, and another has begun, does no harm.
+  Its name depends on what is counted. So a worker that is still busy with a
+  finished job cannot disturb the next one.
   """
   parts = pathlib.Path(os.path.abspath(f"{folder}.parts"))
-  home = parts / _digest(json.dumps(source, sort_keys=True))
+  home = parts / atomic.fingerprint(source, _DIGITS)
   if not home.exists():
     if parts.exists():
       atomic.remove_folder(parts)
     home.mkdir(parents=True)
   paths = [os.path.abspath(path) for path in text.paths]
-  atomic.write_text(
-    home / "text.json", json.dumps(text._replace(paths=paths)[:4]) + "\n"
-  )
+  atomic.write_json(home / "text.json", text._replace(paths=paths)[:4])
   return home
 
 
 @functools.lru_cache(1)
 def _read_text(home: pathlib.Path) -> Text:
-  return Text(*json.loads((home / "text.json").read_text()))
+  return Text(*atomic.read_json(home / "text.json"))
 
 
 @functools.lru_cache(1)
 def _read_vocab(home: pathlib.Path) -> Vocab:
-  return vocabs.read_vocab(home / "vocab.txt")
+  return read_vocab(home / "vocab.txt")
 
 
 @functools.lru_cache(1)
 def _read_runs(path: pathlib.Path) -> list[Run]:
-  listed = json.loads(path.read_text())
-  return [Run(path.parent / name, 0, size, {}) for name, size in listed]
+  names = atomic.read_json(path)
+  return [Run(path.parent / name, 0, size, {}) for name, size in names]
 
 
 def _finished(folder: pathlib.Path) -> list[Run]:
-  """The runs that a task has left; [] where they are not all there."""
-  found = sorted_runs.find_runs(folder)
-  if found and found[-1].facts.get("done"):
-    return found
+  """The runs that a task wrote; [] if they are missing or incomplete."""
+  runs = spill.find_runs(folder)
+  if runs and runs[-1].facts.get("done"):
+    return runs
   if folder.exists():
     atomic.remove_folder(folder)  # the machine went down while it was written
   return []
 
 
-def _sample(found: Iterable[Run]) -> list[int]:
+def _sample(runs: Iterable[Run]) -> list[int]:
+  """Every _SAMPLED-th key of each run."""
   return [
     key
-    for run in found
+    for run in runs
     if run.size
     for key in run.column("keys")[::_SAMPLED].tolist()
   ]
 
 
 def _name(section: Section) -> str:
+  """A file name for a section.
+
+  >>> _name(Section(Position(0, 5), Position(2, 7)))
+  '0.5-2.7'
+  """
   (file, byte, _), (last_file, last_byte, _) = section
   return f"{file}.{byte}-{last_file}.{last_byte}"
-
-
-def _digest(text: str) -> str:
-  return hashlib.sha256(text.encode()).hexdigest()[:16]

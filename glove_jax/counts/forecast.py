@@ -1,8 +1,8 @@
-"""What counting will take, before it starts.
+"""Estimates the disk and memory that counting needs, before it starts.
 
-Were words independent, a pair of words would be met with a chance that follows
-from their counts. Text is more repetitive: a sample of the corpus says by how
-much.
+If words were independent, the probability of each pair would follow from the
+counts of its words, and so would the number of distinct pairs. Text is more
+repetitive; a sample of the corpus shows by how much.
 """
 
 import os
@@ -17,10 +17,11 @@ from glove_jax.counts import cooccur, out_of_core, pair_counter, triplets
 from glove_jax.counts.out_of_core import Added
 from glove_jax.text import compiled, reading
 from glove_jax.text.compiled import Text
+from glove_jax.text.symbols import UNKNOWN
 from glove_jax.text.vocab import Vocab
 
-_RUN_BYTES = 16  # of an entry in a run
-_CLASSES = 400  # of words of about equal count
+_RUN_BYTES = 16  # per entry of a run
+_CLASSES = 400  # classes of words of about equal count
 _SAMPLES = 8
 _SAMPLE_BYTES = 1 << 16
 
@@ -33,15 +34,16 @@ def forecast(
   added: Sequence[Added] = (),
   num_sections: int = 0,
 ) -> str:
-  """A sentence on the disk and memory that `count_corpus` will take.
+  """Describes in a sentence the disk and memory that `count_corpus` will use.
 
   Args:
-    text, vocab, folder, config, added: what it is given.
-    num_sections: of the corpus, where workers count it by sections.
+    text, vocab, folder, config, added: the arguments of `count_corpus`.
+    num_sections: the number of sections of the corpus if workers count them;
+      0 if this process counts.
 
   Raises:
-    OSError: the disk cannot hold it.
-    ValueError: `memory_gb` is too little.
+    OSError: the disk is too small.
+    ValueError: `memory_gb` is too small.
   """
   size = _expected_size(text, vocab, config)
   old = sum(triplets.read_manifest(other.folder)["size"] for other in added)
@@ -49,20 +51,20 @@ def forecast(
     parts = num_sections
     memory = "memory of the workers"
   else:
-    plan = out_of_core.make_plan(config, len(vocab))
-    parts = -(-_expected_keys(vocab, config) // plan.max_keys)
-    memory = f"{plan.memory / 1e9:.1f} GB of memory"
-  part = size / parts**0.8  # twice the text has not twice the entries
+    budget = out_of_core.make_budget(config, len(vocab))
+    parts = -(-_expected_keys(vocab, config) // budget.max_keys)
+    memory = f"{budget.memory / 1e9:.1f} GB of memory"
+  part = size / parts**0.8  # doubling the text does not double the entries
   disk = (size + old) * (8 + np.dtype(config.count_dtype).itemsize)
   disk += _RUN_BYTES * (old + (parts * part if parts > 1 or old else 0))
   disk += _RUN_BYTES * (size + old) * bool(num_sections)  # merged ranges
-  place = pathlib.Path(folder).parent
-  free = shutil.disk_usage(place).free
+  parent = pathlib.Path(folder).parent
+  free = shutil.disk_usage(parent).free
   if disk > free:
     raise OSError(
-      f"counting takes about {disk / 1e9:.1f} GB of disk, and {place} has only "
-      f"{free / 1e9:.1f} GB left: use another workdir, a higher min_count or, "
-      "where it is smaller than the machine's, more memory_gb"
+      f"Counting needs about {disk / 1e9:.1f} GB of disk, but {parent} has "
+      f"only {free / 1e9:.1f} GB left: use another workdir, a higher min_count "
+      "or, if the machine has more memory, a higher memory_gb."
     )
   return (
     f"about {size + old:,.2g} counts in {parts} part{'s'[: parts > 1]}: up to "
@@ -71,7 +73,7 @@ def forecast(
 
 
 def _expected_keys(vocab: Vocab, config: CountConfig) -> int:
-  """How many pairs beside the cells there are, words being independent."""
+  """The number of pairs without cells, if words were independent."""
   layout = pair_counter.make_layout(len(vocab), config.window)
   below = np.concatenate([[0], np.cumsum(vocab.counts)])
   beyond = below[-1] - below[layout.limit].astype(float)
@@ -79,14 +81,14 @@ def _expected_keys(vocab: Vocab, config: CountConfig) -> int:
 
 
 def _expected_size(text: Text, vocab: Vocab, config: CountConfig) -> float:
-  """How many entries there will be."""
-  ids = [found for found in _sample(text, vocab, config) if len(found)]
+  """The number of distinct pairs in the corpus."""
+  ids = [block for block in _sample(text, vocab, config) if len(block)]
   if not ids:
     return 0.0
   counts = cooccur.count(
     ids, len(vocab), window=config.window, context=config.context, threads=1
   )
-  words = sum(np.count_nonzero(found >= 0) for found in ids)
+  words = sum(np.count_nonzero(block >= 0) for block in ids)
   sides = 2 if config.context == "symmetric" else 1
   expected = _met_pairs(vocab.counts, sides * config.window * words)
   total = sides * config.window * float(vocab.counts.sum())
@@ -94,28 +96,32 @@ def _expected_size(text: Text, vocab: Vocab, config: CountConfig) -> float:
 
 
 def _met_pairs(counts: np.ndarray, draws: float) -> float:
-  """How many pairs of independent words are met in so many draws of pairs."""
+  """The expected number of distinct pairs among `draws` independent ones.
+
+  A pair of words with shares p and q occurs with probability
+  1 - exp(-draws * p * q). Words are grouped into classes of similar counts.
+  """
   bins = np.geomspace(1, counts[0] + 1, _CLASSES)
-  number, _ = np.histogram(counts, bins)
+  num_words, _ = np.histogram(counts, bins)
   total, _ = np.histogram(counts, bins, weights=counts)
-  share = total / np.maximum(number, 1) / counts.sum()
-  met = -np.expm1(-draws * np.outer(share, share))
-  return float(number @ met @ number)
+  share = total / np.maximum(num_words, 1) / counts.sum()
+  probability = -np.expm1(-draws * np.outer(share, share))
+  return float(num_words @ probability @ num_words)
 
 
 def _sample(text: Text, vocab: Vocab, config: CountConfig):
-  """Ids of some blocks of text, from all over the corpus."""
+  """Yields the ids of a few blocks of text, spread over the corpus."""
   sizes = np.array([os.stat(path).st_size for path in text.paths], np.int64)
   if not sizes.sum():
     return
   find = compiled.make_finder(text, vocab, keep_places=config.keep_places)
   ends = np.cumsum(sizes)
-  for place in np.linspace(0, ends[-1], _SAMPLES, endpoint=False):
-    number = int(np.searchsorted(ends, place, side="right"))
-    byte = int(place - ends[number] + sizes[number])
-    if reading.is_compressed(text.paths[number]):
-      byte = 0  # to go there is to unpack all before it
-    start = reading.Section(reading.Position(number, byte))
+  for offset in np.linspace(0, ends[-1], _SAMPLES, endpoint=False):
+    index = int(np.searchsorted(ends, offset, side="right"))
+    byte = int(offset - ends[index] + sizes[index])
+    if reading.is_compressed(text.paths[index]):
+      byte = 0  # seeking would decompress everything before it
+    start = reading.Section(reading.Position(index, byte))
     block = next(reading.read_blocks(text.paths, start, _SAMPLE_BYTES))
     ids = find(block).ids
-    yield np.where(ids < 0, -1, ids)
+    yield np.where(ids < 0, UNKNOWN, ids)

@@ -1,8 +1,17 @@
 """Compiled loops over pairs of words near each other.
 
-Units of frequent pairs are added to *cells*, a dense array; each other pair
-becomes a 64-bit key (row, column, distance), for sorting. Nothing here holds
-Python's lock, so threads work at once.
+The units of frequent pairs are added to *cells*, a dense array. Every other
+pair becomes a 64-bit key (row, column, distance), to be sorted. All loops
+release Python's lock, so they scale with threads.
+
+Example: 4 words, so ids take 2 bits, and a window of 3, so distances take 2:
+
+  column_shift = 2, row_shift = 4
+  row 1, column 3, distance 2  ->  key 0b01_11_10 = 30
+  sorted keys [29, 30, 30, 53]  =  (1, 3, 1) (1, 3, 2) (1, 3, 2) (3, 1, 1)
+  units [6, 6, 3, 2] by distance  ->  X(1, 3) = 6 + 3 + 3, X(3, 1) = 6
+
+Hot loops index with unsigned integers, as in `text.kernels`.
 """
 
 from typing import NamedTuple
@@ -10,60 +19,67 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
-from glove_jax.text.kernels import END
+from glove_jax.text.symbols import END
 
 SYMMETRIC, RIGHT, LEFT = range(3)
 
 
-class Layout(NamedTuple):
-  """Where the counts of each row are kept, and how a key is made."""
+class PairLayout(NamedTuple):
+  """Where the counts of each row are kept, and how keys are packed.
+
+  With 4 words and 5 cells, the pairs with (row + 1)(col + 1) <= 3:
+
+    limit = [3, 1, 1, 0], base = [0, 3, 4, 5]
+    cells = [X(0, 0), X(0, 1), X(0, 2), X(1, 0), X(2, 0)]
+    all other pairs, such as (1, 1) and (0, 3), become keys
+  """
 
   limit: np.ndarray  # [V] int64: columns 0..limit-1 of a row have cells
-  base: np.ndarray  # [V] int64: the cell of a row's column 0
-  bucket: np.ndarray  # [V] int64: where the keys of a row go; never falls
+  base: np.ndarray  # [V] int64: the cell of column 0 of a row
+  bucket: np.ndarray  # [V] int64: the bucket of the keys of a row, increasing
   column_shift: int  # a key is row << row_shift | col << column_shift | d
   row_shift: int
 
 
-class Pool(NamedTuple):
-  """Keys of a part of the corpus, in pages that belong to a bucket each."""
+class KeyPool(NamedTuple):
+  """Keys of a part of the corpus, in pages; each page belongs to one bucket."""
 
-  keys: np.ndarray  # [pages, size of a page] uint64
-  owner: np.ndarray  # [pages] int64: the page's bucket, -1 while it is free
-  filled: np.ndarray  # [pages] int64: how many keys are in it
+  keys: np.ndarray  # [pages, keys per page] uint64
+  owner: np.ndarray  # [pages] int64: the bucket of a page, -1 if it is free
+  filled: np.ndarray  # [pages] int64: the number of keys in a page
 
 
-class Work(NamedTuple):
-  """What one thread writes to."""
+class ThreadCounts(NamedTuple):
+  """The arrays that one thread writes to."""
 
   cells: np.ndarray  # int64 units of (left word, right word), by right word
-  keys: np.ndarray  # uint64 keys that are not yet in the pool
+  keys: np.ndarray  # uint64 keys that are not in the pool yet
   page: np.ndarray  # [buckets] int64: the page being filled, -1 for none
 
 
 @njit(nogil=True, cache=True)
 def add_pairs(ids, first, units, mode, layout, cells, keys):
-  """Counts the pairs of each word with those up to `window` places before it.
+  """Counts the pairs of each word with the `window` positions before it.
 
   Args:
-    ids: [N] int32; pairs cross no END, and UNKNOWN has none.
-    first: pairs whose right word is at `first` or later are counted.
+    ids: [N] int32; no pair spans an END, and UNKNOWN has no pairs.
+    first: the position of the first right word whose pairs are counted.
     units: [window + 1] int64, what a pair adds at each distance.
-    mode: whether a key's row is the lower id, the left or the right word.
-    layout: which pairs have cells, and how a key is made.
-    cells: int64 units of (left word, right word), by right word; changed.
-    keys: uint64, room for those of the other pairs.
+    mode: whether the row of a key is the lower id, the left or the right word.
+    layout: which pairs have cells, and how keys are packed.
+    cells: int64 units of (left word, right word), by right word; modified.
+    keys: uint64, the output for the other pairs.
 
   Returns:
-    The place to go on with when the keys have found room, and how many there
-    are.
+    The position at which to resume once `keys` is empty again (N when done),
+    and the number of keys.
   """
   window = len(units) - 1
   row_shift, column_shift = (
     uint64(layout.row_shift),
     uint64(layout.column_shift),
   )
-  begin = first  # of the document, or as far back as matters
+  begin = first  # start of the document, at most a window back
   while begin > max(0, first - window) and ids[begin - 1] != END:
     begin -= 1
   found = uint64(0)
@@ -93,51 +109,56 @@ def add_pairs(ids, first, units, mode, layout, cells, keys):
 
 @njit(nogil=True, cache=True)
 def move_keys(keys, layout, page_of, free, left, pool):
-  """Moves keys to the pages of their rows' buckets.
+  """Moves keys to the pages of the buckets of their rows.
 
   Args:
     keys: [N] uint64.
     layout: the bucket of each row.
-    page_of: [buckets] int64, the page being filled, -1 for none; changed.
-    free: pages to take next, from the end; `left`: how many there are.
-    pool: where to; changed.
+    page_of: [buckets] int64, the page being filled, -1 for none; modified.
+    free: free pages, taken from the end.
+    left: the number of free pages.
+    pool: the destination; modified.
 
   Returns:
-    How many free pages are left.
+    The number of free pages left.
   """
   row_shift, buckets = uint64(layout.row_shift), layout.bucket
   target, size = pool.keys.reshape(-1), pool.keys.shape[1]
-  places = np.zeros(len(page_of), np.uint64)
+  positions = np.zeros(len(page_of), np.uint64)
   stops = np.zeros(len(page_of), np.uint64)
   for bucket in range(len(page_of)):
     page = page_of[bucket]
     if page >= 0:
-      places[bucket] = page * size + pool.filled[page]
+      positions[bucket] = page * size + pool.filled[page]
       stops[bucket] = (page + 1) * size
   for key in keys:
     bucket = uint64(buckets[key >> row_shift])
-    place = places[bucket]
-    if place == stops[bucket]:
+    position = positions[bucket]
+    if position == stops[bucket]:
       if page_of[bucket] >= 0:
         pool.filled[page_of[bucket]] = size
       left -= 1
       page = free[left]
       page_of[bucket] = page
       pool.owner[page] = bucket
-      place = uint64(page * size)
-      stops[bucket] = place + uint64(size)
-    target[place] = key
-    places[bucket] = place + uint64(1)
+      position = uint64(page * size)
+      stops[bucket] = position + uint64(size)
+    target[position] = key
+    positions[bucket] = position + uint64(1)
   for bucket in range(len(page_of)):
     page = page_of[bucket]
     if page >= 0:
-      pool.filled[page] = np.int64(places[bucket]) - page * size
+      pool.filled[page] = np.int64(positions[bucket]) - page * size
   return left
 
 
 @njit(nogil=True, cache=True)
 def fold_cells(plain, turned, layout, first, last, cells, folded):
-  """folded = plain * cells + turned * cells^T, for rows first..last-1."""
+  """Adds plain * cells + turned * cells^T to `folded`, rows first..last-1.
+
+  `plain` and `turned` are flags. Cells are symmetric in shape: (i, j) has one
+  exactly if (j, i) has one.
+  """
   for row in range(first, last):
     base = layout.base[row]
     for col in range(layout.limit[row]):
@@ -150,97 +171,108 @@ def fold_cells(plain, turned, layout, first, last, cells, folded):
 
 
 @njit(nogil=True, cache=True)
-def sum_keys(keys, units, layout, at, starts, ends, cols, sums):
+def sum_keys(keys, units, layout, position, starts, ends, cols, sums):
   """Sums the units of equal pairs.
 
   Args:
-    keys: sorted.
-    units: [window + 1] int64.
-    at: where in `cols` and `sums` to write.
-    starts, ends: [V] int64, set for each row that is met: where it is then.
-    cols: int32, and sums: int64.
+    keys: uint64, sorted.
+    units: [window + 1] int64, what a pair adds at each distance.
+    layout: how keys are packed.
+    position: where in `cols` and `sums` to write.
+    starts, ends: [V] int64; set for each row that occurs: row i is
+      starts[i]:ends[i] of `cols` and `sums`.
+    cols: int32, the output: the column of each distinct pair.
+    sums: int64, the output: the units of each distinct pair.
   """
   row_shift = uint64(layout.row_shift)
   column_shift = uint64(layout.column_shift)
   distance = (uint64(1) << column_shift) - uint64(1)
   column = (uint64(1) << (row_shift - column_shift)) - uint64(1)
-  at, here = uint64(at), uint64(0)
+  position, here = uint64(position), uint64(0)
   while here < len(keys):
     pair = keys[here] >> column_shift
     total = 0
     while here < len(keys) and keys[here] >> column_shift == pair:
       total += units[keys[here] & distance]
       here += uint64(1)
-    cols[at] = pair & column
-    sums[at] = total
-    at += uint64(1)
+    cols[position] = pair & column
+    sums[position] = total
+    position += uint64(1)
     row = keys[here - uint64(1)] >> row_shift
     if ends[row] == 0:
-      starts[row] = at - uint64(1)
-    ends[row] = at
+      starts[row] = position - uint64(1)
+    ends[row] = position
 
 
 @njit(nogil=True, cache=True)
 def count_entries(first, last, layout, counts, mirrored, lengths):
-  """Adds the entries that rows first..last-1 give rise to, by their row."""
+  """Adds to `lengths` the entries from rows first..last-1, by entry row."""
   for row in range(first, last):
     base = layout.base[row]
     for cell in range(base, base + layout.limit[row]):
       lengths[row] += counts.cells[cell] != 0
     lengths[row] += counts.ends[row] - counts.starts[row]
     if mirrored:
-      for at in range(counts.starts[row], counts.ends[row]):
-        col = counts.cols[at]
+      for position in range(counts.starts[row], counts.ends[row]):
+        col = counts.cols[position]
         lengths[col] += col != row
 
 
 @njit(nogil=True, cache=True)
-def list_entries(first, last, layout, counts, mirrored, places, row, col, sums):
+def list_entries(
+  first, last, layout, counts, mirrored, positions, row, col, sums
+):
   """Lists the entries of rows first..last-1, sorted by row and column.
 
+  The columns of a row come from three sources, in increasing order: its cells,
+  the mirror images of sums of lower rows, and its sums.
+
   Args:
-    first, last: which rows.
-    layout: how they are kept.
-    counts: a `pairs.Part`.
-    mirrored: whether an entry (i, j) beside the cells stands for (j, i) too.
-    places: [last - first] int64, where in the output each row starts; changed.
+    first, last: the range of rows.
+    layout: which pairs have cells.
+    counts: a `pair_counter.PairSums`.
+    mirrored: whether a sum (i, j) also stands for (j, i).
+    positions: [last - first] int64, where each row starts in the output;
+      modified.
     row, col, sums: int32, int32 and int64, the output.
   """
   for here in range(first, last):
     base = layout.base[here]
     for other in range(layout.limit[here]):
       if counts.cells[base + other] != 0:
-        _put(
-          places, first, here, other, counts.cells[base + other], row, col, sums
-        )
+        units = counts.cells[base + other]
+        _put(positions, first, here, other, units, row, col, sums)
   if mirrored:
     for other in range(last):
       end = counts.ends[other]
       least = max(first, other + 1)
-      at = _lower_bound(counts.cols, counts.starts[other], end, least)
-      while at < end and counts.cols[at] < last:
-        _put(
-          places, first, counts.cols[at], other, counts.sums[at], row, col, sums
-        )
-        at += 1
+      start = counts.starts[other]
+      position = _lower_bound(counts.cols, start, end, least)
+      while position < end and counts.cols[position] < last:
+        here, units = counts.cols[position], counts.sums[position]
+        _put(positions, first, here, other, units, row, col, sums)
+        position += 1
   for here in range(first, last):
-    for at in range(counts.starts[here], counts.ends[here]):
-      other = counts.cols[at]
-      twice = 2 if mirrored and other == here else 1
-      _put(places, first, here, other, twice * counts.sums[at], row, col, sums)
+    for position in range(counts.starts[here], counts.ends[here]):
+      other = counts.cols[position]
+      units = counts.sums[position]
+      if mirrored and other == here:
+        units *= 2
+      _put(positions, first, here, other, units, row, col, sums)
 
 
 @njit(nogil=True, cache=True)
-def _put(places, first, here, other, units, row, col, sums):
-  place = places[here - first]
-  row[place] = here
-  col[place] = other
-  sums[place] = units
-  places[here - first] = place + 1
+def _put(positions, first, here, other, units, row, col, sums):
+  position = positions[here - first]
+  row[position] = here
+  col[position] = other
+  sums[position] = units
+  positions[here - first] = position + 1
 
 
 @njit(nogil=True, cache=True)
 def _lower_bound(values, start, end, value):
+  """The first index in start..end whose value is at least `value`."""
   while start < end:
     middle = (start + end) // 2
     if values[middle] < value:
@@ -252,10 +284,13 @@ def _lower_bound(values, start, end, value):
 
 @njit(nogil=True, cache=True)
 def merge_sums(left_keys, left_sums, right_keys, right_sums, keys, sums):
-  """Merges two sorted lists; the sums of equal keys are added.
+  """Merges two sorted lists and adds the sums of equal keys.
+
+    keys [3, 7] with sums [1, 2] and keys [7, 9] with sums [5, 1]
+    -> keys [3, 7, 9] with sums [1, 7, 1]
 
   Returns:
-    How many of `keys` and `sums` are used.
+    The number of entries written to `keys` and `sums`.
   """
   left, right, found = 0, 0, 0
   while left < len(left_keys) or right < len(right_keys):

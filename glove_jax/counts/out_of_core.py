@@ -1,11 +1,10 @@
-"""Counting a corpus of any size within bounds of memory, and going on after a
-kill.
+"""Counts a corpus of any size within a bound of memory; a kill loses little.
 
-As much text as there is memory for is counted at a time. Where that is not all
-of it, the counts of each part become a sorted run on disk, and in the end the
-runs are merged. A run also says where in the corpus its part ends, so that a
-killed count goes on behind the last finished one. Counts are integers until
-they are written, so the parts change no bit.
+Text is counted until memory is full. If that is not all of it, the counts of
+each part become a sorted run on disk, and the runs are merged at the end. A run
+also stores where in the corpus its part ends, so a killed count resumes after
+the last finished run. Counts are integers until they are written, so the parts
+do not change the result.
 """
 
 import os
@@ -15,61 +14,57 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax import config as configs
 from glove_jax.config import CountConfig
+from glove_jax.config import settings as config_settings
 from glove_jax.counts import cooccur, stanford, triplets
 from glove_jax.counts.pair_counter import CELLS, Entries, PairCounter
 from glove_jax.counts.spill import Runs
+from glove_jax.memory import machine_memory
 from glove_jax.text import compiled, reading
 from glove_jax.text.compiled import Text
 from glove_jax.text.vocab import Vocab
 from glove_jax.threads import default_threads
 
-_KEY_BYTES = 8 + 12  # in a page, and when it has been summed
-_THREAD_BYTES = 8 * CELLS + (80 << 20)  # cells; text, ids and entries at work
-_WORD_BYTES = 512  # of a vocabulary, at most, with all tables
-_LEAST_KEYS = 1 << 22
-_ADDED_ENTRIES = 1 << 22  # at a time; the same in a run that goes on
+_KEY_BYTES = 8 + 12  # in a page, and after it has been summed
+_THREAD_BYTES = 8 * CELLS + (80 << 20)  # cells; text, ids and entries
+_WORD_BYTES = 512  # per word, at most, in all tables
+_MIN_KEYS = 1 << 22
+_ADDED_ENTRIES = 1 << 22  # at a time; must not change before a resume
 
 
-class Plan(NamedTuple):
-  """What counting may use."""
+class Budget(NamedTuple):
+  """The threads and memory that counting may use."""
 
   threads: int
-  max_keys: int  # to hold at a time
-  memory: float  # bytes, in all
+  max_keys: int  # keys to hold in memory
+  memory: float  # bytes in total
 
 
 class Added(NamedTuple):
-  """Counts from another run, to be added."""
+  """Counts of another run, which are added to the new ones."""
 
   folder: str | os.PathLike
-  ids: np.ndarray  # [its V] int32: its words' ids now, -1 for those left out
+  ids: np.ndarray  # [V of the run] int32: new ids of its words, -1 to drop one
 
 
-def make_plan(config: CountConfig, vocab_size: int) -> Plan:
-  """What to use of the machine.
+def make_budget(config: CountConfig, vocab_size: int) -> Budget:
+  """The budget of a config, by default one thread per CPU and half the memory.
 
   Raises:
-    ValueError: `memory_gb` is too little for the vocabulary and the threads.
+    ValueError: `memory_gb` is too small for the vocabulary and the threads.
   """
   threads = config.threads or default_threads()
   memory = config.memory_gb * 1e9 or machine_memory() / 2
   fixed = (threads + 1) * _THREAD_BYTES + _WORD_BYTES * vocab_size
   max_keys = int((memory - fixed) // _KEY_BYTES)
-  if max_keys < _LEAST_KEYS:
-    least = (fixed + _LEAST_KEYS * _KEY_BYTES) / 1e9
+  if max_keys < _MIN_KEYS:
+    least = (fixed + _MIN_KEYS * _KEY_BYTES) / 1e9
     raise ValueError(
-      f"memory_gb={memory / 1e9:.2f} is too little to count {vocab_size:,} "
-      f"words in {threads} threads, which takes {least:.2f} or more: raise it, "
-      "or lower threads or max_vocab"
+      f"memory_gb={memory / 1e9:.2f} is too small to count {vocab_size:,} "
+      f"words in {threads} threads, which needs {least:.2f} or more: raise it, "
+      "or lower threads or max_vocab."
     )
-  return Plan(threads, max_keys, memory)
-
-
-def machine_memory() -> int:
-  """Bytes."""
-  return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  return Budget(threads, max_keys, memory)
 
 
 def count_corpus(
@@ -82,45 +77,45 @@ def count_corpus(
   added: Sequence[Added] = (),
   progress: Callable[[int], object] | None = None,
 ) -> None:
-  """Counts which words occur near which, into a folder of triplets.
+  """Counts how often words occur near each other, into a folder of triplets.
 
   Args:
-    text: the files; with no paths nothing but `added` is summed.
-    vocab: gives the ids.
-    folder: for `read_triplets`; parts lie beside it, in `<folder>.parts`.
-    config: what to count, and what may be used for it.
-    source: all that the counts depend on: parts that a killed count with the
-      same has left are used.
+    text: the files; without paths only `added` is summed.
+    vocab: the words and their ids.
+    folder: written for `read_triplets`; parts are kept in `<folder>.parts`.
+    config: what to count, and the memory and threads to use.
+    source: everything that the counts depend on, as JSON. The parts of a killed
+      count are reused only if its source was equal.
     added: counts to add to those of the text.
     progress: called with the number of words counted since its last call.
 
   Raises:
-    ValueError: a vocabulary of one word, too little memory, or added counts
-      that are not of the same kind.
+    ValueError: a vocabulary of one word, too little memory, or added counts of
+      another kind.
     OSError: a file cannot be read or written.
-    OverflowError: a count outgrows 64 bits.
+    OverflowError: a count exceeds 64 bits.
   """
   cooccur.check_vocab_size(len(vocab))
-  plan = make_plan(config, len(vocab))
+  budget = make_budget(config, len(vocab))
   runs = Runs(
     pathlib.Path(f"{folder}.parts"),
     source,
-    threads=plan.threads,
-    entries=plan.max_keys // 4,
+    threads=budget.threads,
+    entries=budget.max_keys // 4,
   )
   add_counts(runs, added, config)
   if not runs.facts.get("done"):
-    _count_text(text, vocab, folder, config, plan, runs, progress)
+    _count_text(text, vocab, folder, config, budget, runs, progress)
   if len(runs):
     _write(runs.merge(), folder, vocab, config)
   runs.remove()
 
 
-def _count_text(text, vocab, folder, config, plan, runs, progress) -> None:
-  """Counts what is not in the runs yet: into one more, or all of it at once."""
+def _count_text(text, vocab, folder, config, budget, runs, progress) -> None:
+  """Counts the text after the last run: into runs, or directly if it fits."""
   start = reading.Position(*runs.facts.get("end", ()))
   parts = count_parts(
-    text._replace(section=reading.Section(start)), vocab, config, plan,
+    text._replace(section=reading.Section(start)), vocab, config, budget,
     tail=runs.facts.get("tail", []), progress=progress,
   )  # fmt: skip
   for entries, facts in parts:
@@ -134,35 +129,35 @@ def count_parts(
   text: Text,
   vocab: Vocab,
   config: CountConfig,
-  plan: Plan,
+  budget: Budget,
   *,
   tail: Sequence[int] = (),
   progress: Callable[[int], object] | None = None,
 ) -> Iterator[tuple[Iterator[Entries], dict]]:
-  """Counts text, as much at a time as there is memory for.
+  """Counts text in parts that fit into memory.
 
   Args:
     text: the files, and the section of them to count.
-    vocab: gives the ids.
+    vocab: the words and their ids.
     config: what to count.
-    plan: what may be used for it.
-    tail: ids before the section that its first ones can pair with.
+    budget: the threads and memory to use.
+    tail: ids before the section with which its first ones can pair.
     progress: called with the number of words counted since its last call.
 
   Yields:
-    The sorted counts of each part, and facts: where it `end`s and the `tail`
-    there, or, of the last one, that all is `done`.
+    (entries, facts) of each part: its sorted counts, and the `end` of the part
+    with the `tail` of ids there. The facts of the last part are `done`.
   """
   ids = compiled.read_ids(
-    text, vocab, keep_places=config.keep_places, threads=plan.threads
+    text, vocab, keep_places=config.keep_places, threads=budget.threads
   )
   end = text.section.start
   with PairCounter(
     len(vocab),
     cooccur.distance_units(config.window, config.distance_weighting),
     context=config.context,
-    threads=plan.threads,
-    max_keys=plan.max_keys,
+    threads=budget.threads,
+    max_keys=budget.max_keys,
   ) as counter:
     counter.tail = np.array(tail, np.int32)
     for block in ids:
@@ -190,15 +185,15 @@ def _write(
 
 
 def to_columns(entries: Entries, config: CountConfig) -> tuple[np.ndarray, ...]:
-  """Rows, columns and counts of 1.0, as on disk, from counts of units."""
+  """Converts units to the columns on disk: rows, columns and counts."""
   count = (entries.units / _unit(config)).astype(config.count_dtype)
   return entries.row, entries.col, count
 
 
 def manifest_facts(vocab: Vocab, config: CountConfig) -> dict:
-  """What the manifest of counts says of their kind."""
+  """The entries of the manifest that describe the kind of counts."""
   kind = {"vocab_size": len(vocab), "unit": _unit(config)}
-  return kind | configs.settings(config)
+  return kind | config_settings(config)
 
 
 def import_records(
@@ -207,13 +202,13 @@ def import_records(
   folder: str | os.PathLike,
   config: CountConfig,
 ) -> None:
-  """Makes a folder of triplets from Stanford's records.
+  """Converts Stanford's records to a folder of triplets.
 
   Args:
     path: `cooccurrence.bin` or `cooccurrence.shuf.bin`.
-    vocab: the `vocab.txt` that belongs to it.
-    folder: for `read_triplets`.
-    config: how it was counted.
+    vocab: the vocabulary of the records.
+    folder: written for `read_triplets`.
+    config: how the records were counted.
 
   Raises:
     OSError: a file cannot be read or written.
@@ -232,10 +227,15 @@ def _unit(config: CountConfig) -> int:
 
 
 def add_counts(runs: Runs, added: Sequence[Added], config: CountConfig) -> None:
-  """Writes the counts to be added that are not in the runs yet.
+  """Writes added counts as runs, except those that are in the runs already.
+
+  Args:
+    runs: the runs of this count.
+    added: counts to add.
+    config: what is being counted.
 
   Raises:
-    ValueError: they are not of the same kind.
+    ValueError: the counts are of another kind.
     OSError: a file cannot be read or written.
   """
   for number, entries in _added_entries(added, config):
@@ -246,7 +246,7 @@ def add_counts(runs: Runs, added: Sequence[Added], config: CountConfig) -> None:
 def _added_entries(
   added: Sequence[Added], config: CountConfig
 ) -> Iterator[tuple[int, Entries]]:
-  """The counts to be added, some at a time: (number from 1, sorted entries)."""
+  """Yields added counts in blocks: (number from 1, sorted entries)."""
   number = 0
   for folder, new_ids in added:
     _check_kind(folder, config)
@@ -254,7 +254,7 @@ def _added_entries(
     for start in range(0, len(counts.row), _ADDED_ENTRIES):
       part = slice(start, start + _ADDED_ENTRIES)
       row, col = new_ids[counts.row[part]], new_ids[counts.col[part]]
-      units = _whole(counts.count[part], _unit(config), folder)
+      units = _to_units(counts.count[part], _unit(config), folder)
       triplets.release(counts)
       order = np.lexsort((col, row))
       order = order[(row[order] >= 0) & (col[order] >= 0)]
@@ -263,25 +263,25 @@ def _added_entries(
 
 
 def _check_kind(folder: str | os.PathLike, config: CountConfig) -> None:
-  """Raises a ValueError where counts were not counted as `config` says."""
+  """Raises a ValueError if counts differ in kind from those of `config`."""
   facts = triplets.read_manifest(folder)
   for name in ("window", "context", "distance_weighting"):
     if facts.get(name) != getattr(config, name):
       raise ValueError(
-        f"the counts in {os.fspath(folder)!r} cannot be added: their {name} is "
-        f"{facts.get(name)}, not {getattr(config, name)}"
+        f"The counts in {os.fspath(folder)!r} cannot be added: their {name} is "
+        f"{facts.get(name)}, not {getattr(config, name)}."
       )
 
 
-def _whole(count: np.ndarray, unit: int, folder) -> np.ndarray:
-  """[N] int64 units: exact from float64, to 24 bits from float32."""
+def _to_units(count: np.ndarray, unit: int, folder) -> np.ndarray:
+  """[N] int64 units: exact for float64 counts, to 24 bits for float32."""
   exact = count.astype(np.float64) * unit
   units = np.rint(exact)
-  # Stanford's sums are running ones, and so a little off.
+  # Stanford's running sums carry small rounding errors.
   slack = np.maximum(exact * max(np.finfo(count.dtype).eps, 1e-9), 1e-2)
   if (np.abs(exact - units) > slack).any():
     raise ValueError(
-      f"the counts in {os.fspath(folder)!r} are not sums of 1/distance within "
-      "the window that they are said to have"
+      f"The counts in {os.fspath(folder)!r} are not sums of 1/distance within "
+      "the window of their manifest."
     )
   return units.astype(np.int64)

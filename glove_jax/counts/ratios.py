@@ -1,9 +1,9 @@
-"""What the counts say before any model.
+"""Probabilities and their ratios, from the counts alone.
 
-Section 3 of Pennington et al. (2014): P_ij = P(j|i) = X_ij / X_i, with X_i the
-sum of row i, and the ratios P_ik / P_jk, which tell words k that matter to i
-rather than j (much larger than 1) or to j rather than i (much smaller than 1)
-from words that tell nothing about the two (about 1).
+Section 3 of Pennington et al. (2014): P_ij = P(j|i) = X_ij / X_i, where X_i is
+the sum of row i. The ratio P_ik / P_jk is much larger than 1 for words k that
+are related to i but not to j, much smaller than 1 for the reverse, and about 1
+for words related to both or to neither.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,15 @@ def conditional_probabilities(
 ) -> scipy.sparse.csr_array:
   """P(j|i) = X_ij / sum_k X_ik.
 
+  >>> counts = scipy.sparse.csr_array([[0.0, 3, 1], [3, 0, 3], [1, 3, 0]])
+  >>> conditional_probabilities(counts).toarray().tolist()
+  [[0.0, 0.75, 0.25], [0.5, 0.0, 0.5], [0.25, 0.75, 0.0]]
+
   Args:
-    counts: [V, V], as from `Counts.matrix()`.
+    counts: [V, V], from `Counts.matrix()`.
 
   Returns:
-    [V, V] float64; each row sums to 1, or is empty where X_i is 0.
+    [V, V] float64; each row sums to 1, or is empty if X_i is 0.
   """
   totals = np.asarray(counts.sum(axis=1), np.float64).ravel()
   data = counts.data / np.repeat(totals, np.diff(counts.indptr))
@@ -33,9 +37,19 @@ def conditional_probabilities(
 
 
 def log_counts(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
-  """log X_ij for the non-zero X_ij, which is what the model is fitted to.
+  """log X_ij of the non-zero X_ij: the targets of the model.
 
-  A stored 0 is the log of a count of 1; what is not stored has no log.
+  A stored 0 is the log of a count of 1; a missing entry is a count of 0.
+
+  >>> counts = scipy.sparse.csr_array([[0.0, 1.0], [np.e, 0.0]])
+  >>> log_counts(counts).data.tolist()
+  [0.0, 1.0]
+
+  Args:
+    counts: [V, V], from `Counts.matrix()`.
+
+  Returns:
+    [V, V] float64, with the entries of `counts`.
   """
   return scipy.sparse.csr_array(
     (np.log(counts.data), counts.indices, counts.indptr), shape=counts.shape
@@ -48,15 +62,31 @@ def probabilities_of(
   word: str,
   probes: Sequence[str],
 ) -> np.ndarray:
-  """[K] float64: P(k|word) for each probe word k.
+  """P(k|word) for each probe word k.
+
+  >>> vocab = Vocab(("a", "b", "c"), [1, 1, 1])
+  >>> counts = scipy.sparse.csr_array([[0.0, 3, 1], [3, 0, 3], [1, 3, 0]])
+  >>> probabilities = conditional_probabilities(counts)
+  >>> probabilities_of(probabilities, vocab, "a", ["b", "c"]).tolist()
+  [0.75, 0.25]
+
+  Args:
+    probabilities: [V, V], from `conditional_probabilities`.
+    vocab: the words of the rows and columns.
+    word: a word of the vocabulary.
+    probes: K words of the vocabulary.
+
+  Returns:
+    [K] float64.
 
   Raises:
-    ValueError: a word is not in the vocabulary, or the matrix is of another.
+    ValueError: a word is not in the vocabulary, or the matrix belongs to
+      another vocabulary.
   """
   if probabilities.shape != (len(vocab), len(vocab)):
     raise ValueError(
-      f"probabilities of shape {probabilities.shape} are not those of "
-      f"{len(vocab)} words"
+      f"Probabilities of shape {probabilities.shape} are not those of "
+      f"{len(vocab)} words."
     )
   ids = [vocab.id(probe) for probe in probes]
   return probabilities[[vocab.id(word)]].toarray()[0, ids]
@@ -71,18 +101,25 @@ def probability_ratios(
 ) -> np.ndarray:
   """P(k|a) / P(k|b) for each probe word k: table 1 of the paper.
 
+  >>> vocab = Vocab(("a", "b", "c"), [1, 1, 1])
+  >>> counts = scipy.sparse.csr_array([[0.0, 3, 1], [3, 0, 3], [1, 3, 0]])
+  >>> probabilities = conditional_probabilities(counts)
+  >>> probability_ratios(probabilities, vocab, "a", "b", ["c"]).tolist()
+  [0.5]
+
   Args:
     probabilities: [V, V], from `conditional_probabilities`.
-    vocab: the words of its rows and columns.
-    word_a: a, `ice` in the paper.
-    word_b: b, `steam` in the paper.
-    probes: the words k, `solid`, `gas`, `water`, `fashion` in the paper.
+    vocab: the words of the rows and columns.
+    word_a: the word a, 'ice' in the paper.
+    word_b: the word b, 'steam' in the paper.
+    probes: K words k; 'solid', 'gas', 'water' and 'fashion' in the paper.
 
   Returns:
-    [K] float64; inf where k was seen near a only, nan where near neither.
+    [K] float64; inf if k occurs near a only, nan if near neither.
 
   Raises:
-    ValueError: a word is not in the vocabulary, or the matrix is of another.
+    ValueError: a word is not in the vocabulary, or the matrix belongs to
+      another vocabulary.
   """
   near_a = probabilities_of(probabilities, vocab, word_a, probes)
   near_b = probabilities_of(probabilities, vocab, word_b, probes)
@@ -97,9 +134,18 @@ def log_ratios(
   word_b: str,
   probes: Sequence[str],
 ) -> np.ndarray:
-  """log(P(k|a) / P(k|b)), which is what (w_a - w_b) . w~_k should come to.
+  """log(P(k|a) / P(k|b)), which (w_a - w_b) . w~_k approximates.
 
-  As `probability_ratios`; -inf where k was seen near b only.
+  >>> vocab = Vocab(("a", "b", "c"), [1, 1, 1])
+  >>> counts = scipy.sparse.csr_array([[0.0, 3, 1], [3, 0, 3], [1, 3, 0]])
+  >>> probabilities = conditional_probabilities(counts)
+  >>> log_ratios(probabilities, vocab, "a", "b", ["c"]).round(3).tolist()
+  [-0.693]
+
+  Args and errors are those of `probability_ratios`.
+
+  Returns:
+    [K] float64; -inf if k occurs near b only.
   """
   ratios = probability_ratios(probabilities, vocab, word_a, word_b, probes)
   with np.errstate(divide="ignore"):
@@ -113,7 +159,17 @@ def format_ratios(
   word_b: str,
   probes: Sequence[str],
 ) -> str:
-  """Table 1 of the paper as text, for any words: a line a probe word."""
+  """Formats table 1 of the paper for any words, one line per probe word.
+
+  >>> vocab = Vocab(("a", "b", "c"), [1, 1, 1])
+  >>> counts = scipy.sparse.csr_array([[0.0, 3, 1], [3, 0, 3], [1, 3, 0]])
+  >>> probabilities = conditional_probabilities(counts)
+  >>> print(format_ratios(probabilities, vocab, "a", "b", ["c"]))
+       k  P(k|a)  P(k|b)   ratio
+       c  2.50e-01  5.00e-01     0.5
+
+  Args and errors are those of `probability_ratios`.
+  """
   args = (probabilities, vocab)
   columns = zip(
     probes,

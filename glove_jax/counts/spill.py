@@ -1,13 +1,11 @@
 """Sorted runs of counts on disk, and merging them.
 
-A run is two files, of int64 keys (row << 32 | column) that rise, and of int64
-units. A third, in JSON, is written last and says what the run holds: without it
-the run is unfinished and is none.
+A run is a file of increasing int64 keys (row << 32 | column) and a file of
+int64 units. A JSON file, which is written last, describes the run: without it
+the run is unfinished and is ignored.
 """
 
 import itertools
-import json
-import mmap
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax import atomic
+from glove_jax import atomic, memory
 from glove_jax.counts import kernels
 from glove_jax.counts.pair_counter import Entries, check_overflow
 from glove_jax.threads import ordered_map
 
-MAX_RUNS = 64  # more are merged into one
+MAX_RUNS = 64  # as many are merged into one
 MAX_KEY = 1 << 62
 _ROW_BITS = 32
 
@@ -29,10 +27,11 @@ class Run(NamedTuple):
   """A finished run.
 
   Attributes:
-    path: of its files, without what follows the dot.
-    first: it holds all that the runs of the numbers `first` to its own held.
-    size: how many entries it has.
-    facts: what its writer wanted to know again.
+    path: the path of its files without their suffix.
+    first: a merged run replaces the runs numbered `first` up to its own number;
+      otherwise its own number.
+    size: the number of entries.
+    facts: what its writer stored with it.
   """
 
   path: pathlib.Path
@@ -48,17 +47,17 @@ class Run(NamedTuple):
     return self.path.with_name(f"{self.path.name}.{suffix}")
 
   def column(self, suffix: str) -> np.memmap:
-    """`keys` or `units`: [size] int64, in memory only where it is looked at."""
+    """Maps `keys` or `units` into memory: [size] int64."""
     return np.memmap(self.file(suffix), np.int64, "r")
 
 
 def find_runs(folder: pathlib.Path) -> list[Run]:
-  """The runs in a folder, without those that later ones hold again."""
+  """The finished runs in a folder; removes those that a later one replaces."""
   found: list[Run] = []
   for path in sorted(folder.glob("run-*.json")):
-    run = Run(path.with_suffix(""), **json.loads(path.read_text()))
+    run = Run(path.with_suffix(""), **atomic.read_json(path))
     if any(size != 8 * run.size for size in _sizes(run)):
-      break  # the machine went down before all of it was on the disk
+      break  # the machine went down before the data reached the disk
     while found and found[-1].number >= run.first:
       _remove(found.pop())
     found.append(run)
@@ -76,13 +75,13 @@ def _remove(run: Run) -> None:
 
 
 class Runs:
-  """The runs in a folder, which belong to one task.
+  """The runs in a folder, all of one task.
 
   Args:
-    folder: where; it is made where it is missing.
+    folder: created if missing.
     task: what is being counted; runs of another task are removed.
-    threads: how many merge.
-    entries: how many to hold at a time when merging.
+    threads: the number of threads that merge.
+    entries: the number of entries to hold in memory when merging.
   """
 
   def __init__(
@@ -93,7 +92,7 @@ class Runs:
     self._entries = entries
     self._runs: list[Run] = []
     task_file = folder / "task.json"
-    if task_file.exists() and json.loads(task_file.read_text()) == task:
+    if task_file.exists() and atomic.read_json(task_file) == task:
       self._runs = find_runs(folder)
       return
     shutil.rmtree(folder, ignore_errors=True)
@@ -108,14 +107,18 @@ class Runs:
 
   @property
   def facts(self) -> dict:
-    """What was to be known again of the last run; {} where there is none."""
+    """The facts of the last run; {} if there is no run."""
     return self._runs[-1].facts if self._runs else {}
 
   def write(self, entries: Iterable[Entries], **facts) -> None:
-    """Writes the next run.
+    """Writes the next run; merges all runs if there are MAX_RUNS.
+
+    Args:
+      entries: blocks, sorted.
+      **facts: what to store with the run, as JSON.
 
     Raises:
-      OSError: it cannot be written.
+      OSError: the run cannot be written.
     """
     number = self._runs[-1].number + 1 if self._runs else 0
     keys = ((_keys(block), block.units) for block in entries)
@@ -130,10 +133,10 @@ class Runs:
         _remove(run)
 
   def merge(self) -> Iterator[Entries]:
-    """The sums of all runs, sorted, some at a time.
+    """Yields the sums of all runs in sorted blocks.
 
     Raises:
-      OverflowError: a count outgrew 64 bits.
+      OverflowError: a count exceeds 64 bits.
     """
     for keys, units in self._merge():
       yield to_entries(keys, units)
@@ -143,7 +146,7 @@ class Runs:
 
   def remove(self) -> None:
     """Removes the folder and all runs in it."""
-    (self._folder / "task.json").unlink()  # what a kill leaves is no run now
+    (self._folder / "task.json").unlink()  # from now on a kill leaves no runs
     shutil.rmtree(self._folder)
 
 
@@ -154,10 +157,17 @@ def write_run(
   number: int = 0,
   first: int | None = None,
 ) -> Run:
-  """Writes a run of blocks of (keys, units).
+  """Writes a run.
+
+  Args:
+    folder: the folder of the run.
+    blocks: sorted (keys, units), both int64.
+    facts: what to store with the run, as JSON.
+    number: of the run.
+    first: the first run that this one replaces, by default itself.
 
   Raises:
-    OSError: it cannot be written.
+    OSError: the run cannot be written.
   """
   first = number if first is None else first
   run = Run(folder / f"run-{number:06d}", first, 0, facts)
@@ -184,15 +194,15 @@ def merge(
   low: int = 0,
   high: int = MAX_KEY,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """The sums of runs, sorted, some at a time: (keys, units).
+  """Yields the sums of runs in sorted blocks of (keys, units).
 
-  A range of keys is read of each run at a time, so that no file stays open.
+  The same range of keys is read from all runs at a time. No file stays open.
 
   Args:
-    runs: what to add up.
-    threads: how many merge.
-    entries: how many to hold at a time.
-    low, high: only the keys from `low` to below `high`.
+    runs: the runs to add up.
+    threads: the number of threads.
+    entries: the number of entries to hold in memory.
+    low, high: the range of keys to merge, without `high`.
   """
   runs = [run for run in runs if run.size]
   step = max(1, entries // (threads + 2) // max(1, len(runs)))
@@ -216,48 +226,61 @@ def merge(
 def _cuts(
   runs: Sequence[Run], step: int, low: int, high: int
 ) -> Iterator[list[int]]:
-  """Where in each run the ranges to merge begin and end."""
+  """Yields positions in all runs that cut them at the same keys.
+
+  The cuts are such that no piece of a run is longer than `step`: the next cut
+  is at the smallest key that lies `step` ahead in some run. With step 2:
+
+    keys of run 0   [1, 2, 5, 8]
+    keys of run 1   [2, 3, 4, 9]
+    from [0, 0]     ahead: 5 and 4  ->  cut before key 4: [2, 2]
+    from [2, 2]     ahead: none     ->  cut at the end:   [4, 4]
+
+  So (1, 2) merges with (2, 3), and then (5, 8) with (4, 9).
+  """
   columns = [run.column("keys") for run in runs]
-  places, ends = [], []
+  positions, ends = [], []
   for column in columns:
-    place, end = np.searchsorted(column, [low, high]).tolist()
-    places.append(place)
+    position, end = np.searchsorted(column, [low, high]).tolist()
+    positions.append(position)
     ends.append(end)
-    _release(column)
-  yield places
-  while places != ends:
+    memory.release(column)
+  yield positions
+  while positions != ends:
     ahead = [
-      column[place + step]
-      for column, place, end in zip(columns, places, ends, strict=True)
-      if place + step < end
+      column[position + step]
+      for column, position, end in zip(columns, positions, ends, strict=True)
+      if position + step < end
     ]
     limit = min(ahead, default=high)
-    # Not beyond a step, for pages farther on may have to come from the disk.
-    places = [
-      place
-      + int(np.searchsorted(column[place : min(place + step, end)], limit))
-      for column, place, end in zip(columns, places, ends, strict=True)
+    # Searching further than a step could read pages from the disk.
+    nearby = [
+      column[position : min(position + step, end)]
+      for column, position, end in zip(columns, positions, ends, strict=True)
     ]
-    yield places
-    for column in columns:
-      _release(column)
-
-
-def _release(column: np.memmap) -> None:
-  """Gives back the memory of what was looked at: of many runs it adds up."""
-  column._mmap.madvise(mmap.MADV_DONTNEED)
+    positions = [
+      position + int(np.searchsorted(keys, limit))
+      for position, keys in zip(positions, nearby, strict=True)
+    ]
+    yield positions
+    memory.release(*columns)  # the pages of many runs add up
 
 
 def read(run: Run, suffix: str, start: int, end: int) -> np.ndarray:
-  """[end - start] int64: some of the `keys` or `units` of a run."""
+  """Reads [end - start] int64 of the `keys` or `units` of a run."""
   return np.fromfile(run.file(suffix), np.int64, end - start, offset=8 * start)
 
 
 def to_entries(keys: np.ndarray, units: np.ndarray) -> Entries:
-  """Entries from keys.
+  """Unpacks keys.
+
+  >>> keys = np.array([(1 << 32) | 2, (3 << 32) | 0])
+  >>> row, col, _ = to_entries(keys, np.array([5, 6]))
+  >>> row.tolist(), col.tolist()
+  ([1, 3], [2, 0])
 
   Raises:
-    OverflowError: a count outgrew 64 bits.
+    OverflowError: a count exceeds 64 bits.
   """
   row = (keys >> _ROW_BITS).astype(np.int32)
   return check_overflow(Entries(row, keys.astype(np.int32), units))

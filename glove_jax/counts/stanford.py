@@ -1,7 +1,7 @@
 """Counts in Stanford's files of 16-byte records.
 
-A record is int32 row, int32 column, both from 1, and float64 count,
-little-endian; `cooccur` writes them sorted, `shuffle` in random order.
+A record is an int32 row and an int32 column, both from 1, and a float64 count,
+little-endian. `cooccur` writes records sorted, `shuffle` in random order.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ def read_records(
   """Reads Stanford's 16-byte records, in the order of the file.
 
   Args:
-    path: `cooccurrence.bin`, `cooccurrence.shuf.bin` or the like.
+    path: such as `cooccurrence.bin` or `cooccurrence.shuf.bin`.
     vocab_size: V; by default the highest id in the file.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: the file is truncated or empty, or its records are none.
+    FileNotFoundError: the file is missing.
+    ValueError: the file is truncated or empty, or a record is invalid.
   """
   blocks = list(read_record_blocks(path, vocab_size))
   *columns, sizes = zip(*blocks, strict=True)
@@ -41,14 +41,14 @@ def read_records(
 def read_record_blocks(
   path: str | os.PathLike, vocab_size: int | None = None
 ) -> Iterator[Triplets]:
-  """As `read_records`, some records at a time."""
+  """Like `read_records`, in blocks of records."""
   if not os.path.exists(path):
-    raise FileNotFoundError(f"records {os.fspath(path)!r}: no such file")
+    raise FileNotFoundError(f"Records {os.fspath(path)!r}: no such file.")
   size = os.path.getsize(path)
   if size % RECORD.itemsize:
     raise ValueError(
-      f"{path} is truncated: {size} bytes are no whole number of "
-      f"{RECORD.itemsize}-byte records"
+      f"{path} is truncated: {size} bytes are not a whole number of "
+      f"{RECORD.itemsize}-byte records."
     )
   with open(path, "rb") as file:
     for start in range(0, max(size, 1), _BLOCK * RECORD.itemsize):
@@ -88,27 +88,32 @@ def _record_blocks(triplets: Triplets) -> Iterator[np.ndarray]:
 def write_shuffled_records(
   triplets: Triplets, path: str | os.PathLike, *, seed: int = 0
 ) -> None:
-  """Writes Stanford's records in random order, the same for the same seed.
+  """Writes Stanford's records in a random order that `seed` determines.
 
-  Each record goes to a random one of some files, which are then shuffled in
-  memory one by one: some 8 million records at a time, more only where there are
-  more than 500 million.
+  Each record goes to a random one of several temporary files, which are then
+  shuffled in memory one by one. Memory holds about 8 million records, and more
+  only if there are over 500 million in all.
+
+  Args:
+    triplets: the counts.
+    path: the file to write.
+    seed: of the random order.
 
   Raises:
     OSError: a file cannot be written.
   """
   rng = np.random.default_rng(seed)
-  number = min(_MAX_SCATTERED, 1 + len(triplets.row) // _SHUFFLED)
+  num_files = min(_MAX_SCATTERED, 1 + len(triplets.row) // _SHUFFLED)
   with contextlib.ExitStack() as stack:
     folder = os.path.dirname(os.path.abspath(path))
     scattered = [
       stack.enter_context(tempfile.TemporaryFile(dir=folder))
-      for _ in range(number)
+      for _ in range(num_files)
     ]
     for records in _record_blocks(triplets):
-      target = rng.integers(number, size=len(records))
-      for place, file in enumerate(scattered):
-        file.write(records[target == place])
+      target = rng.integers(num_files, size=len(records))
+      for index, file in enumerate(scattered):
+        file.write(records[target == index])
     output = stack.enter_context(atomic.write_whole(path))
     for file in scattered:
       file.seek(0)

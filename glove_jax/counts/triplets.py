@@ -1,34 +1,29 @@
-"""Counts as triplets (row, col, count): in memory and on disk.
+"""Counts as triplets (row, col, count), in memory and on disk.
 
-On disk they are a folder of three `.npy` files, a column each, which are read
-by mapping them into memory, and `manifest.json`, which is written last: a
-folder without it is an unfinished one. A column is one file, so that counts are
-never too many files to open; *shards*, ranges of all three columns, are what
-can be checked or fetched alone. The manifest lists them with their rows and
-checksums.
+On disk they are a folder of three `.npy` files, one per column, which are read
+by memory mapping, and `manifest.json`. The manifest is written last: a folder
+without it is unfinished. A column is one file, however many counts there are.
+*Shards* are ranges of all three columns that can be checked or fetched alone.
+The manifest lists their rows and checksums.
 """
 
 import contextlib
-import json
 import math
-import mmap
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from glove_jax import atomic
-from glove_jax.counts.cooccur import Counts
-from glove_jax.training import multihost
+from glove_jax import atomic, memory
 
 COUNT_DTYPES = ("float32", "float64")
 _COLUMNS = ("row", "col", "count")
 _FORMAT = 2
 SHARD = 1 << 22  # triplets
-_HEADER = 128  # bytes before a column of a .npy file
-_CHECKED = 1 << 23  # triplets checked at a time
+_HEADER = 128  # bytes before the data of a .npy file
+_CHUNK = 1 << 23  # triplets read at a time
 
 
 class Triplets(NamedTuple):
@@ -40,64 +35,64 @@ class Triplets(NamedTuple):
   vocab_size: int
 
 
-class Shard(NamedTuple):
+class WrittenShard(NamedTuple):
   """A shard that has been written."""
 
-  facts: dict[str, Any]  # what the manifest says of it
+  facts: dict[str, Any]  # its entry in the manifest
   total: float  # the sum of its counts
 
 
-def from_counts(counts: Counts) -> Triplets:
-  """All non-zero counts, sorted by (row, col)."""
-  matrix = counts.matrix()
-  lengths = np.diff(matrix.indptr)
-  row = np.repeat(np.arange(counts.vocab_size, dtype=np.int32), lengths)
-  col = matrix.indices.astype(np.int32, copy=False)
-  return Triplets(row, col, matrix.data, counts.vocab_size)
+def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
+  """Returns the triplets unchanged if they are valid.
 
+  Ids are checked here because accelerators do not: an out-of-range id is
+  silently clamped on gather and dropped on scatter.
 
-def check(triplets: Triplets) -> Triplets:
-  """Returns the triplets unchanged, or says what is wrong with them.
-
-  Accelerators do not: there an id out of range reads another row, or writes
-  none, in silence. Of several processes each looks at its share.
+  Args:
+    triplets: N counts.
+    rows: which of the N triplets to check, by default all.
 
   Raises:
-    ValueError: no triplets at all, ids outside 0..V-1, or counts that are not
-      finite and positive.
+    ValueError: there are no triplets, an id lies outside 0..V-1, or a count is
+      not finite and positive.
   """
   row, col, count, vocab_size = triplets
   if not len(row) == len(col) == len(count):
     raise ValueError(
-      f"{len(row)} rows, {len(col)} columns and {len(count)} counts are not as "
-      "many of each"
+      f"The columns differ in length: {len(row)} rows, {len(col)} columns and "
+      f"{len(count)} counts."
     )
   if not len(row):
     raise ValueError(
-      "there are no co-occurrences: no document has two words of the "
-      "vocabulary within a window"
+      "There are no co-occurrences: no document has two words of the "
+      "vocabulary within a window."
     )
-  own = multihost.share(len(row))
-  for start in range(own.start, own.stop, _CHECKED):
-    part = slice(start, min(start + _CHECKED, own.stop))
+  for part in _chunks(len(row), rows):
     for name, ids in (("row", row[part]), ("col", col[part])):
       low, high = int(ids.min()), int(ids.max())
       if low < 0 or high >= vocab_size:
         raise ValueError(
           f"{name} holds the id {low if low < 0 else high}, outside "
-          f"0..{vocab_size - 1}: the counts belong to another vocabulary"
+          f"0..{vocab_size - 1}: the counts belong to another vocabulary."
         )
     counts = np.asarray(count[part])
-    # Comparisons with NaN are false, so a NaN is refused here as well.
+    # Comparisons with NaN are false, so this rejects a NaN as well.
     good = (counts > 0) & (counts < np.inf)
     if not good.all():
-      place = int(np.argmin(good))
+      offset = int(np.argmin(good))
       raise ValueError(
-        f"count {start + place} is {counts[place]}: counts must be finite and "
-        "positive"
+        f"count {part.start + offset} is {counts[offset]}: counts must be "
+        "finite and positive."
       )
     release(triplets)
   return triplets
+
+
+def _chunks(size: int, rows: slice) -> Iterator[slice]:
+  """Cuts the selected ones of `size` triplets into slices of _CHUNK."""
+  start, stop, _ = rows.indices(size)
+  for begin in range(start, stop, _CHUNK):
+    yield slice(begin, min(begin + _CHUNK, stop))
 
 
 def write_triplets(
@@ -110,10 +105,10 @@ def write_triplets(
   """Writes a folder that `read_triplets` reads.
 
   Args:
-    triplets: what to write, in any order.
-    folder: is made where it is missing.
-    count_dtype: 'float32', or 'float64' for counts to their last bit.
-    **facts: what else the manifest is to say of them.
+    triplets: in any order.
+    folder: created if missing.
+    count_dtype: 'float32', or 'float64' for exact counts.
+    **facts: further entries of the manifest.
 
   Raises:
     OSError: the folder cannot be written.
@@ -134,16 +129,21 @@ def write_blocks(
   count_dtype: str = "float32",
   **facts,
 ) -> None:
-  """Writes triplets that come as (row, col, count) blocks of any size.
+  """Writes triplets that arrive as (row, col, count) blocks of any size.
 
-  The files are the same bytes whatever the blocks' sizes.
+  The sizes of the blocks do not change the files.
+
+  Args:
+    blocks: columns of equal length each.
+    folder, count_dtype, facts: as for `write_triplets`.
+    vocab_size: V.
 
   Raises:
     OSError: the folder cannot be written.
   """
   shards = (
-    write_shard(folder, number, shard)
-    for number, shard in enumerate(_shards(blocks, _dtypes(count_dtype)))
+    write_shard(folder, index, shard)
+    for index, shard in enumerate(_shards(blocks, _dtypes(count_dtype)))
   )
   write_shards(
     shards, folder, vocab_size=vocab_size, count_dtype=count_dtype, **facts
@@ -151,18 +151,18 @@ def write_blocks(
 
 
 def write_shards(
-  shards: Iterable[Shard],
+  shards: Iterable[WrittenShard],
   folder: str | os.PathLike,
   *,
   vocab_size: int,
   count_dtype: str = "float32",
   **facts,
 ) -> None:
-  """Makes a folder of the shards that `write_shard` writes meanwhile.
+  """Creates a folder whose shards `write_shard` writes in the meantime.
 
   Args:
-    shards: all of them, in any order; each is written when, or before, it is
-      taken from here, by whoever sees the folder.
+    shards: all shards, in any order. Any process that sees the folder may write
+      a shard, while this iterator is being advanced.
     folder, vocab_size, count_dtype, facts: as for `write_blocks`.
 
   Raises:
@@ -171,7 +171,7 @@ def write_shards(
   os.makedirs(folder, exist_ok=True)
   manifest = os.path.join(folder, "manifest.json")
   with contextlib.suppress(FileNotFoundError):
-    os.unlink(manifest)  # from here on the folder is unfinished
+    os.unlink(manifest)  # the folder is unfinished from now on
   with _new_columns(folder) as columns:
     done = sorted(shards, key=lambda shard: shard.facts["start"])
     size = sum(shard.facts["size"] for shard in done)
@@ -198,7 +198,7 @@ def _part_path(folder: str | os.PathLike, name: str) -> str:
 
 @contextlib.contextmanager
 def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
-  """Files for the columns, which take their names when all went well."""
+  """Opens the column files, which get their names if the block succeeds."""
   parts = {_part_path(folder, name): _path(folder, name) for name in _COLUMNS}
   try:
     with contextlib.ExitStack() as stack:
@@ -213,16 +213,16 @@ def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
 
 
 def _shards(blocks, dtypes) -> Iterator[list[np.ndarray]]:
-  """The blocks as columns of `SHARD` each, but for the last."""
+  """Regroups blocks into columns of SHARD triplets; the last may be shorter."""
   shard = [np.empty(SHARD, dtype) for dtype in dtypes]
   filled = 0
   for block in blocks:
     start = 0
     while start < len(block[0]):
-      number = min(SHARD - filled, len(block[0]) - start)
+      size = min(SHARD - filled, len(block[0]) - start)
       for column, values in zip(shard, block, strict=True):
-        column[filled : filled + number] = values[start : start + number]
-      start, filled = start + number, filled + number
+        column[filled : filled + size] = values[start : start + size]
+      start, filled = start + size, filled + size
       if filled == SHARD:
         yield shard
         filled = 0
@@ -231,22 +231,22 @@ def _shards(blocks, dtypes) -> Iterator[list[np.ndarray]]:
 
 
 def write_shard(
-  folder: str | os.PathLike, number: int, columns: Sequence[np.ndarray]
-) -> Shard:
-  """Writes the shard of this number into a folder that `write_shards` makes.
+  folder: str | os.PathLike, index: int, columns: Sequence[np.ndarray]
+) -> WrittenShard:
+  """Writes one shard into a folder while `write_shards` is running on it.
 
   Args:
     folder: the folder.
-    number: from 0; each but the last has `SHARD` triplets.
-    columns: its rows, columns and counts, in their types on disk.
+    index: from 0; every shard but the last has SHARD triplets.
+    columns: rows, columns and counts, with the dtypes of the files.
 
   Raises:
-    OSError: it cannot be written, or `write_shards` is not at work.
+    OSError: the shard cannot be written, or `write_shards` is not running.
   """
-  start, checksums = number * SHARD, {}
+  start, checksums = index * SHARD, {}
   for name, values in zip(_COLUMNS, columns, strict=True):
-    # For writing only: to read as well would have NFS write back whole pages,
-    # and with them old bytes of the neighbour's.
+    # Write-only: if the file were readable too, NFS would write back whole
+    # pages, and with them outdated bytes of the neighbouring shard.
     file = os.open(_part_path(folder, name), os.O_WRONLY)
     with open(file, "wb") as column:
       column.seek(_HEADER + start * values.itemsize)
@@ -259,7 +259,7 @@ def write_shard(
     "rows": [int(row.min()), int(row.max())],
     "crc32": checksums,
   }
-  return Shard(facts, float(count.sum(dtype=np.float64)))
+  return WrittenShard(facts, float(count.sum(dtype=np.float64)))
 
 
 def _write_header(file: BinaryIO, dtype, size: int) -> None:
@@ -274,11 +274,11 @@ def _write_header(file: BinaryIO, dtype, size: int) -> None:
 
 
 def read_triplets(folder: str | os.PathLike) -> Triplets:
-  """Reads what `write_triplets` wrote, mapped into memory.
+  """Maps the triplets that `write_triplets` wrote into memory.
 
   Raises:
     FileNotFoundError: the folder is missing or unfinished.
-    ValueError: its files are damaged or do not belong together.
+    ValueError: the files are damaged or do not belong together.
   """
   facts = read_manifest(folder)
   with _damage(folder):
@@ -291,7 +291,7 @@ def read_triplets(folder: str | os.PathLike) -> Triplets:
 
 
 def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
-  """What the manifest of counts says of them.
+  """Reads the manifest of a folder of counts.
 
   Raises:
     FileNotFoundError: the folder is missing or unfinished.
@@ -301,10 +301,10 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
   if not os.path.exists(manifest):
     raise FileNotFoundError(
       f"{os.fspath(folder)!r} holds no finished counts (no manifest.json): "
-      "count the corpus first"
+      "count the corpus first."
     )
-  with _damage(folder), open(manifest, encoding="utf-8") as file:
-    facts = json.load(file)
+  with _damage(folder):
+    facts = atomic.read_json(manifest)
     if facts["format"] != _FORMAT:
       raise ValueError(f"format {facts['format']} is not {_FORMAT}")
     return facts
@@ -312,20 +312,21 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _damage(folder: str | os.PathLike) -> Iterator[None]:
+  """Names the folder in errors that say that its files are damaged."""
   try:
     yield
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise ValueError(
-      f"the counts in {os.fspath(folder)!r} are damaged, count again: {error}"
+      f"The counts in {os.fspath(folder)!r} are damaged, count again: {error}"
     ) from error
 
 
 def _load(path: str, size: int, dtype) -> np.ndarray:
-  # An empty file cannot be mapped.
+  # An empty file cannot be memory-mapped.
   array = np.load(path, mmap_mode="r" if size else None, allow_pickle=False)
   if array.shape != (size,) or array.dtype != dtype:
     raise ValueError(
-      f"{path} holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {size}"
+      f"{path} holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {size}."
     )
   return array
 
@@ -335,7 +336,7 @@ def verify_triplets(folder: str | os.PathLike) -> None:
 
   Raises:
     FileNotFoundError: the folder is missing or unfinished.
-    ValueError: a shard is not as it was written.
+    ValueError: a shard differs from what was written.
   """
   triplets = read_triplets(folder)
   with _damage(folder):
@@ -345,28 +346,38 @@ def verify_triplets(folder: str | os.PathLike) -> None:
         values = getattr(triplets, name)[part]
         if zlib.crc32(values) != shard["crc32"][name]:
           raise ValueError(
-            f"{name}.npy is not as it was written from triplet "
-            f"{part.start} to {part.stop - 1}"
+            f"{name}.npy differs from what was written, somewhere in triplets "
+            f"{part.start} to {part.stop - 1}."
           )
       release(triplets)
 
 
-def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
-  """The triplets sorted by row, and where each row starts.
+def by_row(
+  triplets: Triplets,
+  rows: slice = slice(None),
+  reduce: Callable[[np.ndarray], np.ndarray] = lambda sums: sums,
+) -> tuple[Triplets, np.ndarray]:
+  """Sorts triplets by row, and finds where each row starts.
+
+  Args:
+    triplets: N counts.
+    rows: which of the N triplets this process looks at, by default all.
+    reduce: adds up an int64 array over all processes.
 
   Returns:
-    triplets whose rows never fall (the same arrays if they were so), and
-    [V + 1] int64: row i is starts[i] to starts[i + 1].
+    (sorted, starts): triplets with non-decreasing rows, which are the same
+    arrays if they were sorted already, and [V + 1] int64: row i is
+    starts[i]:starts[i + 1].
   """
   lengths = np.zeros(triplets.vocab_size, np.int64)
-  falls, own = 0, multihost.share(len(triplets.row))
-  for start in range(own.start, own.stop, _CHECKED):
-    row = triplets.row[start : min(start + _CHECKED, own.stop)]
-    before = triplets.row[max(0, start - 1)]
+  falls = 0  # how often a row is below the row before it
+  for part in _chunks(len(triplets.row), rows):
+    row = triplets.row[part]
+    before = triplets.row[max(0, part.start - 1)]
     falls += int(before > row[0]) + int((row[1:] < row[:-1]).sum())
     lengths += np.bincount(row, minlength=triplets.vocab_size)
     release(triplets)
-  sums = multihost.total(np.append(lengths, falls))
+  sums = reduce(np.append(lengths, falls))
   if sums[-1]:
     order = np.argsort(triplets.row, kind="stable")
     columns = (column[order] for column in triplets[:3])
@@ -375,10 +386,8 @@ def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
 
 
 def release(triplets: Triplets) -> None:
-  """Gives back the memory of counts that are mapped from disk.
+  """Drops the resident pages of counts that are mapped from disk.
 
-  They stay as they are, and are read again where they are next used.
+  The counts stay valid: their pages are read again on the next access.
   """
-  for column in triplets[:3]:
-    if isinstance(column, np.memmap):
-      column._mmap.madvise(mmap.MADV_DONTNEED)
+  memory.release(*triplets[:3])

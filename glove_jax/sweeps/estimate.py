@@ -97,9 +97,7 @@ def probe(config: configs.Config) -> Rate:
     documents, size = _head(paths, config)
   words = vocab.make_vocab(vocab.count_words(documents), min_count=2)
   ids = vocab.encode(documents, words)
-  counts = triplets.from_counts(
-    cooccur.count(ids, len(words), window=config.count.window)
-  )
+  counts = cooccur.count(ids, len(words), window=config.count.window).triplets()
   settings = dataclasses.replace(config.train, growth=(), epochs=2)
   lines = []
   loop.train(counts, settings, on_epoch=lines.append)

@@ -1,7 +1,7 @@
-"""Text files -> word counts, or ids, by compiled loops in threads.
+"""Text files -> word counts or ids, with compiled loops in threads.
 
-What `corpus`, `vocab.count_words` and `vocab.encode` do with lists of tokens,
-with the same policies; counting words is six times as fast on one core.
+The results equal those of `reading`, `vocab.count_words` and `vocab.encode`,
+which work on lists of tokens; counting words is six times as fast on one core.
 """
 
 import functools
@@ -19,29 +19,31 @@ import numpy as np
 
 from glove_jax import atomic
 from glove_jax.text import kernels, reading
-from glove_jax.text.kernels import Table
-from glove_jax.text.vocab import UNK, Vocab
+from glove_jax.text.kernels import WordTable
+from glove_jax.text.symbols import UNK
+from glove_jax.text.tokenizers import TOKENIZERS, check_choice
+from glove_jax.text.vocab import Vocab
 from glove_jax.threads import ordered_map
 
 _NUL = re.compile(rb"\0[^ \t\n]*")
 _ONCE = np.zeros(0, np.int64)
-_FIRST_WORDS = 1 << 16  # room in a new table
+_FIRST_WORDS = 1 << 16  # capacity of a new table
 
 
 class Text(NamedTuple):
-  """Text files and how they are read: the fields of `read_documents`."""
+  """Text files and how to read them: the arguments of `read_documents`."""
 
   paths: Sequence[str]
   tokenizer: str = "word"
   lowercase: bool = True
   documents: str = "line"
-  section: reading.Section = reading.Section()  # which of all this is read
+  section: reading.Section = reading.Section()  # the part to read
 
 
 class Ids(NamedTuple):
   """The ids of a block of text."""
 
-  ids: np.ndarray  # [N] int32; END ends a document, UNKNOWN is no word
+  ids: np.ndarray  # [N] int32, with UNKNOWN for unknown words and END
   end: reading.Position  # where the next block begins
 
 
@@ -52,13 +54,13 @@ def count_words(
   threads: int = 1,
   progress: Callable[[int], object] | None = None,
 ) -> Counter[str]:
-  """How often each word occurs, as `vocab.count_words`.
+  """Counts how often each word occurs, like `vocab.count_words`.
 
   Args:
     text: the files.
-    min_count: words that occur less often are left out; where that would leave
-      none, the most frequent are in.
-    threads: how many work.
+    min_count: words that occur less often are left out; if none is left, the
+      most frequent words are returned instead.
+    threads: the number of threads.
     progress: called with the number of words counted since its last call.
 
   Raises:
@@ -73,11 +75,11 @@ def count_table(
   *,
   threads: int = 1,
   progress: Callable[[int], object] | None = None,
-) -> Table:
-  """As `count_words`, of all words, into a table that can be written."""
-  tables: queue.SimpleQueue[Table] = queue.SimpleQueue()
+) -> WordTable:
+  """Like `count_words`, for all words, as a table that can be written."""
+  tables: queue.SimpleQueue[WordTable] = queue.SimpleQueue()
   for _ in range(threads):
-    tables.put(_make_table(_FIRST_WORDS))
+    tables.put(_new_table(_FIRST_WORDS))
   split = make_splitter(text)
 
   def count(block: reading.Block) -> int:
@@ -87,9 +89,9 @@ def count_table(
     return int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
 
   blocks = reading.read_blocks(text.paths, text.section)
-  for number in ordered_map(count, blocks, threads):
+  for num_words in ordered_map(count, blocks, threads):
     if progress:
-      progress(number)
+      progress(num_words)
   total = tables.get()
   while not tables.empty():
     total = _merge(total, tables.get())
@@ -103,13 +105,16 @@ def read_ids(
   keep_places: bool = False,
   threads: int = 1,
 ) -> Iterator[Ids]:
-  """Streams the ids of the words of text files, block by block in order.
+  """Streams the ids of the words of text files, one block at a time.
 
   Args:
     text: the files.
-    vocab: gives the ids.
+    vocab: the words and their ids.
     keep_places: unknown words become UNKNOWN (-1); else they are dropped.
-    threads: how many work.
+    threads: the number of threads.
+
+  Yields:
+    The ids of each block, in order.
 
   Raises:
     OSError: a file is missing, unreadable or damaged.
@@ -122,7 +127,7 @@ def read_ids(
 def make_finder(
   text: Text, vocab: Vocab, *, keep_places: bool = False
 ) -> Callable[[reading.Block], Ids]:
-  """The function block -> ids behind `read_ids`."""
+  """Makes the function block -> ids that `read_ids` uses."""
   table = _table_of(vocab)
   split = make_splitter(text)
 
@@ -138,17 +143,18 @@ def make_finder(
 def make_splitter(
   text: Text,
 ) -> Callable[[reading.Block], tuple[np.ndarray, np.ndarray]]:
-  """The function block -> (bytes [N] uint8, spans [M, 2] int64).
+  """Makes the function block -> (bytes [N] uint8, spans [M, 2] int64).
 
-  The spans are of one thread's memory, until it splits its next block.
+  The spans are a view of a buffer of the calling thread, which its next call
+  overwrites.
 
   Raises:
     ValueError: an unknown tokenizer or kind of documents.
   """
-  reading.check_choice("tokenizer", text.tokenizer, reading.TOKENIZERS)
-  reading.check_choice("documents", text.documents, reading.DOCUMENTS)
+  check_choice("tokenizer", text.tokenizer, TOKENIZERS)
+  check_choice("documents", text.documents, reading.DOCUMENTS)
   blank_line = text.documents == "blank_line"
-  room = threading.local()
+  buffer = threading.local()
 
   def split(block: reading.Block) -> tuple[np.ndarray, np.ndarray]:
     data = block.data
@@ -159,21 +165,21 @@ def make_splitter(
       data = data.replace(b"\r", b"")
       data = _NUL.sub(b"", data) if b"\0" in data else data
     data = np.frombuffer(data, np.uint8)
-    if len(getattr(room, "spans", ())) <= len(data):
-      room.spans = np.empty((2 * len(data) + 1, 2), np.int64)
-    arguments = data, block.begun, blank_line, room.spans
+    if len(getattr(buffer, "spans", ())) <= len(data):
+      buffer.spans = np.empty((2 * len(data) + 1, 2), np.int64)
+    arguments = data, block.begun, blank_line, buffer.spans
     if text.tokenizer == "whitespace":
       found = kernels.split_whitespace(*arguments)
     else:
       found = kernels.split_words(*arguments, _classes())
-    return data, room.spans[:found]
+    return data, buffer.spans[:found]
 
   return split
 
 
 @functools.cache
 def _classes() -> np.ndarray:
-  """[0x110000] uint8: the class of each character, as `word` has it."""
+  """[0x110000] uint8: the class of each code point for `word`."""
   classes = np.zeros(sys.maxunicode + 1, np.uint8)
   for point in range(sys.maxunicode + 1):
     character = chr(point)
@@ -184,8 +190,8 @@ def _classes() -> np.ndarray:
   return classes
 
 
-def write_table(table: Table, path: str | os.PathLike) -> None:
-  """Writes the words and counts of a table, whole or not at all.
+def write_table(table: WordTable, path: str | os.PathLike) -> None:
+  """Writes the words and counts of a table atomically.
 
   Raises:
     OSError: the file cannot be written.
@@ -199,13 +205,13 @@ def write_table(table: Table, path: str | os.PathLike) -> None:
     )  # fmt: skip
 
 
-def read_tables(paths: Iterable[str | os.PathLike]) -> Table:
-  """The sum of tables that `write_table` wrote.
+def read_tables(paths: Iterable[str | os.PathLike]) -> WordTable:
+  """Sums tables that `write_table` wrote.
 
   Raises:
     OSError: a file cannot be read.
   """
-  total = _make_table(_FIRST_WORDS)
+  total = _new_table(_FIRST_WORDS)
   for path in paths:
     with np.load(path) as saved:
       ends, counts = saved["ends"], saved["counts"]
@@ -214,7 +220,7 @@ def read_tables(paths: Iterable[str | os.PathLike]) -> Table:
   return total
 
 
-def _fill(table: Table, counts, ends, letters) -> Table:
+def _fill(table: WordTable, counts, ends, letters) -> WordTable:
   table.counts[: len(counts)] = counts
   table.ends[: len(ends)] = ends
   table.letters[: len(letters)] = letters
@@ -223,9 +229,9 @@ def _fill(table: Table, counts, ends, letters) -> Table:
   return table
 
 
-def _make_table(words: int, letters: int = 0) -> Table:
-  """An empty table with room for `words`, a power of two."""
-  return Table(
+def _new_table(words: int, letters: int = 0) -> WordTable:
+  """An empty table for up to `words` words, a power of two."""
+  return WordTable(
     slots=np.zeros(2 * words, np.uint64),
     counts=np.zeros(words, np.int64),
     ends=np.zeros(words + 1, np.int64),
@@ -234,8 +240,8 @@ def _make_table(words: int, letters: int = 0) -> Table:
   )
 
 
-def _add(table: Table, data, spans, counts=_ONCE) -> Table:
-  """Counts spans into a table; returns it, or the larger one it became."""
+def _add(table: WordTable, data, spans, counts=_ONCE) -> WordTable:
+  """Counts spans into a table; returns it, or a larger copy if it was full."""
   done = 0
   while True:
     done = kernels.count_spans(table, data, spans, counts, done)
@@ -244,30 +250,32 @@ def _add(table: Table, data, spans, counts=_ONCE) -> Table:
     table = _grow(table)
 
 
-def _grow(old: Table) -> Table:
+def _grow(old: WordTable) -> WordTable:
   size = int(old.size[0])
   ends = old.ends[: size + 1]
-  table = _make_table(2 * len(old.counts), 2 * len(old.letters))
+  table = _new_table(2 * len(old.counts), 2 * len(old.letters))
   return _fill(table, old.counts[:size], ends, old.letters[: ends[-1]])
 
 
-def _merge(table: Table, other: Table) -> Table:
+def _merge(table: WordTable, other: WordTable) -> WordTable:
   size = int(other.size[0])
   spans = np.stack([other.ends[:size], other.ends[1 : size + 1]], axis=1)
   return _add(table, other.letters, spans, other.counts[:size])
 
 
-def to_counter(table: Table, min_count: int = 1) -> Counter[str]:
-  """The words of a table that occur often enough, as `count_words`."""
+def to_counter(table: WordTable, min_count: int = 1) -> Counter[str]:
+  """The words of a table that occur `min_count` times, as in `count_words`."""
   counts = table.counts[: table.size[0]]
   kept = np.flatnonzero(counts >= min(min_count, counts.max(initial=0)))
   found = _words(table, kept, counts)
-  if set(found) == {UNK}:  # which is no word: the next most frequent
+  if set(found) == {UNK}:  # not a word: return the next most frequent
     found = _words(table, np.arange(len(counts)), counts)
   return found
 
 
-def _words(table: Table, chosen: np.ndarray, counts: np.ndarray) -> Counter:
+def _words(
+  table: WordTable, chosen: np.ndarray, counts: np.ndarray
+) -> Counter[str]:
   letters = table.letters[: table.ends[table.size[0]]].tobytes()
   starts, ends = table.ends[chosen].tolist(), table.ends[chosen + 1].tolist()
   return Counter(
@@ -280,10 +288,10 @@ def _words(table: Table, chosen: np.ndarray, counts: np.ndarray) -> Counter:
   )
 
 
-def _table_of(vocab: Vocab) -> Table:
-  """The words of a vocabulary; their numbers are their ids."""
+def _table_of(vocab: Vocab) -> WordTable:
+  """A table of the words of a vocabulary, indexed by their ids."""
   words = [word.encode("utf-8", "surrogateescape") for word in vocab.words]
   letters = np.frombuffer(b"".join(words), np.uint8)
-  table = _make_table(1 << len(words).bit_length(), len(letters))
+  table = _new_table(1 << len(words).bit_length(), len(letters))
   ends = np.cumsum([0, *(len(word) for word in words)])
   return _fill(table, np.zeros(len(words), np.int64), ends, letters)

@@ -1,7 +1,7 @@
-"""Named corpora and evaluation sets, and where each comes from.
+"""Named corpora and evaluation sets, and their sources.
 
-Corpora are made once and kept as plain text in a cache folder:
-`$GLOVE_JAX_CACHE`, or `~/.cache/glove_jax`.
+A corpus is extracted once and cached as plain text, in `$GLOVE_JAX_CACHE` or
+`~/.cache/glove_jax`.
 """
 
 import dataclasses
@@ -23,13 +23,13 @@ from glove_jax import atomic
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-  """A corpus by name.
+  """Where a named corpus comes from.
 
   Attributes:
-    about: what it is, in a line.
-    source: an address, or the name of a file in gensim's wheel.
-    kind: `wiki_dump` (MediaWiki's XML, .bz2) or `zip` (of one text).
-    sha256: of the file at `source`; empty where that changes with time.
+    about: a description in one line.
+    source: a URL, or the name of a file in gensim's wheel.
+    kind: 'wiki_dump' (MediaWiki's XML, .bz2) or 'zip' (of one text).
+    sha256: of the file at `source`; empty if that file changes over time.
   """
 
   about: str
@@ -66,17 +66,17 @@ EVALUATION_SETS = {
 
 
 def corpora() -> tuple[str, ...]:
-  """The names that `load_corpus` knows."""
+  """The names that `load_corpus` accepts."""
   return tuple(CORPORA)
 
 
 def evaluation_sets() -> tuple[str, ...]:
-  """The names that `evaluation_set` knows."""
+  """The names that `evaluation_set` accepts."""
   return tuple(EVALUATION_SETS)
 
 
 def cache_folder() -> str:
-  """Where corpora are kept: `$GLOVE_JAX_CACHE` or `~/.cache/glove_jax`."""
+  """The cache of corpora: `$GLOVE_JAX_CACHE` or `~/.cache/glove_jax`."""
   named = os.environ.get("GLOVE_JAX_CACHE")
   return named or os.path.join(os.path.expanduser("~"), ".cache", "glove_jax")
 
@@ -84,36 +84,42 @@ def cache_folder() -> str:
 def evaluation_set(name: str) -> str:
   """The path of an evaluation set in gensim's wheel.
 
+  >>> evaluation_set("wordsim353").endswith("wordsim353.tsv")
+  True
+
+  Args:
+    name: one of `evaluation_sets()`.
+
   Raises:
     ValueError: an unknown name.
     FileNotFoundError: gensim, or the file in it, is missing.
   """
   if name not in EVALUATION_SETS:
     raise ValueError(
-      f"evaluation set {name!r} is unknown: there are "
-      f"{', '.join(EVALUATION_SETS)}, or name a file"
+      f"Evaluation set {name!r} is unknown: there are "
+      f"{', '.join(EVALUATION_SETS)}, or name a file."
     )
   return _gensim_file(EVALUATION_SETS[name])
 
 
 def load_corpus(name: str, cache_dir: str | None = None) -> str:
-  """The path of a named corpus as plain text; made at the first call.
+  """The path of a named corpus as plain text; extracted at the first call.
 
   Args:
     name: one of `corpora()`.
-    cache_dir: where to keep it; `cache_folder()` by default.
+    cache_dir: the cache; `cache_folder()` by default.
 
   Returns:
-    The path of a UTF-8 file, one document a line.
+    The path of a UTF-8 file with one document per line.
 
   Raises:
-    ValueError: an unknown name, or a download that is not what it should be.
-    OSError: no network, or the cache cannot be written.
+    ValueError: an unknown name, or a damaged or changed download.
+    OSError: there is no network, or the cache cannot be written.
   """
   if name not in CORPORA:
     raise ValueError(
-      f"corpus {name!r} is unknown: there are {', '.join(CORPORA)}, or name a "
-      "file"
+      f"Corpus {name!r} is unknown: there are {', '.join(CORPORA)}, or name a "
+      "file."
     )
   corpus = CORPORA[name]
   folder = cache_dir or cache_folder()
@@ -127,25 +133,25 @@ def load_corpus(name: str, cache_dir: str | None = None) -> str:
       _download(name, corpus, source)
     else:
       source = _gensim_file(corpus.source)
-    made = os.path.join(workspace, "corpus.txt")
+    text = os.path.join(workspace, "corpus.txt")
     if corpus.kind == "zip":
-      _unzip(source, made)
+      _unzip(source, text)
     else:
-      _extract_in_subprocess(source, made)
-    if not os.path.getsize(made):
-      raise ValueError(f"corpus {name!r}: no text was found in {source}")
-    os.replace(made, path)
+      _extract_in_subprocess(source, text)
+    if not os.path.getsize(text):
+      raise ValueError(f"Corpus {name!r}: no text was found in {source}.")
+    os.replace(text, path)
   return path
 
 
 def _gensim_file(name: str) -> str:
   spec = importlib.util.find_spec("gensim")  # without importing it
   if spec is None:
-    raise FileNotFoundError(f"{name} comes with gensim: pip install gensim")
+    raise FileNotFoundError(f"{name} comes with gensim: pip install gensim.")
   folder = spec.submodule_search_locations[0]
   path = os.path.join(folder, "test", "test_data", name)
   if not os.path.exists(path):
-    raise FileNotFoundError(f"{path} is missing: pip install gensim again")
+    raise FileNotFoundError(f"{path} is missing: pip install gensim again.")
   return path
 
 
@@ -160,7 +166,7 @@ def _download(name: str, corpus: Corpus, path: str) -> None:
         total=int(response.headers.get("Content-Length") or 0) or None,
         unit="B",
         unit_scale=True,
-        disable=None,  # quiet when stderr is no terminal
+        disable=None,  # quiet if stderr is not a terminal
       ) as bar,
     ):
       while block := response.read(1 << 16):
@@ -169,35 +175,35 @@ def _download(name: str, corpus: Corpus, path: str) -> None:
         size += len(block)
         bar.update(len(block))
       if size < (bar.total or 0):
-        raise OSError(f"it ended after {size} of {bar.total} bytes")
+        raise OSError(f"the download ended after {size} of {bar.total} bytes")
   except OSError as error:
     reason = getattr(error, "reason", error)
     raise OSError(
-      f"corpus {name!r}: cannot download {corpus.source} ({reason}): check the "
-      "network, or name a file of your own"
+      f"Corpus {name!r}: cannot download {corpus.source} ({reason}). Check the "
+      "network, or name a file."
     ) from error
   if corpus.sha256 and digest.hexdigest() != corpus.sha256:
     raise ValueError(
-      f"corpus {name!r}: {corpus.source} has the SHA-256 {digest.hexdigest()}, "
-      f"not {corpus.sha256}: it is damaged or has been changed"
+      f"Corpus {name!r}: {corpus.source} has the SHA-256 {digest.hexdigest()}, "
+      f"not {corpus.sha256}. It is damaged or has been changed."
     )
 
 
 def _unzip(source: str, path: str) -> None:
-  """The one text of a zip."""
+  """Extracts the single member of a zip file."""
   try:
     with zipfile.ZipFile(source) as archive:
       (member,) = archive.infolist()
       with archive.open(member) as text, open(path, "wb") as file:
         shutil.copyfileobj(text, file)
   except (zipfile.BadZipFile, ValueError) as error:
-    raise ValueError(f"{source} is no zip of one text: {error}") from error
+    raise ValueError(f"{source} is not a zip of one text: {error}.") from error
 
 
 def _extract_in_subprocess(source: str, path: str) -> None:
-  """`extract_wiki` in a process of its own.
+  """Runs `extract_wiki` in a new process.
 
-  WikiCorpus forks worker processes, which is unsafe where threads run, and JAX
+  WikiCorpus forks worker processes. Forking is unsafe once threads run, and JAX
   starts threads.
   """
   package = str(pathlib.Path(__file__).resolve().parents[2])
@@ -214,23 +220,27 @@ def _extract_in_subprocess(source: str, path: str) -> None:
   )
   if done.returncode:
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    raise OSError(f"cannot extract the text of {source}: {last}")
+    raise OSError(f"Cannot extract the text of {source}: {last}.")
 
 
 def extract_wiki(source: str, path: str) -> None:
-  """Writes the articles of a MediaWiki dump as text, one a line.
+  """Writes the articles of a MediaWiki dump as text, one per line.
 
-  Markup is removed by `gensim.corpora.WikiCorpus`; words keep their case and
-  punctuation, so that the tokenizer of the run is what decides. Redirects and
-  stubs of fewer than 50 words are left out, as WikiCorpus does by default.
+  `gensim.corpora.WikiCorpus` removes the markup. Case and punctuation stay, so
+  the tokenizer of the run decides about them. WikiCorpus drops redirects and
+  stubs of fewer than 50 words by default.
 
-  Call it in a process of its own: it starts others, and changes gensim.
+  Call this in a separate process: it forks workers and patches gensim.
+
+  Args:
+    source: the dump, .bz2.
+    path: the text file to write.
   """
   from gensim import utils
   from gensim.corpora import WikiCorpus
 
-  # gensim's own reads ahead in a process, and where that fails, as on a damaged
-  # dump, waits for it for ever.
+  # gensim's version reads ahead in a process and hangs if that process fails,
+  # for example on a damaged dump.
   utils.chunkize = lambda texts, chunksize, maxsize: utils.chunkize_serial(
     texts, chunksize
   )
@@ -243,6 +253,6 @@ def extract_wiki(source: str, path: str) -> None:
 def split_article(
   text: str, token_min_len: int, token_max_len: int, lower: bool
 ) -> list[str]:
-  """WikiCorpus's tokenizer_func: all the text, split at spaces only."""
+  """A tokenizer_func for WikiCorpus that keeps all text between spaces."""
   del token_min_len, token_max_len, lower
   return text.split()

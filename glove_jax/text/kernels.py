@@ -1,9 +1,14 @@
 """Compiled loops over text: bytes -> spans of words -> counts or ids.
 
 A *span* is (first byte, byte after the last) of a word; an empty span marks the
-end of a document. Nothing here holds Python's lock, so threads work at once.
-Places in the hottest loops are unsigned: a signed one is looked at for whether
-it counts from the end, which takes a fifth of the time.
+end of a document:
+
+  text   "to be\\nnot"
+  spans  [0, 2], [3, 5], [5, 5], [6, 9]
+
+All loops release Python's lock, so they scale with threads. The hottest loops
+index with unsigned integers: numba checks whether a signed index is negative,
+which costs a fifth of the time.
 """
 
 from typing import NamedTuple
@@ -11,22 +16,26 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
-MAX_TOKEN_BYTES = 999
-UNKNOWN, END = -1, -2  # among ids: no word of the vocabulary; end of a document
+from glove_jax.text.symbols import END, MAX_TOKEN_BYTES
+
 WORD, MARK = 1, 2  # classes of characters; all others separate words
 
 
-class Table(NamedTuple):
-  """A hash table of words, exact: equal hashes are told apart by their bytes.
+class WordTable(NamedTuple):
+  """A hash table of words; words of equal hashes are compared byte by byte.
 
-  A slot holds the upper half of a word's hash and the word's number from 1.
+  A slot holds the upper half of a word's hash and the word's index plus 1. With
+  the words "to" and "be":
+
+    letters = "tobe", ends = [0, 2, 4, ...], counts = [2, 1, ...], size = [2]
+    slots[hash("be") % 2^k] = upper half of hash("be") | 2
   """
 
-  slots: np.ndarray  # [2^k] uint64, 0 for an empty one; at most half are used
+  slots: np.ndarray  # [2^k] uint64, 0 if empty; at most half are used
   counts: np.ndarray  # [2^(k-1)] int64
   ends: np.ndarray  # [2^(k-1) + 1] int64: word i is letters[ends[i]:ends[i+1]]
   letters: np.ndarray  # [bytes] uint8
-  size: np.ndarray  # [1] int64, how many words there are
+  size: np.ndarray  # [1] int64, the number of words
 
 
 @njit(nogil=True, cache=True)
@@ -35,27 +44,27 @@ def split_whitespace(data, begun, blank_line, spans):
 
   Args:
     data: [N] uint8.
-    begun: whether the line that `data` begins in was not blank so far.
-    blank_line: whether documents end at blank lines, not at every line.
-    spans: [N + 1, 2] int64, room for what is found.
+    begun: whether the line in which `data` begins is not blank so far.
+    blank_line: whether documents end at blank lines rather than at every line.
+    spans: [N + 1, 2] int64, the output.
 
   Returns:
-    How many spans were found.
+    The number of spans.
   """
   found, start, blank = 0, -1, not begun
-  for at in range(len(data)):
-    byte = data[uint64(at)]
+  for position in range(len(data)):
+    byte = data[uint64(position)]
     if byte != 32 and byte != 9 and byte != 10:
       if start < 0:
-        start = at
+        start = position
       blank = blank and _is_blank(byte)
       continue
     if start >= 0:
-      found = _add_span(spans, found, data, start, at)
+      found = _add_span(spans, found, data, start, position)
       start = -1
     if byte == 10:
       if blank or not blank_line:
-        found = _add_span(spans, found, data, at, at)
+        found = _add_span(spans, found, data, position, position)
       blank = True
   if start >= 0:
     found = _add_span(spans, found, data, start, len(data))
@@ -71,28 +80,28 @@ def split_words(data, begun, blank_line, spans, classes):
     classes: [0x110000] uint8, the class of each code point.
 
   Returns:
-    How many spans were found.
+    The number of spans.
   """
-  found, start, blank, at = 0, -1, not begun, 0
-  while at < len(data):
-    byte = data[uint64(at)]
+  found, start, blank, position = 0, -1, not begun, 0
+  while position < len(data):
+    byte = data[uint64(position)]
     kind, width = classes[byte], 1
     if byte >= 128:
-      point, width = _decode(data, at)
+      point, width = _decode(data, position)
       kind = 0 if point < 0 else classes[point]
     if kind == WORD:
       if start < 0:
-        start = at
+        start = position
     elif start >= 0 and kind != MARK:
-      found = _add_span(spans, found, data, start, at)
+      found = _add_span(spans, found, data, start, position)
       start = -1
     if byte == 10:
       if blank or not blank_line:
-        found = _add_span(spans, found, data, at, at)
+        found = _add_span(spans, found, data, position, position)
       blank = True
     else:
       blank = blank and _is_blank(byte)
-    at += width
+    position += width
   if start >= 0:
     found = _add_span(spans, found, data, start, len(data))
   return found
@@ -104,36 +113,34 @@ def _is_blank(byte):
 
 
 @njit(nogil=True, cache=True)
-def _decode(data, at):
-  """The code point of the UTF-8 sequence at `at`, or -1, and its width."""
-  lead = data[at]
-  left = len(data) - at
+def _decode(data, position):
+  """The code point of the UTF-8 sequence at `position` (or -1), its width."""
+  lead = data[position]
+  left = len(data) - position
   if 0xC2 <= lead < 0xE0:
-    if left > 1 and _follows(data, at, 1):
-      return (lead & 31) << 6 | data[at + 1] & 63, 2
+    if left > 1 and _follows(data, position, 1):
+      return (lead & 31) << 6 | data[position + 1] & 63, 2
   elif 0xE0 <= lead < 0xF0:
-    if left > 2 and _follows(data, at, 1) and _follows(data, at, 2):
-      return (
-        (lead & 15) << 12 | (data[at + 1] & 63) << 6 | data[at + 2] & 63,
-        3,
-      )
+    if left > 2 and _follows(data, position, 1) and _follows(data, position, 2):
+      high = (lead & 15) << 12 | (data[position + 1] & 63) << 6
+      return high | data[position + 2] & 63, 3
   elif (
     0xF0 <= lead < 0xF5
     and left > 3
-    and _follows(data, at, 1)
-    and _follows(data, at, 2)
-    and _follows(data, at, 3)
+    and _follows(data, position, 1)
+    and _follows(data, position, 2)
+    and _follows(data, position, 3)
   ):
-    high = (lead & 7) << 18 | (data[at + 1] & 63) << 12
-    return high | (data[at + 2] & 63) << 6 | data[at + 3] & 63, 4
+    high = (lead & 7) << 18 | (data[position + 1] & 63) << 12
+    return high | (data[position + 2] & 63) << 6 | data[position + 3] & 63, 4
   return -1, 1
 
 
 @njit(nogil=True, cache=True)
-def _follows(data, at, place):
-  """Whether the byte at `at + place` may follow the lead byte at `at`."""
-  lead, byte = data[at], data[at + place]
-  if place > 1:
+def _follows(data, position, offset):
+  """Whether the byte `offset` after a lead byte may continue its sequence."""
+  lead, byte = data[position], data[position + offset]
+  if offset > 1:
     return 0x80 <= byte < 0xC0
   # Neither overlong forms, nor surrogates, nor beyond U+10FFFF.
   low = 0xA0 if lead == 0xE0 else 0x90 if lead == 0xF0 else 0x80
@@ -152,13 +159,13 @@ def _add_span(spans, found, data, start, end):
 
 @njit(nogil=True, cache=True)
 def _whole_characters(data, start, end):
-  """Where to end before a character that `end` would cut in two."""
+  """The end moved back if it would split a character."""
   for back in range(1, 4):
     lead = data[end - back]
     if lead >= 0xC2 and lead < 0xF5:
       width = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-      for place in range(1, back):
-        if not _follows(data, end - back, place):
+      for offset in range(1, back):
+        if not _follows(data, end - back, offset):
           return end
       return end - back if back < width else end
   return end
@@ -169,14 +176,14 @@ def count_spans(table, data, spans, counts, begin):
   """Counts words into a table until it is full.
 
   Args:
-    table: is changed.
+    table: modified in place.
     data: [N] uint8, the text.
-    spans: [M, 2] int64; empty ones are passed over.
-    counts: [M] int64, how often each is to be counted; [0] for once each.
-    begin: the span to begin with.
+    spans: [M, 2] int64; empty ones are skipped.
+    counts: [M] int64, how much each span adds; an empty array for 1 each.
+    begin: the first span to count.
 
   Returns:
-    The span to go on with when the table has grown; M at the end.
+    The span at which to resume once the table has grown; M when done.
   """
   for i in range(begin, len(spans)):
     start, end = spans[i, 0], spans[i, 1]
@@ -202,17 +209,17 @@ def count_spans(table, data, spans, counts, begin):
 
 @njit(nogil=True, cache=True)
 def find_spans(table, data, spans, keep_places, ids):
-  """Looks words up.
+  """Looks up the ids of words.
 
   Args:
-    table: words; their numbers are their ids.
+    table: the words; the index of a word is its id.
     data: [N] uint8, the text.
     spans: [M, 2] int64.
     keep_places: whether unknown words become UNKNOWN; else they are dropped.
-    ids: [M] int32, room for the ids; a document ends with END.
+    ids: [M] int32, the output; a document ends with END.
 
   Returns:
-    How many ids there are.
+    The number of ids.
   """
   found = 0
   for i in range(len(spans)):
@@ -223,7 +230,7 @@ def find_spans(table, data, spans, keep_places, ids):
       continue
     slot = _find(table, data, start, end, _hash(data, start, end))
     word = np.int64(table.slots[slot] & uint64(0xFFFFFFFF)) - 1
-    if word >= 0 or keep_places:
+    if word >= 0 or keep_places:  # an empty slot yields -1, UNKNOWN
       ids[found] = word
       found += 1
   return found
@@ -231,7 +238,7 @@ def find_spans(table, data, spans, keep_places, ids):
 
 @njit(nogil=True, cache=True)
 def fill_slots(table):
-  """Enters all words of a table into its slots, which are empty."""
+  """Fills the empty slots of a table with all of its words."""
   for word in range(table.size[0]):
     start, end = table.ends[word], table.ends[word + 1]
     code = _hash(table.letters, start, end)
@@ -246,16 +253,16 @@ def _entry(code, word):
 
 @njit(nogil=True, cache=True)
 def _hash(data, start, end):
-  """FNV-1a of 64 bits, its halves mixed: the slot comes from the low bits."""
+  """64-bit FNV-1a with mixed halves, because the low bits choose the slot."""
   code = uint64(0xCBF29CE484222325)
-  for at in range(start, end):
-    code = (code ^ uint64(data[uint64(at)])) * uint64(0x100000001B3)
+  for position in range(start, end):
+    code = (code ^ uint64(data[uint64(position)])) * uint64(0x100000001B3)
   return code ^ (code >> uint64(29))
 
 
 @njit(nogil=True, cache=True)
 def _find(table, data, start, end, code):
-  """The slot that holds the word, or the empty one where it belongs."""
+  """The slot that holds the word, or the empty slot where it belongs."""
   mask = uint64(len(table.slots) - 1)
   slot = code & mask
   while table.slots[slot] != 0:
@@ -273,7 +280,7 @@ def _equal(table, word, data, start, end):
   first = table.ends[word]
   if table.ends[word + 1] - first != end - start:
     return False
-  for at in range(end - start):
-    if table.letters[uint64(first + at)] != data[uint64(start + at)]:
+  for offset in range(end - start):
+    if table.letters[uint64(first + offset)] != data[uint64(start + offset)]:
       return False
   return True

@@ -1,30 +1,29 @@
 """Text files -> documents of tokens.
 
-Everything streams: memory grows neither with the corpus nor with the length of
-a line, because a very long document is handed over in pieces (`Continuation`).
+Everything is streamed. Memory grows neither with the corpus nor with the length
+of a line, because a very long document is yielded in pieces (`Continuation`).
 
-Policies, where texts differ from what one would hope for:
+Policies for irregular text:
 
-- **Invalid UTF-8.** The bytes survive as surrogate escapes: `whitespace` keeps
-  them in the token and they are written back unchanged; for `word` they
+- **Invalid UTF-8.** The bytes survive as surrogate escapes. `whitespace` keeps
+  them in the token, and they are written back unchanged; for `word` they
   separate words, as punctuation does.
 - **Long tokens.** A token is cut to 999 bytes of UTF-8, never inside a
-  character, as Stanford's programs do.
-- **Carriage returns.** `whitespace` ignores them wherever they stand, as
-  Stanford's programs do, so that a Windows file equals a Unix one; for `word`
-  they separate words.
-- **NUL.** For `whitespace` a NUL ends the token, as it ends a C string, and
-  what is then left empty is no token; for `word` it separates words.
-- **Documents** never cross from one file to the next.
-- **Blank lines** hold nothing but spaces, tabs, carriage returns, vertical tabs
-  and form feeds.
+  character, as in Stanford's programs.
+- **Carriage returns.** `whitespace` ignores them everywhere, as Stanford's
+  programs do, so a Windows file equals a Unix one; for `word` they separate
+  words.
+- **NUL.** For `whitespace` a NUL ends the token, as it ends a C string, and a
+  token left empty is dropped; for `word` it separates words.
+- **Documents** never span two files.
+- **Blank lines** contain only spaces, tabs, carriage returns, vertical tabs and
+  form feeds.
 
-`read_blocks` gives the same text as bytes, for the compiled tokenizers of
-`tokens`, which keep to the same policies.
+`read_blocks` yields the same text as bytes, for the compiled tokenizers of
+`compiled`, which follow the same policies.
 """
 
 import bz2
-import codecs
 import contextlib
 import functools
 import glob
@@ -34,14 +33,12 @@ import lzma
 import os
 import re
 import sys
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from glove_jax.text.kernels import MAX_TOKEN_BYTES
+from glove_jax.text.tokenizers import check_choice, make_tokenizer
 
-TOKENIZERS = ("word", "whitespace")
 DOCUMENTS = ("line", "blank_line")
 
 _PIECE_CHARS = 1 << 20  # at most about this much of a line is held as text
@@ -54,15 +51,16 @@ _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class Continuation(list):
-  """Tokens that go on with the document of the list before."""
+  """Tokens that continue the document of the previous list."""
 
 
 def resolve_paths(patterns: Sequence[str] | str) -> list[str]:
-  """Files named by paths, globs and folders, each once.
+  """Lists the files that paths, globs and folders name, each file once.
 
   Args:
-    patterns: a file; a folder (all its files, at any depth, sorted, hidden ones
-      left out); a glob (`**` for any depth; sorted); or `-` for stdin.
+    patterns: each is a file, a folder (all files in it at any depth, sorted,
+      without hidden ones), a glob (sorted; `**` matches any depth) or `-` for
+      standard input.
 
   Returns:
     Paths in the order of the patterns.
@@ -78,11 +76,11 @@ def resolve_paths(patterns: Sequence[str] | str) -> list[str]:
     found = [pattern] if pattern == "-" else list(_files(pattern))
     if not found:
       raise FileNotFoundError(
-        f"corpus {pattern!r}: no such file, folder or glob match"
+        f"Corpus {pattern!r}: no such file, folder or glob match."
       )
     paths.update(dict.fromkeys(found))
   if not paths:
-    raise FileNotFoundError("no corpus was named: give a file, a folder or -")
+    raise FileNotFoundError("No corpus was named: give a file, a folder or -.")
   return list(paths)
 
 
@@ -111,24 +109,31 @@ def read_documents(
 ) -> Iterator[list[str]]:
   """Streams the documents of text files as lists of tokens.
 
+  >>> import pathlib, tempfile
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   path = pathlib.Path(folder, "wiki.txt")
+  ...   _ = path.write_text("I like deep learning.\\nI like NLP!\\n")
+  ...   list(read_documents([str(path)]))
+  [['i', 'like', 'deep', 'learning'], ['i', 'like', 'nlp']]
+
   Args:
-    paths: files as from `resolve_paths`; `.gz`, `.bz2` and `.xz` are unpacked,
-      `-` is stdin.
-    tokenizer: `word` for runs of letters, digits and combining marks of any
-      script; `whitespace` for exactly the tokens of Stanford's programs, which
-      split at space, tab and newline and at nothing else.
+    paths: files as from `resolve_paths`; `.gz`, `.bz2` and `.xz` are
+      decompressed, and `-` is standard input.
+    tokenizer: 'word' for runs of letters, digits and combining marks of any
+      script; 'whitespace' for exactly the tokens of Stanford's programs, which
+      split at space, tab and newline only.
     lowercase: whether to lowercase the text first.
-    documents: `line` for a document a line; `blank_line` for documents that are
+    documents: 'line' for one document per line; 'blank_line' for documents
       separated by one or more blank lines.
 
   Yields:
-    Lists of one or more tokens, a document each. Of a document of more than
-    262,144 tokens the rest follows in lists of type `Continuation`; `encode`
-    puts them together again.
+    One non-empty list of tokens per document. A document of more than 262,144
+    tokens is continued in lists of type `Continuation`, which `encode` joins
+    again.
 
   Raises:
     ValueError: an unknown tokenizer or kind of documents.
-    OSError: a file is missing, unreadable, or damaged where it is compressed.
+    OSError: a file is missing, unreadable or damaged.
   """
   check_choice("documents", documents, DOCUMENTS)
   tokenize = make_tokenizer(tokenizer, lowercase=lowercase)
@@ -136,16 +141,8 @@ def read_documents(
     yield from _assemble(_pieces(path, documents == "blank_line"), tokenize)
 
 
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-  """Raises a ValueError where a value is none of the choices."""
-  if value not in choices:
-    raise ValueError(
-      f"{name} is {value!r}, but must be one of {', '.join(choices)}"
-    )
-
-
 def _assemble(pieces, tokenize) -> Iterator[list[str]]:
-  """Pieces of text -> documents, the long ones with `Continuation`s."""
+  """Joins pieces of text to documents; long ones get `Continuation`s."""
   document: list[str] = []
   for text, ends_document in pieces:
     document += tokenize(text)
@@ -158,12 +155,12 @@ def _assemble(pieces, tokenize) -> Iterator[list[str]]:
 
 
 def _pieces(path: str, blank_line: bool) -> Iterator[tuple[str, bool]]:
-  """Lines, the long ones cut at a space or a tab: (text, ends a document)."""
+  """Yields lines as (text, ends a document); long ones are cut at a space."""
   with _open(path) as binary:
     file = io.TextIOWrapper(
       binary, encoding="utf-8", errors="surrogateescape", newline="\n"
     )
-    rest, begun = "", False  # begun: the line has had more than spaces
+    rest, begun = "", False  # begun: the current line is not blank so far
     readline = functools.partial(file.readline, _PIECE_CHARS)
     for part in _guard(readline, path):
       text, rest = rest + part, ""
@@ -180,12 +177,12 @@ def _pieces(path: str, blank_line: bool) -> Iterator[tuple[str, bool]]:
 
 
 def _guard(read: Callable, path: str) -> Iterator:
-  """Iterates over what `read` gives, with one sentence for damaged files."""
+  """Yields what `read` returns; names the file if it is damaged."""
   while True:
     try:
       part = read()
     except _BROKEN as error:
-      raise OSError(f"{path}: cannot be read to its end: {error}") from error
+      raise OSError(f"{path} cannot be read to its end: {error}.") from error
     if not part:
       return
     yield part
@@ -195,13 +192,14 @@ def _open(path: str) -> contextlib.AbstractContextManager[BinaryIO]:
   if path == "-":
     return contextlib.nullcontext(sys.stdin.buffer)
   if os.path.isdir(path):
-    raise IsADirectoryError(f"{path} is a folder: name its files instead")
+    raise IsADirectoryError(f"{path} is a folder: name its files instead.")
   if not os.path.exists(path):
-    raise FileNotFoundError(f"corpus {path!r}: no such file")
+    raise FileNotFoundError(f"Corpus {path!r}: no such file.")
   return _OPENERS.get(_suffix(path), open)(path, "rb")
 
 
 def is_compressed(path: str) -> bool:
+  """Whether the name of a file says that it is compressed."""
   return _suffix(path) in _OPENERS
 
 
@@ -210,26 +208,34 @@ def _suffix(path: str) -> str:
 
 
 class Position(NamedTuple):
-  """A place in a corpus where a block begins."""
+  """Where in a corpus a block begins."""
 
-  file: int = 0  # which of the paths
-  byte: int = 0  # of the text, so of the unpacked file
-  begun: bool = False  # whether the line that is going on was not blank so far
+  file: int = 0  # index into the list of paths
+  byte: int = 0  # offset in the text, after decompression
+  begun: bool = False  # the current line began before and is not blank so far
 
 
 class Section(NamedTuple):
-  """Some of a corpus: what lies between two places where blocks begin."""
+  """A contiguous piece of a corpus, from one block's start to another's.
+
+  Sections can span files and cut a large one. With files of 5 and 30 MB:
+
+    Section(Position(0, 0), Position(1, 9_000_000))   all of file 0, then 9 MB
+    Section(Position(1, 9_000_000), Position(2))      the other 21 MB of file 1
+
+  The end of one section is the start of the next, so every byte is read once.
+  """
 
   start: Position = Position()
   end: Position | None = None  # None is the end of the corpus
 
 
 class Block(NamedTuple):
-  """Text that ends with a line, or at a space or a tab of a long one."""
+  """Text that ends at a newline, or at a space or tab inside a long line."""
 
   data: bytes
-  begun: bool  # as the `Position` where it begins
-  end: Position
+  begun: bool  # as in the `Position` where the block begins
+  end: Position  # where the next block begins
 
 
 def read_blocks(
@@ -237,37 +243,37 @@ def read_blocks(
   section: Section = Section(),  # noqa: B008, it is immutable
   size: int | None = None,
 ) -> Iterator[Block]:
-  """Streams the text of files, or of a section of them.
+  """Streams the text of files, or of a section of them, in blocks of bytes.
 
   Args:
     paths: files, as for `read_documents`.
-    section: begins and ends where a block that was yielded before does, or at
-      a cut by `find_cut`.
-    size: how many bytes to read at a time, by default BLOCK_BYTES; a block is
-      about as long, longer only where there is no space, tab or newline to cut
-      at.
+    section: begins and ends at block boundaries: the `end` of a block that was
+      yielded before, or a cut from `find_cut`.
+    size: the number of bytes to read at a time, by default BLOCK_BYTES. A block
+      is about that long, and longer only if it has no space, tab or newline to
+      cut at.
 
   Yields:
-    Blocks; each file ends with an empty line, which ends its last document.
+    Blocks. Each file ends with an empty line, which ends its last document.
 
   Raises:
-    OSError: a file is missing, unreadable, or damaged where it is compressed.
+    OSError: a file is missing, unreadable or damaged.
   """
   start, end = section.start, section.end or Position(len(paths))
-  for number in range(start.file, min(end.file + 1, len(paths))):
-    place = start if number == start.file else Position(number)
-    stop = end.byte if number == end.file else None
-    blocks = _cut_blocks(paths[number], place, stop, size or BLOCK_BYTES)
-    for data, begun, byte, after in blocks:
-      yield Block(data, begun, Position(number, byte, after))
+  for file in range(start.file, min(end.file + 1, len(paths))):
+    first = start if file == start.file else Position(file)
+    stop = end.byte if file == end.file else None
+    blocks = _cut_blocks(paths[file], first, stop, size or BLOCK_BYTES)
+    for data, begun, byte, begun_after in blocks:
+      yield Block(data, begun, Position(file, byte, begun_after))
     if stop is None:
-      yield Block(b"\n\n", False, Position(number + 1))
+      yield Block(b"\n\n", False, Position(file + 1))
 
 
 def _cut_blocks(
   path: str, start: Position, stop: int | None, size: int
 ) -> Iterator[tuple[bytes, bool, int, bool]]:
-  """Blocks of a file: (data, begun, where it ends, begun there)."""
+  """Yields blocks of a file: (data, begun, end byte, begun at the end)."""
   byte, begun, rest = start.byte, start.begun, b""
 
   def read() -> bytes:
@@ -292,92 +298,40 @@ def _cut_blocks(
 
 
 def find_cut(
-  paths: Sequence[str], number: int, low: int, high: int
+  paths: Sequence[str], file_index: int, low: int, high: int
 ) -> Position | None:
-  """A place in a file that is not compressed where a section may begin.
+  """Finds a position in an uncompressed file where a section may begin.
+
+  The cut is after the first newline in [low, high). Without a newline nearby
+  it is after the first space or tab after a word:
+
+    bytes 0..11 of the file: "ab cd\\nef gh\\n"
+    low=1 -> byte 6, the start of "ef gh"
+    "ab cd ef" (one line), low=1 -> byte 3, begun=True: inside a line
 
   Args:
     paths: files.
-    number: of the file.
-    low, high: between which bytes of it to look.
+    file_index: the file to cut.
+    low, high: the range of bytes to search.
 
   Returns:
-    The `Position` behind the first newline; where there is none near, behind
-    the first space or tab after a word; None where there is neither.
+    The cut, or None if there is neither a newline nor a word's end.
 
   Raises:
     OSError: the file cannot be read.
   """
-  with open(paths[number], "rb") as file:
+  with open(paths[file_index], "rb") as file:
     file.seek(low)
     while data := file.read(min(BLOCK_BYTES, high - low)):
       if newline := 1 + data.find(b"\n"):
-        return Position(number, low + newline)
+        return Position(file_index, low + newline)
       if word := _WORD_END.search(data):
-        return Position(number, low + word.end(), begun=True)
+        return Position(file_index, low + word.end(), begun=True)
       low += len(data)
   return None
 
 
 def _begun_after(data: bytes, begun: bool) -> bool:
+  """Whether the line that `data` ends in is not blank so far."""
   line = data[1 + data.rfind(b"\n") :]
   return bool(line.strip()) or (begun and b"\n" not in data)
-
-
-def make_tokenizer(
-  name: str, *, lowercase: bool = True
-) -> Callable[[str], list[str]]:
-  """The function text -> tokens behind `read_documents`.
-
-  Raises:
-    ValueError: an unknown tokenizer.
-  """
-  check_choice("tokenizer", name, TOKENIZERS)
-  split = _split_words if name == "word" else _split_whitespace
-
-  def tokenize(text: str) -> list[str]:
-    tokens = split(text.lower() if lowercase else text)
-    # A character has 4 bytes at most: most texts need no closer look.
-    if tokens and 4 * max(map(len, tokens)) > MAX_TOKEN_BYTES:
-      tokens = list(map(_cut, tokens))
-    return tokens
-
-  return tokenize
-
-
-def _split_whitespace(text: str) -> list[str]:
-  text = text.replace("\r", "").replace("\t", " ").replace("\n", " ")
-  tokens = text.split(" ")
-  if "\0" in text:
-    tokens = [token.split("\0", 1)[0] for token in tokens]
-  return list(filter(None, tokens))
-
-
-def _split_words(text: str) -> list[str]:
-  if text.isascii():
-    return _ASCII_WORD.findall(text)
-  return _word().findall(text)
-
-
-_ASCII_WORD = re.compile(r"[^\W_]+")
-
-
-@functools.cache
-def _word() -> re.Pattern:
-  """A letter or digit, then letters, digits and combining marks.
-
-  Python's \\w leaves combining marks out, and so would cut most words of the
-  Indic scripts, or an e with a combining accent, in two.
-  """
-  points = map(chr, range(sys.maxunicode + 1))
-  marks = "".join(c for c in points if unicodedata.category(c)[0] == "M")
-  return re.compile(rf"[^\W_]+(?:[{marks}]+[^\W_]*)*")
-
-
-def _cut(token: str) -> str:
-  data = token.encode("utf-8", "surrogateescape")
-  if len(data) <= MAX_TOKEN_BYTES:
-    return token
-  # A decoder that expects more leaves out a character that was cut in two.
-  decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-  return decoder.decode(data[:MAX_TOKEN_BYTES])

@@ -1,4 +1,4 @@
-"""A part of a corpus, to see what more text is worth."""
+"""A random sample of a corpus, to measure what more text is worth."""
 
 import os
 import pathlib
@@ -10,31 +10,32 @@ from glove_jax import atomic
 from glove_jax.config import CorpusConfig
 from glove_jax.text import reading
 
-_SEED = 0  # one for all shares: that is what makes them parts of each other
+_SEED = 0  # the same for all shares, so that smaller ones are subsets
 
 
 def write_sample(
   paths: Sequence[str], config: CorpusConfig, workdir: str | os.PathLike
 ) -> str:
-  """Writes a share of the documents to a file in the work directory.
+  """Writes a random share of the documents to a file in the work directory.
 
-  Every document is kept or not by a draw of its own, so that the share is met
-  on average and a smaller share is a part of a larger one. A sample that is
-  newer than the corpus is left as it is.
+  One random draw decides about each document. So the share is met on average,
+  and a smaller share is a subset of a larger one. A sample that is newer than
+  the corpus is reused.
 
   Args:
     paths: files of text.
-    config: the share, and what separates documents.
-    workdir: where the file goes.
+    config: `share`, and `documents`, which separates documents.
+    workdir: the folder of the file.
 
   Returns:
-    The path of the file: documents as in the corpus, words a space apart.
+    The path of the file: documents as in the corpus, words separated by spaces.
 
   Raises:
-    ValueError: a share above 1, or one that keeps no document.
+    ValueError: the share exceeds 1, or it keeps no document.
+    OSError: a file cannot be read or written.
   """
   if config.share > 1:
-    raise ValueError(f"--share must be at most 1, got {config.share}.")
+    raise ValueError(f"share must be at most 1, got {config.share}.")
   output = pathlib.Path(workdir, f"share-{config.share:g}.txt")
   newest = max(os.stat(path).st_mtime_ns for path in paths)
   if output.exists() and output.stat().st_mtime_ns > newest:
@@ -49,16 +50,16 @@ def write_sample(
       lowercase=False,
       documents=config.documents,
     ):
-      goes_on = isinstance(document, reading.Continuation)
-      if not goes_on:
+      continues = isinstance(document, reading.Continuation)
+      if not continues:
         kept = rng.random() < config.share
       if kept:
         text = " ".join(document).encode(errors="surrogateescape")
-        file.write((b" " if goes_on else separator) + text)
+        file.write((b" " if continues else separator) + text)
         size += len(text)
     if not size:
       raise ValueError(
-        f"--share={config.share:g} keeps none of the documents: take a larger "
+        f"share={config.share:g} keeps none of the documents: use a larger "
         "share, or a corpus of more documents."
       )
   return str(output)

@@ -1,19 +1,19 @@
-"""The vocabulary: counting words, cutting, reading, writing, encoding.
+"""The vocabulary: count words, choose them, read, write and encode.
 
-Order, and so the ids: by count descending, then as Stanford's programs order
-equal counts, which is byte by byte *with signed bytes* (C's `char` on x86):
-a word that starts with a non-ASCII letter stands before the ASCII ones, and a
-word stands after its own continuation where that goes on with such a letter.
-The cut at `max_vocab` follows the same order, so it is deterministic.
+Words are ordered, and so numbered, by descending count. Ties are ordered as in
+Stanford's programs, byte by byte with *signed* bytes (C's `char` on x86). So a
+word that starts with a non-ASCII letter precedes the ASCII words, and "aé"
+precedes its own prefix "a". The cut at `max_vocab` follows the same order and
+is deterministic.
 
 Policies:
 
-- A literal `<unk>` is left out of the vocabulary, so it is one more unknown
-  word: vector files in Stanford's format keep that name for unknown words.
-  (Stanford's `vocab_count` refuses such a corpus.)
+- A literal `<unk>` is never in the vocabulary; it is one more unknown word,
+  because Stanford's vector files use that name for unknown words. (Stanford's
+  `vocab_count` rejects such a corpus.)
 - Empty tokens are never words.
-- Any other token may be a word, whatever its length (the tokenizers of
-  `corpus` cut at 999 bytes); one that holds a newline cannot be written.
+- Any other token can be a word, whatever its length (the tokenizers cut at 999
+  bytes). A word that contains a newline cannot be written.
 """
 
 import dataclasses
@@ -27,18 +27,21 @@ import numpy as np
 
 from glove_jax import atomic
 from glove_jax.text.reading import Continuation
+from glove_jax.text.symbols import UNK, UNKNOWN
 
-UNK = "<unk>"
 _FLIP_SIGN = bytes(byte ^ 0x80 for byte in range(256))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Vocab:
-  """Words, their ids (places) and their counts.
+  """Words and their counts; a word's id is its position.
 
   Attributes:
-    words: the word of each id.
+    words: V words, by id.
     counts: [V] int64, how often each word occurs.
+
+  Raises:
+    ValueError: a word occurs twice, or the lengths differ.
   """
 
   words: tuple[str, ...]
@@ -51,11 +54,11 @@ class Vocab:
     object.__setattr__(self, "counts", counts)
     if counts.shape != (len(self.words),):
       raise ValueError(
-        f"{len(self.words)} words need as many counts, not {counts.shape}"
+        f"{len(self.words)} words need as many counts, not {counts.shape}."
       )
     if len(self.index) != len(self.words):
       word, _ = Counter(self.words).most_common(1)[0]
-      raise ValueError(f"the vocabulary holds {word!r} more than once")
+      raise ValueError(f"The vocabulary holds {word!r} more than once.")
 
   @functools.cached_property
   def index(self) -> dict[str, int]:
@@ -78,14 +81,24 @@ class Vocab:
   __hash__ = None
 
   def id(self, word: str) -> int:
-    """The id of `word`; a ValueError where it is not in the vocabulary."""
+    """The id of a word.
+
+    Raises:
+      ValueError: the word is not in the vocabulary.
+    """
     if word not in self.index:
-      raise ValueError(f"{word!r} is not among the {len(self)} words")
+      raise ValueError(f"{word!r} is not among the {len(self)} words.")
     return self.index[word]
 
 
 def count_words(documents: Iterable[list[str]]) -> Counter[str]:
-  """How often each token occurs. Counters of parts of a corpus add up."""
+  """Counts how often each token occurs.
+
+  The counters of parts of a corpus add up to that of the whole.
+
+  >>> count_words([["to", "be"], ["not", "to", "be"]])
+  Counter({'to': 2, 'be': 2, 'not': 1})
+  """
   counter: Counter[str] = Counter()
   for document in documents:
     counter.update(document)
@@ -95,28 +108,33 @@ def count_words(documents: Iterable[list[str]]) -> Counter[str]:
 def make_vocab(
   counter: Counter[str], *, min_count: int = 5, max_vocab: int = 0
 ) -> Vocab:
-  """The words that occur at least `min_count` times, the most frequent first.
+  """Keeps the words that occur at least `min_count` times, by frequency.
+
+  >>> counter = Counter({"be": 2, "or": 1, "not": 1, "to": 3})
+  >>> make_vocab(counter, min_count=2).words
+  ('to', 'be')
 
   Args:
     counter: from `count_words`.
-    min_count: the least count of a word that is kept.
-    max_vocab: how many words to keep at most; 0 for no limit.
+    min_count: the smallest count of a word that is kept.
+    max_vocab: the largest number of words to keep; 0 for no limit.
 
   Raises:
-    ValueError: no tokens at all, none frequent enough, or a negative limit.
+    ValueError: there are no tokens, none is frequent enough, or a limit is
+      negative.
   """
   for name, limit in (("min_count", min_count), ("max_vocab", max_vocab)):
     if limit < 0:
-      raise ValueError(f"{name} is {limit}, but must not be negative")
+      raise ValueError(f"{name} is {limit}, but must not be negative.")
   known = {w: n for w, n in counter.items() if w not in ("", UNK) and n > 0}
   if not known:
-    raise ValueError("the corpus is empty: no words were found in it")
+    raise ValueError("The corpus is empty: no words were found in it.")
   kept = [(w, n) for w, n in known.items() if n >= min_count]
   if not kept:
     word = max(known, key=known.get)
     raise ValueError(
-      f"no word occurs min_count={min_count} times: the most frequent, "
-      f"{word[:50]!r}, occurs {known[word]} times; lower min_count"
+      f"No word occurs min_count={min_count} times; the most frequent, "
+      f"{word[:50]!r}, occurs {known[word]} times: lower min_count."
     )
   kept.sort(key=lambda item: (-item[1], _byte_order(item[0])))
   if max_vocab:
@@ -126,7 +144,7 @@ def make_vocab(
 
 
 def _byte_order(word: str) -> bytes:
-  """Sorts as C's signed chars do, the closing 0 of the string included."""
+  """A sort key: C's signed chars, with the terminating 0 of the string."""
   return (_to_bytes(word) + b"\0").translate(_FLIP_SIGN)
 
 
@@ -135,17 +153,17 @@ def _to_bytes(word: str) -> bytes:
 
 
 def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:
-  """Writes Stanford's `vocab.txt`, a line `word count` a word.
-
-  The file is there whole or not at all.
+  """Writes Stanford's `vocab.txt` atomically: one line `word count` per word.
 
   Raises:
-    ValueError: a word holds a newline.
+    ValueError: a word contains a newline.
     OSError: the file cannot be written.
   """
   for word in vocab.words:
     if "\n" in word:
-      raise ValueError(f"{word[:50]!r} holds a newline: vocab.txt cannot")
+      raise ValueError(
+        f"{word[:50]!r} holds a newline, which vocab.txt cannot represent."
+      )
   lines = (
     b"%b %d\n" % (_to_bytes(word), count)
     for word, count in zip(vocab.words, vocab.counts.tolist(), strict=True)
@@ -157,15 +175,15 @@ def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:
 def read_vocab(path: str | os.PathLike) -> Vocab:
   """Reads Stanford's `vocab.txt`; ids are the line numbers from 0.
 
-  A line is read from the right, so that a word with a space in it survives.
+  Each line is split at its last space, so a word may contain spaces.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: a line is not `word count`, a word comes twice, or there are no
+    FileNotFoundError: the file is missing.
+    ValueError: a line is not `word count`, a word occurs twice, or there are no
       words.
   """
   if not os.path.exists(path):
-    raise FileNotFoundError(f"vocabulary {os.fspath(path)!r}: no such file")
+    raise FileNotFoundError(f"Vocabulary {os.fspath(path)!r}: no such file.")
   words, counts = [], []
   with open(path, "rb") as file:
     for number, line in enumerate(file, 1):
@@ -175,10 +193,10 @@ def read_vocab(path: str | os.PathLike) -> Vocab:
       except ValueError:
         word = b""
       if not word:
-        raise ValueError(f"{path}, line {number}: expected `word count`")
+        raise ValueError(f"{path}, line {number}: expected `word count`.")
       words.append(word.decode("utf-8", "surrogateescape"))
   if not words:
-    raise ValueError(f"{path} holds no words")
+    raise ValueError(f"{path} holds no words.")
   return Vocab(tuple(words), np.array(counts))
 
 
@@ -187,22 +205,27 @@ def encode(
 ) -> Iterator[np.ndarray]:
   """Documents of tokens -> documents of ids.
 
+  >>> vocab = Vocab(("to", "be"), [2, 2])
+  >>> [ids.tolist() for ids in encode([["to", "be"], ["not", "to"]], vocab)]
+  [[0, 1], [0]]
+
   Args:
-    documents: from `read_documents`; a `Continuation` is put together with the
-      document that it goes on with.
-    vocab: gives the ids.
-    keep_places: unknown words become -1, so that the words around them stay as
-      far apart as they were; without it they are dropped, as Stanford does.
+    documents: from `read_documents`; a `Continuation` is joined to the document
+      that it continues.
+    vocab: the words and their ids.
+    keep_places: unknown words become UNKNOWN (-1), which preserves the
+      distances between the words around them. Without it they are dropped, as
+      Stanford's programs do.
 
   Yields:
-    int32 arrays, one a document, possibly empty.
+    One int32 array per document, possibly empty.
   """
   parts: list[np.ndarray] = []
   for document in documents:
     if parts and not isinstance(document, Continuation):
       yield parts[0] if len(parts) == 1 else np.concatenate(parts)
       parts = []
-    found = map(vocab.index.get, document, repeat(-1))
+    found = map(vocab.index.get, document, repeat(UNKNOWN))
     ids = np.fromiter(found, np.int32, len(document))
     parts.append(ids if keep_places else ids[ids >= 0])
   if parts:

@@ -39,7 +39,9 @@ def fit_biases(
   Returns:
     (word_bias, context_bias), each [V] float64; 0 for a word without counts.
   """
-  triplets, starts = by_row(triplets)
+  triplets, starts = by_row(
+    triplets, multihost.share(len(triplets.row)), multihost.total
+  )
   size = triplets.vocab_size
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
   weights = np.empty(len(col), np.float32)

@@ -53,7 +53,7 @@ def train(
     ValueError: ids out of range, or counts that are not positive.
     FloatingPointError: the cost is no longer finite.
   """
-  check(triplets)
+  check(triplets, multihost.share(len(triplets.row)))
   with jax.enable_x64(config.dtype == "float64"):
     folder = pathlib.Path(workdir, "checkpoints") if workdir else None
     done = _epochs_done(folder, config)
@@ -201,7 +201,7 @@ def train_together(
       "Points that train together must be of the blocked engine and differ in "
       f"no more than {', '.join(TOGETHER)}."
     )
-  check(triplets)
+  check(triplets, multihost.share(len(triplets.row)))
 
   @functools.cache  # points that only the seed tells apart share their biases
   def fit(x_max, alpha):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glove_jax.counts import cooccur, stanford, triplets
+from glove_jax.counts import cooccur, stanford
 from glove_jax.text import reading, vocab
 
 ME, LIKE, DEEP, LEARNING = range(4)  # "I like deep learning"
@@ -195,16 +195,15 @@ def parity_documents(parity):
 def test_equals_stanfords_counts(parity, parity_documents, name, options):
   theirs = stanford.read_records(parity / f"cooccur_{name}.bin", 599)
   counts = cooccur.count(parity_documents, 599, window=5, **options)
-  ours = triplets.from_counts(counts)
+  ours = counts.triplets()
   np.testing.assert_array_equal(ours.row, theirs.row)
   np.testing.assert_array_equal(ours.col, theirs.col)
   # Each entry is a float64 sum of n terms there, rounded n - 1 times at least
   # half a unit in the last place; each term and our one division are rounded
   # once. Unweighted terms are whole, so nothing is rounded.
   options = {**options, "distance_weighting": "none"}
-  terms = triplets.from_counts(
-    cooccur.count(parity_documents, 599, window=5, **options)
-  ).count
+  counts = cooccur.count(parity_documents, 599, window=5, **options)
+  terms = counts.triplets().count
   bound = 0 if name == "unweighted" else (terms + 1) * 2.0**-53
   relative = np.abs(ours.count - theirs.count) / ours.count
   assert (relative <= bound).all()
@@ -259,11 +258,11 @@ def test_nothing_to_count():
 @pytest.mark.parametrize(
   ("documents", "options", "message"),
   [
-    ([[0, 3]], {}, "document 0 holds the id 3, outside 0..2"),
-    ([[0], [1, -2]], {}, "document 1 holds the id -2, outside 0..2"),
+    ([[0, 3]], {}, "Document 0 holds the id 3, outside 0..2"),
+    ([[0], [1, -2]], {}, "Document 1 holds the id -2, outside 0..2"),
     ([["a", "b"]], {}, "not a list of ids"),
     ([[0.5, 1.0]], {}, "not a list of ids"),
-    ([], {"vocab_size": 1}, "a vocabulary of 1 word has no pairs to count"),
+    ([], {"vocab_size": 1}, "A vocabulary of 1 word has no pairs to count"),
     ([], {"window": 0}, "window is 0, but must be at least 1"),
     ([], {"threads": 0}, "threads is 0, but must be at least 1"),
     ([], {"context": "both"}, "context is 'both', but must be one of symm"),
@@ -289,5 +288,5 @@ def test_counts_that_do_not_belong_together():
 def test_a_count_that_outgrows_64_bits_is_an_error():
   counts = cooccur.count([[0, 1]], 2, window=1)
   huge = cooccur.Counts(counts.units * (2**62), 1)
-  with pytest.raises(OverflowError, match="outgrew 64 bits"):
+  with pytest.raises(OverflowError, match="exceeds 64 bits"):
     huge + huge

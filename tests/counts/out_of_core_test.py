@@ -34,13 +34,14 @@ def make_corpus(path, seed=0, lines=600, words=2000):
   return compiled.Text([str(path)], "whitespace")
 
 
-def count(text, words, folder, monkeypatch, *, plan=None, added=(), **options):
+def count(
+  text, words, folder, monkeypatch, *, budget=None, added=(), **options
+):
   """Counts into a folder, with so many threads and keys at a time."""
   options = config.make_config(window=6, **options).count
-  if plan:
-    monkeypatch.setattr(
-      out_of_core, "make_plan", lambda *_: out_of_core.Plan(*plan, memory=0)
-    )
+  if budget:
+    limits = out_of_core.Budget(*budget, memory=0)
+    monkeypatch.setattr(out_of_core, "make_budget", lambda *_: limits)
   out_of_core.count_corpus(
     text, words, folder, options, source={"text": text.paths}, added=added
   )
@@ -79,19 +80,19 @@ def test_neither_threads_nor_memory_change_a_byte(
   )
   options = {"context": context, "count_dtype": dtype}
   whole = tmp_path / "whole"
-  found = count(text, words, whole, monkeypatch, plan=(1, 1 << 20), **options)
+  found = count(text, words, whole, monkeypatch, budget=(1, 1 << 20), **options)
   lines = pathlib.Path(text.paths[0]).read_text().splitlines()
   documents = vocab.encode(map(str.split, lines), words)
   expected = cooccur.count(documents, len(words), window=6, context=context)
-  expected = triplets.from_counts(expected)
+  expected = expected.triplets()
   np.testing.assert_array_equal(found.row, expected.row)
   np.testing.assert_array_equal(found.col, expected.col)
   np.testing.assert_array_equal(found.count, expected.count.astype(dtype))
-  for plan in [(2, 1 << 20), (1, 16_000), (3, 20_000)]:
-    parts = tmp_path / f"parts{plan}"
+  for budget in [(2, 1 << 20), (1, 16_000), (3, 20_000)]:
+    parts = tmp_path / f"parts{budget}"
     parts_written.clear()
-    count(text, words, parts, monkeypatch, plan=plan, **options)
-    assert len(parts_written) > 2 or plan[1] == 1 << 20
+    count(text, words, parts, monkeypatch, budget=budget, **options)
+    assert len(parts_written) > 2 or budget[1] == 1 << 20
     assert same_bytes(whole, parts)
     assert not pathlib.Path(f"{parts}.parts").exists()
 
@@ -103,7 +104,7 @@ def test_more_runs_than_may_be_merged_at_once(
     pair_counter, "make_layout", _few_cells(pair_counter.make_layout)
   )
   monkeypatch.setattr(spill, "MAX_RUNS", 3)
-  count(text, words, tmp_path / "a", monkeypatch, plan=(1, 1 << 20))
+  count(text, words, tmp_path / "a", monkeypatch, budget=(1, 1 << 20))
   seen = []
   write = spill.Runs.write
 
@@ -112,7 +113,7 @@ def test_more_runs_than_may_be_merged_at_once(
     seen.append(len(self))
 
   monkeypatch.setattr(spill.Runs, "write", watched)
-  count(text, words, tmp_path / "b", monkeypatch, plan=(2, 14_000))
+  count(text, words, tmp_path / "b", monkeypatch, budget=(2, 14_000))
   assert len(seen) > 4 and max(seen) < 3
   assert same_bytes(tmp_path / "a", tmp_path / "b")
 
@@ -139,18 +140,18 @@ def test_a_count_that_dies_anywhere_goes_on(
   old = make_corpus(tmp_path / "old.txt", seed=1, lines=200)
   count(old, words, tmp_path / "old", monkeypatch)
   added = [out_of_core.Added(tmp_path / "old", np.arange(len(words)))]
-  count(text, words, whole, monkeypatch, plan=(1, 1 << 20), added=added)
+  count(text, words, whole, monkeypatch, budget=(1, 1 << 20), added=added)
   rng = np.random.default_rng(seed)
   for _ in range(4):
     with pytest.MonkeyPatch.context() as patch:
       _die_at(patch, int(rng.integers(1, 40)))
       try:
-        plan = (int(rng.integers(1, 3)), int(rng.integers(14_000, 60_000)))
-        count(text, words, died, monkeypatch, plan=plan, added=added)
+        budget = (int(rng.integers(1, 3)), int(rng.integers(14_000, 60_000)))
+        count(text, words, died, monkeypatch, budget=budget, added=added)
         break
       except Killed:
         assert not (died / "manifest.json").exists()
-  count(text, words, died, monkeypatch, plan=(2, 30_000), added=added)
+  count(text, words, died, monkeypatch, budget=(2, 30_000), added=added)
   assert same_bytes(whole, died)
 
 
@@ -187,7 +188,7 @@ def _die_at(patch, number):
     return wrapper
 
   for owner, name in (
-    (spill.files, "write_text"),
+    (spill.atomic, "write_text"),
     (spill, "_remove"),
     (triplets, "write_shard"),
     (os, "replace"),
@@ -305,10 +306,8 @@ def test_counts_of_another_window_than_is_said_are_not_added(parity, tmp_path):
 
 
 def test_too_little_memory_is_one_sentence():
-  with pytest.raises(
-    ValueError, match=r"memory_gb=0.10 is too little to count"
-  ):
-    out_of_core.make_plan(config.make_config(memory_gb=0.1).count, 1000)
+  with pytest.raises(ValueError, match=r"memory_gb=0.10 is too small to count"):
+    out_of_core.make_budget(config.make_config(memory_gb=0.1).count, 1000)
 
 
 def test_the_forecast_is_near_the_truth(text, words, tmp_path, monkeypatch):
@@ -325,7 +324,7 @@ def test_a_full_disk_is_one_sentence(text, words, tmp_path, monkeypatch):
     forecast.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=1000)
   )
   options = config.make_config(window=6, memory_gb=2.0).count
-  with pytest.raises(OSError, match=r"counting takes about .* GB of disk"):
+  with pytest.raises(OSError, match=r"Counting needs about .* GB of disk"):
     forecast.forecast(text, words, tmp_path / "counts", options)
 
 

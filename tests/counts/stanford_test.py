@@ -32,7 +32,7 @@ def test_stanfords_records_round_trip(parity, tmp_path, monkeypatch, name):
 
 def test_bad_record_files(tmp_path):
   path = tmp_path / "c.bin"
-  with pytest.raises(FileNotFoundError, match=r"records .*no such file"):
+  with pytest.raises(FileNotFoundError, match=r"Records .*no such file"):
     stanford.read_records(path)
   stanford.write_records(make(), path)
   with pytest.raises(ValueError, match=r"c.bin, .* 0 on: col holds the id 2"):
@@ -44,7 +44,7 @@ def test_bad_record_files(tmp_path):
   with pytest.raises(ValueError, match="row holds the id -1, outside"):
     stanford.read_records(path)
   path.write_bytes(b"")
-  with pytest.raises(ValueError, match="there are no co-occurrences"):
+  with pytest.raises(ValueError, match="There are no co-occurrences"):
     stanford.read_records(path)
 
 

@@ -25,9 +25,9 @@ def assert_same(a, b):
     assert left.dtype.kind == right.dtype.kind == kind
 
 
-def test_from_counts_is_sorted():
+def test_triplets_of_counts_are_sorted():
   counts = cooccur.count([[2, 0, 1], [1, 2]], 4, window=2)
-  found = triplets.from_counts(counts)
+  found = counts.triplets()
   assert list(zip(*(a.tolist() for a in found[:3]), strict=True)) == [
     (0, 1, 1.0),
     (0, 2, 1.0),
@@ -92,7 +92,7 @@ def test_float64_and_shards_with_checksums(tmp_path, monkeypatch):
   data[-1] ^= 1
   path.write_bytes(data)
   with pytest.raises(
-    ValueError, match=r"count.npy is not .* from triplet 2 to"
+    ValueError, match=r"count.npy differs .* in triplets 2 to"
   ):
     triplets.verify_triplets(tmp_path)
 
@@ -166,16 +166,43 @@ def test_a_damaged_folder_is_refused(tmp_path, damage):
 @pytest.mark.parametrize(
   ("bad", "message"),
   [
-    (make((), (), ()), "there are no co-occurrences"),
+    (make((), (), ()), "There are no co-occurrences"),
     (make(row=(0, 1, 3)), "row holds the id 3, outside 0..2"),
     (make(col=(0, -1, 2)), "col holds the id -1, outside 0..2"),
     (make(count=(1, 0, 1)), "count 1 is 0.0: counts must be finite and pos"),
     (make(count=(1, 1, -2)), "count 2 is -2.0"),
     (make(count=(np.nan, 1, 1)), "count 0 is nan"),
     (make(count=(1, np.inf, 1)), "count 1 is inf"),
-    (make(count=(1, 1)), "not as many of each"),
+    (make(count=(1, 1)), "3 rows, 3 columns and 2 counts"),
   ],
 )
 def test_check_says_what_is_wrong(bad, message):
   with pytest.raises(ValueError, match=message):
     triplets.check(bad)
+
+
+def test_check_and_by_row_look_at_their_rows_only():
+  bad = make(row=(0, 1, 3), col=(2, 0, 1))
+  assert_same(triplets.check(bad, slice(0, 2)), bad)
+  with pytest.raises(ValueError, match="row holds the id 3"):
+    triplets.check(bad, slice(2, 3))
+
+
+def test_by_row_sorts_and_finds_the_rows():
+  made = make(row=(2, 0, 2), col=(0, 1, 1), count=(1.0, 2.0, 3.0))
+  found, starts = triplets.by_row(made)
+  assert_same(found, make(row=(0, 2, 2), col=(1, 0, 1), count=(2.0, 1.0, 3.0)))
+  assert starts.tolist() == [0, 1, 1, 3]
+  again, _ = triplets.by_row(found)
+  assert again is found  # sorted already
+
+
+def test_shares_of_rows_add_up_to_all_of_them():
+  made = make(row=(0, 2, 1), col=(0, 1, 1))
+  sums = []
+  for rows in (slice(0, 2), slice(2, 3)):
+    triplets.by_row(made, rows, lambda part: sums.append(part) or part)
+  total = sum(sums)
+  assert total.tolist() == [1, 1, 1, 1]  # three rows, one fall
+  _, starts = triplets.by_row(made, slice(0, 2), lambda _: total)
+  assert starts.tolist() == [0, 1, 2, 3]

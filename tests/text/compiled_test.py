@@ -1,4 +1,4 @@
-"""The compiled tokenizers against the plain Python of `corpus` and `vocab`."""
+"""The compiled tokenizers against the plain Python of `tokenizers`."""
 
 import sys
 from collections import Counter
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glove_jax.text import compiled, kernels, reading, vocab
+from glove_jax.text import compiled, reading, tokenizers, vocab
+from glove_jax.text.symbols import END
 
 PIECES = st.one_of(
   st.binary(max_size=6),
@@ -29,7 +30,7 @@ TEXTS = st.lists(PIECES, max_size=30).map(b"".join)
 @settings(max_examples=400, deadline=None)
 @given(
   texts=st.lists(TEXTS, min_size=1, max_size=2),
-  tokenizer=st.sampled_from(reading.TOKENIZERS),
+  tokenizer=st.sampled_from(tokenizers.TOKENIZERS),
   lowercase=st.booleans(),
   documents=st.sampled_from(reading.DOCUMENTS),
   keep_places=st.booleans(),
@@ -78,7 +79,7 @@ def test_equals_plain_python(
 def _documents(ids):
   documents = [[]]
   for word in ids.tolist():
-    if word == kernels.END:
+    if word == END:
       documents.append([])
     else:
       documents[-1].append(word)

@@ -66,7 +66,7 @@ def test_a_download_that_is_no_zip_is_refused(text8, tmp_path, monkeypatch):
   text8.write_bytes(b"<html>")
   made = dataclasses.replace(datasets.CORPORA["text8"], sha256="")
   monkeypatch.setitem(datasets.CORPORA, "text8", made)
-  with pytest.raises(ValueError, match="is no zip of one text"):
+  with pytest.raises(ValueError, match="is not a zip of one text"):
     datasets.load_corpus("text8", str(tmp_path / "cache"))
 
 
@@ -113,7 +113,7 @@ def test_a_damaged_dump_is_said_clearly(tmp_path, monkeypatch):
   monkeypatch.setattr(
     datasets, "_gensim_file", lambda _: str(tmp_path / "d.bz2")
   )
-  with pytest.raises(OSError, match=r"cannot extract the text of .*d.bz2"):
+  with pytest.raises(OSError, match=r"Cannot extract the text of .*d.bz2"):
     datasets.load_corpus("enwiki_sample", str(tmp_path / "cache"))
   make_dump(tmp_path / "d.bz2", "#REDIRECT [[T0]]")
   with pytest.raises(ValueError, match="no text was found"):

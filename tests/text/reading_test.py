@@ -62,14 +62,14 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
 
 @pytest.mark.parametrize("pattern", ["missing.txt", "*.nothing"])
 def test_resolve_paths_names_what_is_missing(tmp_path, pattern):
-  with pytest.raises(FileNotFoundError, match=r"corpus .*no such file"):
+  with pytest.raises(FileNotFoundError, match=r"Corpus .*no such file"):
     reading.resolve_paths([str(tmp_path / pattern)])
 
 
 def test_resolve_paths_refuses_an_empty_folder_and_no_patterns(tmp_path):
   with pytest.raises(FileNotFoundError, match="no such file, folder or glob"):
     reading.resolve_paths([str(tmp_path)])
-  with pytest.raises(FileNotFoundError, match="no corpus was named"):
+  with pytest.raises(FileNotFoundError, match="No corpus was named"):
     reading.resolve_paths([])
 
 
@@ -120,12 +120,12 @@ def test_damaged_compressed_files_are_named(tmp_path, suffix, pack):
   for damaged in (packed[:-2000], b"plain text", packed[:20] + flipped):
     path = tmp_path / f"c{suffix}"
     path.write_bytes(damaged)
-    with pytest.raises(OSError, match=rf"c{suffix}: cannot be read to its end"):
+    with pytest.raises(OSError, match=rf"c{suffix} cannot be read to its end"):
       read(path)
 
 
 def test_missing_file_and_folder_are_named(tmp_path):
-  with pytest.raises(FileNotFoundError, match=r"corpus .*gone.txt.*no such"):
+  with pytest.raises(FileNotFoundError, match=r"Corpus .*gone.txt.*no such"):
     read(tmp_path / "gone.txt")
   with pytest.raises(IsADirectoryError, match="name its files"):
     read(tmp_path)
@@ -143,55 +143,6 @@ def test_stdin_can_be_read_and_stays_open(monkeypatch):
   monkeypatch.setattr("sys.stdin", stdin)
   assert read("-") == [["a", "b"], ["c", "d"]]
   assert not stdin.buffer.closed
-
-
-@pytest.mark.parametrize(
-  ("text", "tokens"),
-  [
-    ("don't stop_now, 3.14", ["don", "t", "stop", "now", "3", "14"]),
-    ("Straße ΑΒΓ żółw", ["straße", "αβγ", "żółw"]),
-    ("cafe\u0301s", ["cafe\u0301s"]),  # e, combining acute
-    ("हिन्दी में", ["हिन्दी", "में"]),  # vowel signs and virama are marks
-    ("日本語、テスト", ["日本語", "テスト"]),
-    ("\u0301 alone \ufeff", ["alone"]),  # a mark alone is no word, nor a BOM
-    ("a\x00b\rc", ["a", "b", "c"]),
-    ("bad\udcffbytes", ["bad", "bytes"]),
-    ("_ - !", []),
-  ],
-)
-def test_word_tokenizer(text, tokens):
-  assert reading.make_tokenizer("word")(text) == tokens
-
-
-@pytest.mark.parametrize(
-  ("text", "tokens"),
-  [
-    (" a\t\tb  c\n", ["a", "b", "c"]),
-    ("a\u00a0b\u3000c\x0bd\x0ce\u2028f", ["a\u00a0b\u3000c\x0bd\x0ce\u2028f"]),
-    ("x\ry\r\n", ["xy"]),
-    ("ab\0cd \0ef g", ["ab", "g"]),
-    ("don't,", ["don't,"]),
-  ],
-)
-def test_whitespace_tokenizer_splits_as_stanford_does(text, tokens):
-  assert reading.make_tokenizer("whitespace")(text) == tokens
-
-
-@pytest.mark.parametrize("tokenizer", reading.TOKENIZERS)
-@pytest.mark.parametrize(
-  ("token", "kept"),
-  [
-    ("n" * 999, 999),
-    ("n" * 10_000, 999),
-    ("é" * 5_000, 499),  # 998 bytes: the 999th is half a character
-    ("日" * 333, 333),
-    ("x" + "日" * 4_000, 333),
-    ("xx" + "𐌰" * 4_000, 251),  # 2 + 249 * 4 = 998
-  ],
-)
-def test_long_tokens_are_cut_to_999_bytes(tokenizer, token, kept):
-  cut = reading.make_tokenizer(tokenizer, lowercase=False)(f"a {token} b")
-  assert cut == ["a", token[:kept], "b"]
 
 
 def test_invalid_bytes_survive_whitespace_and_separate_words(tmp_path):

@@ -53,9 +53,9 @@ def test_long_tokens_are_words_cut_at_999_bytes(tmp_path):
 @pytest.mark.parametrize(
   ("counter", "options", "message"),
   [
-    ({}, {}, "the corpus is empty"),
-    ({"<unk>": 9}, {}, "the corpus is empty"),
-    ({"a": 4, "b": 3}, {}, "no word occurs min_count=5 times.*'a', occurs 4"),
+    ({}, {}, "The corpus is empty"),
+    ({"<unk>": 9}, {}, "The corpus is empty"),
+    ({"a": 4, "b": 3}, {}, "No word occurs min_count=5 times.*'a', occurs 4"),
     ({"a": 4}, {"min_count": -1}, "min_count is -1"),
     ({"a": 4}, {"max_vocab": -1}, "max_vocab is -1"),
   ],
@@ -130,7 +130,7 @@ def test_bad_vocabulary_files(tmp_path, text, message):
 
 
 def test_missing_vocabulary_file(tmp_path):
-  with pytest.raises(FileNotFoundError, match=r"vocabulary .*no such file"):
+  with pytest.raises(FileNotFoundError, match=r"Vocabulary .*no such file"):
     vocab.read_vocab(tmp_path / "vocab.txt")
 
 

@@ -163,7 +163,9 @@ def cut(
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
-  triplets, starts = by_row(triplets)
+  triplets, starts = by_row(
+    triplets, multihost.share(len(triplets.row)), multihost.total
+  )
   size = triplets.vocab_size
   tile_size = min(tile_size, size)
   num_blocks = -(-size // tile_size)

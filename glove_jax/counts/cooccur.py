@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import scipy.sparse
 
+from glove_jax.config import CONTEXTS, DISTANCE_WEIGHTINGS
 from glove_jax.counts.pair_counter import (
   CELLS,
   Entries,
@@ -27,9 +28,6 @@ from glove_jax.counts.pair_counter import (
 from glove_jax.text.kernels import END
 from glove_jax.text.reading import check_choice
 from glove_jax.threads import default_threads
-
-CONTEXTS = ("symmetric", "left", "right")
-DISTANCE_WEIGHTINGS = ("inverse", "none")
 
 # lcm(1..22) = 232,792,560: beyond it 1/d is rounded to 1 / (16 * lcm(1..22)).
 MAX_EXACT_WINDOW = 22

@@ -23,7 +23,6 @@ from glove_jax import atomic
 from glove_jax.counts.cooccur import Counts
 from glove_jax.training import multihost
 
-COUNT_DTYPES = ("float32", "float64")
 _COLUMNS = ("row", "col", "count")
 _FORMAT = 2
 SHARD = 1 << 22  # triplets

@@ -64,7 +64,7 @@ def get_trainers(stanford):
   """
   if not stanford or not pathlib.Path(stanford, "glove").is_file():
     raise ValueError(
-      "The experiment stanford needs --stanford=FOLDER, the folder of the "
+      "The experiment stanford needs stanford=FOLDER, the folder of the "
       "built program `glove` of github.com/stanfordnlp/GloVe."
     )
   program = pathlib.Path(stanford, "glove").resolve()

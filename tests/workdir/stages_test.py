@@ -56,8 +56,8 @@ def test_a_stage_that_failed_is_not_done(folder):
   assert run(folder)[0] == ["vectors", "evaluate"]
 
 
-def test_a_forgotten_stage_runs_again(folder):
-  stages.forget("evaluate", folder / "stages.json")
+def test_an_invalidated_stage_runs_again(folder):
+  stages.invalidate("evaluate", folder / "stages.json")
   assert run(folder)[0] == ["evaluate"]
 
 

@@ -15,25 +15,21 @@ python run.py report    --workdir=DIR    the tables and plots of a sweep
 import contextlib
 import dataclasses
 import pathlib
-import re
 import shlex
 import sys
-import traceback
 
-from absl import app, flags, logging
+from absl import app
 
 import experiments
+from glove_jax import command_line
 from glove_jax import config as configs
-from glove_jax import settings
+from glove_jax.command_line import FLAGS, expect, given, say
 from glove_jax.settings import Part, setting
 from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
-from glove_jax.training import loop, multihost
 from glove_jax.vectors import evaluate as evaluation
 from glove_jax.vectors import formats
 from glove_jax.workdir import artifacts, pipeline
-
-FLAGS = flags.FLAGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,36 +63,8 @@ class RunFlags(Part):
   process_id: int = setting(-1, "which of these processes this is, from 0")
 
 
-def define_flag(field: dataclasses.Field, choices=None) -> None:
-  """Makes a flag of a setting."""
-  doc, choices = field.metadata["help"], field.metadata["choices"] or choices
-  if choices:
-    # No choice at all is the default of some flags, but nothing to type.
-    choices = [choice for choice in choices if choice]
-    flags.DEFINE_enum(field.name, field.default or None, choices, doc)
-    return
-  define = {
-    tuple: flags.DEFINE_list,
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-  }[settings.kind(field)]
-  default = field.default
-  define(field.name, list(default) if type(default) is tuple else default, doc)
-
-
-def define_flags() -> None:
-  for field in (*configs.fields(), *dataclasses.fields(RunFlags)):
-    define_flag(field)
-  for field in dataclasses.fields(SweepConfig):
-    is_name = field.name == "experiment"
-    define_flag(field, experiments.NAMES if is_name else None)
-
-
-def given(fields) -> dict:
-  """The values of the flags that the command line gives."""
-  return {f.name: FLAGS[f.name].value for f in fields if FLAGS[f.name].present}
+RUN_FIELDS = dataclasses.fields(RunFlags)
+SWEEP_FIELDS = dataclasses.fields(SweepConfig)
 
 
 def given_settings() -> dict:
@@ -126,23 +94,11 @@ def train(arguments: list[str]) -> None:
 
 def sweep() -> None:
   """Runs a sweep or search; exits with 1 if one of its points failed."""
-  config = SweepConfig(**given(dataclasses.fields(SweepConfig)))
-  name = config.experiment
-  experiment = experiments.load(name) if name else None
+  config = SweepConfig(**given(SWEEP_FIELDS))
   typed = shlex.join(["python", "run.py", *sys.argv[1:]])
-  if config.dry_run and multihost.several():
-    raise ValueError("A dry run needs one process only: start no others.")
-  if config.dry_run and config.search:
-    raise ValueError("A search has no plan: it chooses its points as it goes.")
-  if config.search:
-    failed = sweeps.run_search(
-      config, given_settings(), experiment, workdir(), typed, say
-    )
-  else:
-    plan = sweeps.make_plan(config, given_settings(), experiment, command=typed)
-    run = sweeps.dry_run if config.dry_run else sweeps.run
-    failed = run(plan, config, workdir(), say)
-  if failed:
+  if sweeps.main(
+    config, given_settings(), experiments.load, workdir(), typed, say
+  ):
     sys.exit(1)
 
 
@@ -175,14 +131,16 @@ def neighbors(arguments: list[str]) -> None:
     raise ValueError("neighbors needs one word or more: neighbors frog king.")
   vectors, _ = trained()
   for word in arguments:
-    say(f"{word}:", *answers(vectors.neighbors(word, FLAGS.k)))
+    say(f"{word}:", *answers(vectors.neighbors(word, num_answers())))
 
 
 def analogy(arguments: list[str]) -> None:
   expect(arguments, 3, "three words, such as man king woman")
   vectors, config = trained()
   a, b, c = arguments
-  found = vectors.analogy(a, b, c, FLAGS.k, config.evaluate.analogy_method)
+  found = vectors.analogy(
+    a, b, c, num_answers(), config.evaluate.analogy_method
+  )
   say(f"{a} is to {b} as {c} is to:", *answers(found))
 
 
@@ -210,84 +168,25 @@ def trained():
   return artifacts.read_vectors(workdir(), config.vectors), config
 
 
+def num_answers() -> int:
+  return RunFlags(**given(RUN_FIELDS)).k  # checks its range
+
+
 def answers(found) -> list[str]:
   return [f"  {cosine:6.3f}  {word}" for word, cosine in found]
-
-
-def expect(arguments: list[str], number: int, what: str) -> None:
-  if len(arguments) != number:
-    command = sys.argv[1] if len(sys.argv) > 1 else "train"
-    raise ValueError(f"{command} takes {what}, got {' '.join(arguments)!r}.")
-
-
-def say(*lines: str) -> None:
-  print(*lines, sep="\n", flush=True)
 
 
 COMMANDS = (train, count, evaluate, neighbors, analogy, export, report)
 
 
 def main(argv: list[str]) -> None:
-  logging.set_verbosity(logging.WARNING)  # jax reports platforms it looked for
-  commands = {command.__name__: command for command in COMMANDS}
-  command, *arguments = argv[1:] or ["train"]
-  try:
-    if command not in commands:
-      raise ValueError(
-        f"There is no command {command!r}: use {', '.join(commands)}."
-      )
-    RunFlags(**given(dataclasses.fields(RunFlags)))  # checks them
-    multihost.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
-    if multihost.is_first():
-      commands[command](arguments)
-    else:
-      loop.follow()
-    multihost.finish()
-  except SystemExit:
-    multihost.finish()
-    raise
-  except KeyboardInterrupt:
-    fail("Stopped: the same command resumes the run.")
-  except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    fail(with_flags(str(error)))
-  except Exception as error:
-    if not multihost.several():
-      raise
-    fail(f"{type(error).__name__}: {error}")
+  command_line.run(COMMANDS, argv)
 
 
-def with_flags(message: str) -> str:
-  """Writes the settings that a message of the library names as flags.
-
-  A name is a setting at the start of the message or of a clause, before =, and
-  wherever it has an underscore: "x_max must be ..." -> "--x_max must be ...".
-  """
-  name = f"({'|'.join(FLAGS)})"
-  long = f"({'|'.join(name for name in FLAGS if '_' in name)})"
-  first = rf"(^|(?<=: ))(?={name} )"
-  inside = rf"(?<!\S)(?<!, )(?={name}=|{long}\b[^/])"
-  return re.sub(f"{first}|{inside}", "--", message)
-
-
-def fail(message: str) -> None:
-  """Exits with one sentence and code 1; --traceback shows where it arose."""
-  if FLAGS.traceback:
-    traceback.print_exc()
-  if multihost.several():
-    multihost.stop(message)
-  sys.exit(f"run.py: {message}")
-
-
-def parse_flags(argv: list[str]) -> list[str]:
-  """Parses the flags; a bad one exits with one sentence and code 1."""
-  try:
-    return FLAGS(argv)
-  except flags.Error as error:
-    sys.exit(f"run.py: {error}")
-
-
-define_flags()
+command_line.define_flags(configs.fields())
+command_line.define_flags(RUN_FIELDS)
+command_line.define_flags(SWEEP_FIELDS, experiment=experiments.NAMES)
 
 if __name__ == "__main__":
   with contextlib.suppress(BrokenPipeError):
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=command_line.parse)

@@ -20,6 +20,7 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.sweeps.plots import Plot
 from glove_jax.sweeps.runner import Plan
+from glove_jax.training import multihost
 
 _LONGEST_LINE = 12  # values along x; with more, each point is a dot
 
@@ -110,6 +111,44 @@ def _plot_over(name: str, names: list[str], sweep: grid.Sweep) -> Plot:
     return Plot(name, title, "bars", x=name)
   by = others[0] if len(others) == 1 else None
   return Plot(name, title, "lines", x=name, by=by, log=log)
+
+
+def main(
+  config: SweepConfig,
+  settings: dict[str, Any],
+  load: Callable[[str], ModuleType],
+  workdir: pathlib.Path,
+  command: str,
+  say: Callable[[str], None],
+) -> int:
+  """Runs a sweep, a search or a dry run.
+
+  Args:
+    config: which of them.
+    settings: settings that all points share.
+    load: returns the module of an experiment by its name.
+    workdir: the work directory.
+    command: the command line, for the report.
+    say: called with each line of news.
+
+  Returns:
+    The exit code: 1 if a point failed.
+
+  Raises:
+    ValueError: options that do not fit each other, or as `make_plan`.
+  """
+  if config.dry_run and multihost.several():
+    raise ValueError("A dry run needs one process only: start no others.")
+  if config.dry_run and config.search:
+    raise ValueError("A search has no plan: it chooses its points as it goes.")
+  experiment = load(config.experiment) if config.experiment else None
+  if config.search:
+    return run_search(config, settings, experiment, workdir, command, say)
+  plan = make_plan(config, settings, experiment, command=command)
+  if config.dry_run:
+    dry_run(plan, config, workdir, say)
+    return 0
+  return run(plan, config, workdir, say)
 
 
 def run(
@@ -232,7 +271,7 @@ def rewrite(
 
   Args:
     workdir: the work directory of the sweep.
-    load: gives the module of an experiment by its name.
+    load: returns the module of an experiment by its name.
     output: a folder for results.csv, results.md, config.json and the plots;
       None writes the report of the work directory.
     say: called with each line of news.

@@ -14,9 +14,9 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.training import engines
 from glove_jax.workdir import inputs
 
-# Seconds for each count, pass and dimension, start included: the default run on
-# 2 CPU cores, and for dense one of 1,000 words, as its steps grow with V.
-_RATES = {"blocked": 1.7e-9, "rows": 5.8e-9, "dense": 1.2e-7}
+# Seconds for each count, pass and dimension on 2 CPU cores, of the default
+# corpus; for dense with 1,000 words, since its steps grow with the vocabulary.
+_RATES = {"blocked": 1.7e-9, "rows": 5.8e-9, "dense": 2e-9}
 # Counts of a corpus of b bytes: _COUNTS (b / _BYTES)^_GROWTH, which fits the
 # default corpus and Simple English Wikipedia (149 MB, 56M counts).
 _BYTES, _COUNTS, _GROWTH = 3.1e6, 2.6e6, 0.79
@@ -43,7 +43,7 @@ def format_plan(
   lines = [f"{len(points)} points on {len(groups)} sets of counts"]
   for group in groups:
     folder = runner.counts_folder(workdir, group[0].config)
-    state = "done" if _read_num_counts(folder) else "to be counted"
+    state = "counted" if _read_num_counts(folder) else "to be counted"
     lines.append(f"counts {folder.name} ({state}):")
     for batch in runner.batches(group, together):
       names = [p.name + " (done)" * runner.is_done(workdir, p) for p in batch]

@@ -55,7 +55,7 @@ class Pipeline:
   >>> run = Pipeline(config, folder / "run", say=lambda line: None)
   >>> words, counts = run.count()
   >>> words.words, len(counts.row)
-  (('a', 'b', 'c'), 9)
+  (('a', 'b', 'c'), 8)
   """
 
   def __init__(

@@ -18,7 +18,7 @@ import pathlib
 import shlex
 import sys
 
-from absl import app
+from absl import app, flags
 
 import experiments
 from glove_jax import command_line
@@ -186,6 +186,7 @@ def main(argv: list[str]) -> None:
 command_line.define_flags(configs.fields())
 command_line.define_flags(RUN_FIELDS)
 command_line.define_flags(SWEEP_FIELDS, experiment=experiments.NAMES)
+flags.adopt_module_key_flags(command_line)  # --help shows them
 
 if __name__ == "__main__":
   with contextlib.suppress(BrokenPipeError):

@@ -12,6 +12,7 @@ from glove_jax import settings
 from glove_jax.training import loop, multihost
 
 FLAGS = flags.FLAGS
+_names = []  # of all flags that `define_flags` has made
 
 
 def define_flags(
@@ -33,6 +34,7 @@ def define_flags(
   }
   for field in fields:
     name, default, doc = field.name, field.default, field.metadata["help"]
+    _names.append(name)
     if known := field.metadata["choices"] or choices.get(name):
       # "" is the default of some flags, but not a value that one types.
       known = [choice for choice in known if choice]
@@ -110,8 +112,8 @@ def with_flags(message: str) -> str:
   A name is a setting at the start of the message or of a clause, before =, and
   wherever it has an underscore: "x_max must be ..." -> "--x_max must be ...".
   """
-  name = f"({'|'.join(FLAGS)})"
-  long = f"({'|'.join(name for name in FLAGS if '_' in name)})"
+  name = f"({'|'.join(_names)})"
+  long = f"({'|'.join(name for name in _names if '_' in name)})"
   first = rf"(^|(?<=: ))(?={name} )"
   inside = rf"(?<!\S)(?<!, )(?={name}=|{long}\b[^/])"
   return re.sub(f"{first}|{inside}", "--", message)

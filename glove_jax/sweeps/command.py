@@ -50,13 +50,8 @@ def make_plan(
   if not experiment and not chosen:
     raise ValueError("Say what to run: experiment=NAME or sweep=...")
   module = experiment or _without_file([])
-  points = chosen or module.get_sweep()
-  points = grid.parse(points) if isinstance(points, str) else points
+  points = _with_seeds(chosen or module.get_sweep(), config.seeds)
   varied = {name for point in points for name in point}
-  if config.seeds and "seed" not in varied:
-    seeds = grid.param("seed", *range(config.seeds))
-    points = grid.product(points, seeds)
-    varied.add("seed")
   if fixed := sorted(varied & settings.keys()):
     raise ValueError(
       f"{fixed[0]} is what the sweep varies: leave it out, or give its values "
@@ -77,6 +72,14 @@ def make_plan(
       "command": command,
     },
   )
+
+
+def _with_seeds(sweep: str | grid.Sweep, num_seeds: int) -> grid.Sweep:
+  """The points of a sweep, each with every seed unless they vary the seed."""
+  points = grid.parse(sweep) if isinstance(sweep, str) else sweep
+  if not num_seeds or any("seed" in point for point in points):
+    return points
+  return grid.product(points, grid.param("seed", *range(num_seeds)))
 
 
 def _without_file(sweep: grid.Sweep) -> SimpleNamespace:

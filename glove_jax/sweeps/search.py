@@ -51,19 +51,16 @@ def run(
     settings = {name: ask(trial) for name, ask in suggest.items()}
     say(f"trial {trial.number}: {grid.describe(settings)}")
     points = make_points(settings)
-    wrong = point_runner.run(points)
-    failed |= wrong
-    done += points
-    if wrong:
+    failures = point_runner.run(points)
+    if failures:
       trial.set_user_attr(_FAILED, True)
       study.tell(trial, state=_states().FAIL)
     else:
       study.tell(trial, score(points, workdir, config.objective))
+    done, failed = done + points, failed | failures
   if any(trial.value is not None for trial in study.trials):
-    best = _read(study.best_params, suggest)
-    say(
-      f"best: {grid.describe(best)}: {config.objective} {study.best_value:.4f}"
-    )
+    best = grid.describe(_read(study.best_params, suggest))
+    say(f"best: {best}: {config.objective} {study.best_value:.4f}")
   return list({point.name: point for point in done}.values()), failed
 
 

@@ -6,8 +6,6 @@ is made: by its class, by `dataclasses.replace` or by `make_config`.
 """
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -370,11 +368,11 @@ def make_config(**values) -> Config:
   for name in values:
     if name not in known:
       raise ValueError(f"There is no setting {name!r}: see --help for all.")
-  made = {}
+  chosen = {}
   for part, cls in parts().items():
     names = {f.name for f in dataclasses.fields(cls)}
-    made[part] = cls(**{k: v for k, v in values.items() if k in names})
-  return Config(**made)
+    chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
+  return Config(**chosen)
 
 
 def settings(part: Part) -> dict[str, Any]:
@@ -393,9 +391,3 @@ def all_settings(config: Config) -> dict[str, Any]:
   for part in parts():
     flat |= dataclasses.asdict(getattr(config, part).resolved)
   return flat
-
-
-def fingerprint(values: dict[str, Any]) -> str:
-  """Eight hexadecimal digits that identify settings, whatever their order."""
-  text = json.dumps(values, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:8]

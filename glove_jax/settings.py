@@ -9,6 +9,8 @@ ValueError: coats must be at least 1, got 0.
 """
 
 import dataclasses
+import hashlib
+import json
 import os
 import types
 import typing
@@ -44,7 +46,7 @@ def setting(
 
 
 class Part:
-  """Checks the fields of a part whenever one is made.
+  """Base of dataclasses of settings: checks the values of every new one.
 
   Raises:
     ValueError: a value has a wrong type or is out of range.
@@ -57,8 +59,14 @@ class Part:
 
   @property
   def resolved(self):
-    """This part with a value for every setting that is None."""
+    """The same settings, with defaults that depend on others filled in."""
     return self
+
+
+def fingerprint(values: dict[str, Any]) -> str:
+  """Eight hexadecimal digits that identify settings, whatever their order."""
+  text = json.dumps(values, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def kind(field: dataclasses.Field) -> type:

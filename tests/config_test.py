@@ -19,43 +19,45 @@ def test_every_field_has_a_help_and_a_name_of_its_own():
 
 
 def test_defaults_suit_raw_text():
-  made = config.make_config()
-  assert made.corpus.tokenizer == "word" and made.corpus.lowercase
-  assert (made.count.window, made.vocab.min_count) == (10, 5)
-  assert (made.train.dim, made.train.x_max, made.train.alpha) == (
+  parts = config.make_config()
+  assert parts.corpus.tokenizer == "word" and parts.corpus.lowercase
+  assert (parts.count.window, parts.vocab.min_count) == (10, 5)
+  assert (parts.train.dim, parts.train.x_max, parts.train.alpha) == (
     100, 10.0, 0.75
   )  # fmt: skip
 
 
 def test_a_value_lands_in_its_stage():
-  made = config.make_config(x_max=100, corpus=["a", "b"], unk=True)
-  assert made.train.x_max == 100.0 and isinstance(made.train.x_max, float)
-  assert made.corpus.corpus == ("a", "b")
-  assert made.vectors.unk
+  parts = config.make_config(x_max=100, corpus=["a", "b"], unk=True)
+  assert parts.train.x_max == 100.0 and isinstance(parts.train.x_max, float)
+  assert parts.corpus.corpus == ("a", "b")
+  assert parts.vectors.unk
 
 
 @pytest.mark.parametrize("name", sorted(config.PRESETS))
 def test_presets_are_valid(name):
-  made = config.make_config(**config.PRESETS[name])
-  flat = {k: v for p in dataclasses.asdict(made).values() for k, v in p.items()}
+  parts = config.make_config(**config.PRESETS[name])
+  flat = {
+    k: v for p in dataclasses.asdict(parts).values() for k, v in p.items()
+  }
   assert config.PRESETS[name].items() <= flat.items()
 
 
 @pytest.mark.parametrize("engine", ["blocked", "rows", "dense"])
 def test_every_way_to_name_an_engine_means_the_same(engine):
-  made = config.make_config(engine=engine).train
+  parts = config.make_config(engine=engine).train
   other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
-  assert TrainConfig(engine=engine) == made == other
+  assert TrainConfig(engine=engine) == parts == other
   expected = {"blocked": (5, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
-  resolved = made.resolved
+  resolved = parts.resolved
   assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
   assert resolved.resolved == resolved
-  assert config.settings(made) == config.settings(resolved)
+  assert config.settings(parts) == config.settings(resolved)
 
 
 def test_what_is_given_wins_over_the_engine():
-  made = TrainConfig(engine="rows", epochs=3, keep=0.5).resolved
-  assert (made.epochs, made.schedule, made.keep) == (3, "constant", 0.5)
+  parts = TrainConfig(engine="rows", epochs=3, keep=0.5).resolved
+  assert (parts.epochs, parts.schedule, parts.keep) == (3, "constant", 0.5)
 
 
 def test_replacing_a_value_checks_it():
@@ -65,19 +67,19 @@ def test_replacing_a_value_checks_it():
 
 
 def test_numpy_scalars_paths_and_strings_are_accepted():
-  made = config.make_config(
+  parts = config.make_config(
     dim=np.int64(8), x_max=np.float32(2.5), lowercase=np.bool_(False),
     corpus=pathlib.Path("a", "b.txt"), analogies="questions.txt", growth="",
     add_to=[pathlib.Path("c")], records=pathlib.Path("d"),
   )  # fmt: skip
-  assert (made.train.dim, made.train.x_max) == (8, 2.5)
-  assert type(made.train.dim) is int and made.corpus.lowercase is False
-  assert made.corpus.corpus == ("a/b.txt",)
-  assert made.corpus == config.make_config(
+  assert (parts.train.dim, parts.train.x_max) == (8, 2.5)
+  assert type(parts.train.dim) is int and parts.corpus.lowercase is False
+  assert parts.corpus.corpus == ("a/b.txt",)
+  assert parts.corpus == config.make_config(
     corpus="a/b.txt", lowercase=False, add_to=["c"], records="d"
   ).corpus  # fmt: skip
-  assert made.evaluate.analogies == ("questions.txt",)
-  assert made.train.growth == ()
+  assert parts.evaluate.analogies == ("questions.txt",)
+  assert parts.train.growth == ()
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ def write(
 ) -> list[Row]:
   """Writes the report of a sweep to its work directory.
 
-  results.csv has a line for each point, results.md one for each setting that
-  is not the seed; plots/ and report.html show the same.
+  results.csv has one line for each point. results.md, plots/ and report.html
+  show means over the seeds.
 
   Args:
     plan: the points and what to plot of them.
-    workdir: the work directory of the plan.
+    workdir: the work directory of the sweep.
     failed: one sentence for each point that failed, by name.
 
   Returns:
@@ -47,7 +47,7 @@ def keep(plan: Plan, workdir: pathlib.Path, output: pathlib.Path) -> None:
 
   Args:
     plan: the points and what to plot of them.
-    workdir: the work directory of the plan.
+    workdir: the work directory of the sweep.
     output: the folder; it is created if missing.
   """
   output.mkdir(parents=True, exist_ok=True)

@@ -366,7 +366,7 @@ def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  "given, told",
+  "given, message",
   [
     (["--search=optuna"], "--search needs what to search"),
     (["--dry_run"], "--experiment=NAME or --sweep"),
@@ -375,10 +375,10 @@ def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
     (["--experiment=stanford"], "needs --stanford"),
   ],
 )
-def test_a_mistake_is_one_sentence(given, told, tmp_path):
+def test_a_mistake_is_one_sentence(given, message, tmp_path):
   done = subprocess.run(
     [sys.executable, REPO / "run.py", f"--workdir={tmp_path}", *given],
     capture_output=True, text=True, timeout=120,
   )  # fmt: skip
-  assert done.returncode == 1 and told in done.stderr
+  assert done.returncode == 1 and message in done.stderr
   assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())

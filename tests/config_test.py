@@ -45,19 +45,19 @@ def test_presets_are_valid(name):
 
 @pytest.mark.parametrize("engine", ["blocked", "rows", "dense"])
 def test_every_way_to_name_an_engine_means_the_same(engine):
-  parts = config.make_config(engine=engine).train
+  train = config.make_config(engine=engine).train
   other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
-  assert TrainConfig(engine=engine) == parts == other
+  assert TrainConfig(engine=engine) == train == other
   expected = {"blocked": (5, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
-  resolved = parts.resolved
+  resolved = train.resolved
   assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
   assert resolved.resolved == resolved
-  assert config.settings(parts) == config.settings(resolved)
+  assert config.settings(train) == config.settings(resolved)
 
 
 def test_what_is_given_wins_over_the_engine():
-  parts = TrainConfig(engine="rows", epochs=3, keep=0.5).resolved
-  assert (parts.epochs, parts.schedule, parts.keep) == (3, "constant", 0.5)
+  train = TrainConfig(engine="rows", epochs=3, keep=0.5).resolved
+  assert (train.epochs, train.schedule, train.keep) == (3, "constant", 0.5)
 
 
 def test_replacing_a_value_checks_it():

@@ -147,7 +147,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
     max_vocab=max_vocab,
     window=given["window"],
   )
-  counts = pipeline.Pipeline(settings, workdir).run_counts()
+  _, counts = pipeline.Pipeline(settings, workdir).count()
   if not given["stanford"]:
     return
   stanford.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")

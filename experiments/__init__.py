@@ -1,16 +1,13 @@
-"""Experiments: one short file each, and what they share.
+"""Experiments: one short file for each question.
 
 `python run.py --experiment=NAME --workdir=DIR` runs one. A file has
 
-- `get_config()`: the settings that all points share, over the defaults;
-- `get_sweep()`: the points, as `glove_jax.sweeps.grid` makes them;
-- `report(results)`: what to plot of the results, as `plots.Plot`s;
-- sometimes `get_trainers(stanford)`: other ways to make vectors, by the label
-  of the points that they train.
-
-runner.py trains the points, estimate.py says how long that takes, tables.py and
-plots.py read the results, report.py writes them down, search.py picks points by
-what the earlier ones came to.
+- a docstring: the question, the command, how long it takes, what to expect;
+- `get_config()`: the settings that all points share;
+- `get_sweep()`: the points, made by the functions of `glove_jax.sweeps.grid`;
+- `report(results)`: what to plot of the rows of results, as a list of `Plot`s;
+- `get_trainers(stanford)`, if other programs train some of the points: a
+  function for each label of such points.
 """
 
 import importlib
@@ -33,9 +30,13 @@ NAMES = (
 
 
 def load(name: str) -> ModuleType:
-  """The module of an experiment; ValueError where there is none."""
+  """Imports the module of an experiment.
+
+  Raises:
+    ValueError: there is no experiment of this name.
+  """
   if name not in NAMES:
     raise ValueError(
-      f"There is no experiment {name!r}: there are {', '.join(NAMES)}."
+      f"There is no experiment {name!r}: use one of {', '.join(NAMES)}."
     )
   return importlib.import_module(f"experiments.{name}")

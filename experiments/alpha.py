@@ -1,10 +1,10 @@
-"""Which alpha, the exponent of the weight of pairs below x_max?
+"""Which alpha, the exponent of the weight of counts below x_max?
 
     python run.py --experiment=alpha --seeds=3
 
-On the default corpus, one seed, 2 cores: 49 s. To expect there: WordSim-353
-from 0.11 at alpha 0 to 0.30 at 1, and less beyond; Google at 0.013 or less: too
-little text to choose by.
+On the default corpus with one seed it takes 49 s on 2 cores. Expect WordSim-353
+to rise from 0.11 at alpha 0 to 0.30 at alpha 1, and to fall beyond. Google
+stays below 0.013: the corpus is too small to choose by it.
 """
 
 from glove_jax.sweeps import grid

@@ -1,10 +1,10 @@
-"""What is it worth to start biases at their best values without vectors?
+"""Do biases that start at their best values without vectors help?
 
     python run.py --experiment=bias_init --seeds=3
 
-On the default corpus, one seed, 2 cores: 53 s. To expect there: WordSim-353
-0.18 after one epoch with fitted biases, 0.13 with random ones; 0.25 and 0.22
-after 15.
+On the default corpus with one seed it takes 53 s on 2 cores. Expect WordSim-353
+of 0.18 after one epoch with fitted biases and 0.13 with random ones; after 15
+epochs, 0.25 and 0.22.
 """
 
 from glove_jax.sweeps import grid

@@ -1,11 +1,11 @@
-"""What is more text worth? Figure 3 of the paper, with parts of one corpus.
+"""How much does more text help? Figure 3 of the paper, on parts of one corpus.
 
     python run.py --experiment=corpus_size --seeds=3
 
-On the default corpus, one seed, 2 cores: 26 s.
-To expect there, with one seed: the share of WordSim-353 that can be asked rises
-from 0.05 to 0.69, of Google's questions from 0.001 to 0.20. Scores of so
-different questions do not compare: look at the coverage beside them.
+On the default corpus with one seed it takes 26 s on 2 cores. Expect coverage to
+rise from 0.05 to 0.69 on WordSim-353 and from 0.001 to 0.20 on Google. Scores
+of such different question sets cannot be compared: read them with the coverage
+beside them.
 """
 
 from glove_jax.sweeps import grid
@@ -25,10 +25,10 @@ def report(results):
   parts = ("google_semantic", "google_syntactic", "google")
   axes = {"x": "share", "log": True}
   return [
-    Plot("share", "Scores over the share of the text", "lines", **axes),
+    Plot("share", "Scores over the fraction of the text", "lines", **axes),
     Plot("parts", "Analogies over the text", "lines", **axes, measures=parts),
     Plot(
-      "size", "Size over the share of the text", "lines", **axes,
+      "size", "Size over the fraction of the text", "lines", **axes,
       measures=("google_coverage", "vocab_size", "num_counts"),
     ),
   ]  # fmt: skip

@@ -2,9 +2,9 @@
 
     python run.py --experiment=dimension --seeds=3
 
-On the default corpus, one seed, 2 cores: 53 s.
-To expect there, with one seed: Google about 0.01 and WordSim-353 between 0.23
-and 0.28, in no order; training takes 3.5 s at 25 and 11.7 s at 300.
+On the default corpus with one seed it takes 53 s on 2 cores. Expect no trend:
+Google about 0.01 and WordSim-353 between 0.23 and 0.28. Training takes 3.5 s
+with 25 dimensions and 11.7 s with 300.
 """
 
 from glove_jax.sweeps import grid

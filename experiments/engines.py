@@ -1,13 +1,13 @@
-"""How fast is each engine, and how good what it trains?
+"""How fast is each engine, and how good are its vectors?
 
     python run.py --experiment=engines --seeds=3
 
-`dense` is left out: it takes gradients of whole tables at every step, and is
-the reference for small vocabularies (--sweep=engine=dense --max_vocab=1000).
+`dense` is left out: it updates whole tables at every step, and serves as a
+reference for small vocabularies (--sweep=engine=dense --max_vocab=1000).
 
-On the default corpus, one seed, 2 cores: 49 s.
-To expect there, with one seed: WordSim-353 0.28 of `blocked`, 0.25 of `rows`
-and 0.20 by Stanford's rule; Google between 0.013 and 0.016 of all.
+On the default corpus with one seed it takes 49 s on 2 cores. Expect WordSim-353
+of 0.28 with `blocked`, 0.25 with `rows` and 0.20 with Stanford's rule, and
+Google between 0.013 and 0.016 with each.
 """
 
 from glove_jax import config

@@ -1,14 +1,14 @@
-"""Which optimizer? Adagrad here, Stanford's rule, and others of optax.
+"""Which optimizer: Adagrad, Stanford's rule, or another one of optax?
 
-All train with the `rows` engine on the same batches. Learning rates are what
-each is usually run with, not tuned: --sweep tunes them.
+All points train with the `rows` engine on the same batches. The learning rates
+are customary values and not tuned; --sweep tunes them.
 
     python run.py --experiment=optimizers --seeds=3
 
-On the default corpus, one seed, 2 cores: 71 s. To expect there: WordSim-353
-0.25 with Adagrad, 0.23 Adam, 0.18 Stanford's rule, 0.13 RMSProp, and nothing
-learned by SGD at its rate; Google at 0.02 or less: too little text to choose
-by.
+On the default corpus with one seed it takes 71 s on 2 cores. Expect WordSim-353
+of 0.25 with Adagrad, 0.23 with Adam, 0.18 with Stanford's rule and 0.13 with
+RMSProp; SGD learns nothing at its rate. Google stays below 0.02: the corpus is
+too small to choose by it.
 """
 
 from glove_jax.sweeps import grid

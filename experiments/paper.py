@@ -1,21 +1,22 @@
-"""Figures 2 to 4 of the GloVe paper, on a corpus of one's own.
+"""Figures 2 to 4 of the GloVe paper, on any corpus.
 
-Figure 2: dimensions, and the window to both sides or the left. Figure 3: more
-text, as parts of one corpus. Figure 4: what more passes are worth.
+Figure 2 varies the dimensions, and the window to both sides or to the left.
+Figure 3 varies the amount of text. Figure 4 varies the number of passes.
 
     python run.py --experiment=paper --corpus=wiki.txt --seeds=3
 
-Not as in the paper: figure 3 has parts of one corpus instead of five corpora,
-and figure 4 has GloVe alone, without word2vec.
+Two things differ from the paper: figure 3 uses parts of one corpus instead of
+five corpora, and figure 4 shows GloVe without word2vec.
 
-On the default corpus, one seed, 2 cores: 165 s.
+On the default corpus with one seed it takes 165 s on 2 cores.
 """
 
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
 PARTS = ("google_semantic", "google_syntactic", "google")
-# Each point says all that any figure varies: then each figure picks its own.
+# All points set everything that any figure varies, so that each figure can
+# select its points.
 BASE = {
   "dim": 100,
   "window": 10,
@@ -49,13 +50,13 @@ def report(results):
     figure("figure_2a", "Figure 2a: dimensions", "dim"),
     figure("figure_2b", "Figure 2b: symmetric window", "window"),
     figure("figure_2c", "Figure 2c: window to the left", "window", "left"),
-    figure("figure_3", "Figure 3: share of the text", "share", log=True),
+    figure("figure_3", "Figure 3: fraction of the text", "share", log=True),
     figure("figure_4", "Figure 4: passes over all counts", "epochs"),
   ]
 
 
 def figure(name, title, x, context="symmetric", log=False):
-  """Analogies over x, all else as in the base."""
+  """Analogies over x, with the other settings as in the base."""
   where = BASE | {"context": context}
   del where[x]
   return Plot(name, title, "lines", x=x, measures=PARTS, where=where, log=log)

@@ -1,14 +1,14 @@
-"""Are we as good as Stanford's C program, and how long does each take?
+"""Are our vectors as good as those of Stanford's C program, and who is faster?
 
     python run.py --experiment=stanford --stanford=GloVe/build --seeds=3
 
-needs the built programs of github.com/stanfordnlp/GloVe. Both sides train on
-the same counts; the C program takes as many threads as there are cores.
-`benchmarks/training.py` is the race pass by pass.
+It needs the built programs of github.com/stanfordnlp/GloVe. Both sides train on
+the same counts, and the C program runs one thread per core.
+`benchmarks/training.py` compares the two pass by pass.
 
-On the default corpus, one seed, 2 cores: 64 s.
-To expect there, with one seed: by the same rule Google 0.016 to the C program's
-0.017 and WordSim-353 0.200 to 0.193, in 13 s of training to its 20 s.
+On the default corpus with one seed it takes 64 s on 2 cores. Expect, with the
+same update rule, Google of 0.016 against 0.017 for the C program, WordSim-353
+of 0.200 against 0.193, and 13 s of training against 20 s.
 """
 
 import os
@@ -57,14 +57,14 @@ def report(results):
 
 
 def get_trainers(stanford):
-  """What trains the points of the C program.
+  """Returns the function that trains the points of the C program.
 
   Raises:
-    ValueError: no folder was given, or it does not hold the program.
+    ValueError: no folder is given, or the program is not in it.
   """
   if not stanford or not pathlib.Path(stanford, "glove").is_file():
     raise ValueError(
-      "The experiment stanford needs --stanford=FOLDER, the folder of the "
+      "The experiment stanford needs stanford=FOLDER, the folder of the "
       "built program `glove` of github.com/stanfordnlp/GloVe."
     )
   program = pathlib.Path(stanford, "glove").resolve()
@@ -76,7 +76,8 @@ def get_trainers(stanford):
 
 
 def run_program(program, config, counts, folder, on_epoch):
-  """Trains by the C program on the counts of a work directory."""
+  """Trains with the C program on the counts of a work directory."""
+  config = config.resolved
   data = triplets.read_triplets(counts / "counts")
   shuffled, saved = folder / "shuffled.bin", folder / "vectors"
   stanford.write_shuffled_records(data, shuffled, seed=config.seed)
@@ -97,7 +98,7 @@ def run_program(program, config, counts, folder, on_epoch):
 
 
 def _follow(command: list[str], on_epoch) -> None:
-  """Runs the program, and tells of each pass that it reports."""
+  """Runs the program and passes on the cost of each pass that it reports."""
   before, epoch = time.perf_counter(), 0
   with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
     for line in process.stderr:

@@ -1,13 +1,14 @@
-"""How many words are worth a vector?
+"""How many words should get a vector?
 
-A word without one is dropped from the text, so that the words around it come
-nearer to each other: fewer words change the counts of those that stay.
+Words without a vector are dropped from the text, which brings the words around
+them closer together: a smaller vocabulary changes the counts of the words that
+remain.
 
     python run.py --experiment=vocabulary --seeds=3
 
-On the default corpus, one seed, 2 cores: 36 s. To expect there: Google from
-0.006 at min_count 2 to 0.15 at 50, of ever fewer questions: look at the
-coverage.
+On the default corpus with one seed it takes 36 s on 2 cores. Expect Google to
+rise from 0.006 at min_count 2 to 0.15 at 50, on fewer and fewer questions: read
+it with the coverage.
 """
 
 from glove_jax.sweeps import grid
@@ -28,7 +29,7 @@ def report(results):
   return [
     Plot("vocabulary", "Scores over the rarest word's count", "lines", **axes),
     Plot(
-      "size", "What is left of words and counts", "lines", **axes,
+      "size", "Size of vocabulary and counts", "lines", **axes,
       measures=("google_coverage", "vocab_size", "num_counts"),
     ),
   ]  # fmt: skip

@@ -2,8 +2,8 @@
 
     python run.py --experiment=window --seeds=3
 
-On the default corpus, one seed, 2 cores: 88 s. What a larger one says:
-experiments/results/README.md.
+On the default corpus with one seed it takes 88 s on 2 cores. For the results
+on a larger corpus see experiments/results/README.md.
 """
 
 from glove_jax.sweeps import grid

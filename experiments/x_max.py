@@ -1,10 +1,11 @@
-"""Which x_max, the count from which a pair has its full weight?
+"""Which x_max, the count from which the weight of a pair is 1?
 
     python run.py --experiment=x_max --seeds=3
 
-On the default corpus, one seed, 2 cores: 52 s, 44 s with --together=2.
-To expect there, with one seed: WordSim-353 from 0.21 at x_max 1 to 0.30 at 300,
-Google between 0.009 and 0.013 in no order: too little text to choose by.
+On the default corpus with one seed it takes 52 s on 2 cores, or 44 s with
+--together=2. Expect WordSim-353 to rise from 0.21 at x_max 1 to 0.30 at 300.
+Google shows no trend between 0.009 and 0.013: the corpus is too small to choose
+by it.
 """
 
 from glove_jax.sweeps import grid

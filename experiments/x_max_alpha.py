@@ -1,10 +1,10 @@
-"""Which x_max and alpha together? The grid that was never published.
+"""Which x_max and alpha together? A grid that the paper does not show.
 
     python run.py --experiment=x_max_alpha
 
-On 25M words, one NVIDIA H100, --together=24: 72 points in about 6 minutes, half
-of them training; --dry_run estimates other cases. What came of it:
-experiments/results/README.md.
+The 72 points take about 6 minutes on 25M words, one NVIDIA H100 and
+--together=24; half of that is training. Use --dry_run to estimate other cases.
+For the results see experiments/results/README.md.
 """
 
 from glove_jax.sweeps import grid

@@ -1,245 +1,302 @@
-"""What a run can be told: one flat frozen dataclass a stage.
+"""Every setting of a run: one flat frozen dataclass for each part of it.
 
-Flags are made from the fields: name, type, default and help stand here once.
+The flags of `run.py` are made from the fields, so that the name, type, default,
+range and help of a setting stand here once. A value is checked whenever a part
+is made: by its class, by `dataclasses.replace` or by `make_config`.
 """
 
 import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from glove_jax.settings import Part, setting
 
-def _field(
-  default, doc: str, *, choices=None, low=None, above=None, resource=False
-):
-  """A field with its help, and what its values must keep to.
-
-  A `resource` is what a stage is done with. It does not have the stage done
-  again: what is made is the same or, over several devices, as good.
-  """
-  metadata = {"help": doc, "choices": choices, "low": low, "above": above}
-  metadata["resource"] = resource
-  return dataclasses.field(default=default, metadata=metadata)
+# Choices that other modules check too.
+DOCUMENTS = ("line", "blank_line")
+TOKENIZERS = ("word", "whitespace")
+CONTEXTS = ("symmetric", "left", "right")
+DISTANCE_WEIGHTINGS = ("inverse", "none")
+COUNT_DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True)
-class CorpusConfig:
-  """Which text, and how it is cut into documents and words."""
+class CorpusConfig(Part):
+  """Which text, and how it is split into documents and words."""
 
-  corpus: tuple[str, ...] = _field(
+  corpus: tuple[str, ...] = setting(
     ("enwiki_sample",),
-    "files, globs, folders, '-' (standard input) or named corpora "
-    "(enwiki_sample, text8), separated by commas; .gz, .bz2 and .xz are read",
+    "the text, as a comma-separated list of files, globs, folders, named "
+    "corpora (enwiki_sample, text8) or '-' for standard input; .gz, .bz2 and "
+    ".xz files are decompressed",
   )
-  documents: str = _field(
+  documents: str = setting(
     "line",
-    "what separates documents; no window crosses a document's end",
-    choices=("line", "blank_line"),
+    "what separates documents; a window never crosses the end of a document",
+    choices=DOCUMENTS,
   )
-  tokenizer: str = _field(
+  tokenizer: str = setting(
     "word",
-    "'word': runs of letters and digits of any script; 'whitespace': what "
-    "stands between spaces, as Stanford's programs split",
-    choices=("word", "whitespace"),
+    "'word' takes runs of letters and digits of any script; 'whitespace' "
+    "splits at spaces, as Stanford's programs do",
+    choices=TOKENIZERS,
   )
-  lowercase: bool = _field(True, "fold words to lower case")
-  share: float = _field(
+  lowercase: bool = setting(True, "convert words to lower case")
+  share: float = setting(
     1.0,
-    "the share of the documents to use, drawn at random; a smaller one is a "
-    "part of a larger one",
+    "fraction of the documents to use, drawn at random; a smaller fraction is "
+    "a subset of a larger one",
     above=0,
   )
-  add_to: tuple[str, ...] = _field(
+  add_to: tuple[str, ...] = setting(
     (),
-    "work directories whose counts are added to those of the corpus; with "
-    "--corpus= to theirs alone",
+    "work directories whose counts are added to those of the corpus; an empty "
+    "--corpus= adds up these alone",
   )
-  add_vocab: str = _field(
+  add_vocab: str = setting(
     "grow",
-    "for --add_to: words are those of all ('grow') or only of the added "
-    "('fixed')",
+    "with --add_to: 'grow' takes the words of the new text too, 'fixed' keeps "
+    "to the words of the added work directories",
     choices=("grow", "fixed"),
   )
-  records: str = _field(
+  records: str = setting(
     "",
-    "take the counts from this file of Stanford's, such as "
-    "cooccurrence.shuf.bin, instead of counting a corpus",
+    "a file of Stanford's counts, such as cooccurrence.shuf.bin, to use "
+    "instead of counting a corpus",
   )
-  records_vocab: str = _field("", "for --records: its vocab.txt")
+  records_vocab: str = setting(
+    "", "the vocab.txt that belongs to the file of --records"
+  )
 
 
 @dataclass(frozen=True)
-class VocabConfig:
+class VocabConfig(Part):
   """Which words get a vector."""
 
-  min_count: int = _field(5, "drop words that occur less often", low=1)
-  max_vocab: int = _field(
-    0, "keep only so many of the most frequent words; 0 keeps all", low=0
+  min_count: int = setting(
+    5, "drop words that occur fewer times than this", low=1
+  )
+  max_vocab: int = setting(
+    0, "keep only this many of the most frequent words; 0 keeps all", low=0
   )
 
 
 @dataclass(frozen=True)
-class CountConfig:
+class CountConfig(Part):
   """What X_ij counts."""
 
-  window: int = _field(10, "words to each side that count as near", low=1)
-  context: str = _field(
+  window: int = setting(
+    10, "how many words to each side of a word are its context", low=1
+  )
+  context: str = setting(
     "symmetric",
-    "where j may stand for X_ij: on both sides of i, to its left or right",
-    choices=("symmetric", "left", "right"),
+    "the side of a word on which its context lies",
+    choices=CONTEXTS,
   )
-  distance_weighting: str = _field(
+  distance_weighting: str = setting(
     "inverse",
-    "what a pair at distance d adds: 1/d, or 1",
-    choices=("inverse", "none"),
+    "what a pair of words at distance d adds to its count: 1/d ('inverse') or "
+    "1 ('none')",
+    choices=DISTANCE_WEIGHTINGS,
   )
-  keep_places: bool = _field(
+  keep_places: bool = setting(
     False,
-    "words outside the vocabulary keep their places when distances are "
-    "measured, instead of being dropped first",
+    "words outside the vocabulary count towards distances; by default they "
+    "are dropped before distances are measured",
   )
-  count_dtype: str = _field(
-    "float32",
-    "type of the counts on disk",
-    choices=("float32", "float64"),
+  count_dtype: str = setting(
+    "float32", "type of the counts on disk", choices=COUNT_DTYPES
   )
-  memory_gb: float = _field(
+  memory_gb: float = setting(
     0.0,
-    "memory for counting, beside 0.4 GB for the program; 0 for half of the "
-    "machine's",
+    "memory for counting in GB, in addition to 0.4 GB for the program; 0 takes "
+    "half of the machine's memory",
     low=0,
     resource=True,
   )
-  threads: int = _field(
-    0, "threads that count; 0 for one a CPU", low=0, resource=True
+  threads: int = setting(
+    0, "number of counting threads; 0 is one per CPU", low=0, resource=True
   )
-  dask: str = _field(
+  dask: str = setting(
     "",
-    "count by workers of Dask: local:N starts N processes here, which share "
-    "the threads and memory_gb; tcp://host:8786 is a running scheduler, each "
-    "of whose workers may use as much",
+    "count with Dask workers: local:N starts N processes here that share "
+    "--threads and --memory_gb; tcp://host:8786 connects to a running "
+    "scheduler, and each of its workers may use that much",
     resource=True,
   )
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-  """The model and how it is trained."""
+class TrainConfig(Part):
+  """The model and how it is trained.
 
-  dim: int = _field(100, "D, the width of a vector", low=1)
-  x_max: float = _field(10.0, "the count from which the weight is 1", above=0)
-  alpha: float = _field(0.75, "exponent of the weight below x_max", low=0)
-  epochs: int = _field(
-    5, "passes over all counts, after those of --growth; 15 for rows", low=0
+  The defaults of `epochs`, `schedule` and `keep` depend on the engine: they
+  are None until `resolved`.
+
+  >>> TrainConfig(engine="rows").resolved.epochs
+  15
+  >>> dataclasses.replace(TrainConfig(), engine="rows").resolved.epochs
+  15
+  """
+
+  dim: int = setting(100, "D, the number of dimensions of a vector", low=1)
+  x_max: float = setting(
+    10.0, "the count from which the weight of a pair is 1", above=0
   )
-  engine: str = _field(
-    "blocked",
-    "'blocked' multiplies blocks of words; 'rows' updates only the rows that a "
-    "batch touches; 'dense' takes gradients of whole tables",
-    choices=("blocked", "rows", "dense"),
+  alpha: float = setting(
+    0.75, "exponent of the weight (count / x_max)^alpha below x_max", low=0
   )
-  growth: tuple[str, ...] = _field(
-    ("8192:10", "16384:6", "32768:5"),
-    "for blocked: passes over the most frequent words alone that come before "
-    "the epochs, as words:passes, separated by commas",
-  )
-  tile_size: int = _field(512, "for blocked: T, words in a block", low=8)
-  min_fill: float = _field(
-    0.02,
-    "for blocked: the share of a tile that is filled from which its cells are "
-    "sooner done than its counts",
+  epochs: int | None = setting(
+    None,
+    "passes over all counts, after those of --growth (default: 5, or 15 for "
+    "the engines rows and dense)",
     low=0,
   )
-  products: str = _field(
+  engine: str = setting(
+    "blocked",
+    "'blocked' trains tiles of the count matrix by matrix products and is the "
+    "fastest; 'rows' trains batches of counts and updates only the rows that "
+    "occur in a batch; 'dense' updates whole tables after every batch",
+    choices=("blocked", "rows", "dense"),
+  )
+  growth: tuple[str, ...] = setting(
+    ("8192:10", "16384:6", "32768:5"),
+    "for blocked: first passes over the counts of the most frequent words "
+    "only, as a comma-separated list of words:passes",
+  )
+  tile_size: int = setting(
+    512, "for blocked: T, the words along each side of a tile", low=8
+  )
+  min_fill: float = setting(
+    0.02,
+    "for blocked: minimum fraction of non-zero cells for a tile to be trained "
+    "densely",
+    low=0,
+  )
+  products: str = setting(
     "float32",
     "for blocked: type of the factors of its matrix products",
     choices=("float32", "bfloat16"),
   )
-  mesh: int = _field(
-    0, "devices to train on; 0 for all, of all processes", low=0, resource=True
+  mesh: int = setting(
+    0,
+    "number of devices to train on, over all processes; 0 uses all",
+    low=0,
+    resource=True,
   )
-  placement: str = _field(
+  placement: str = setting(
     "auto",
-    "over several devices: 'batch' splits batches, 'dim' the vectors (both for "
-    "rows and dense), 'blocks' the words (for blocked); 'auto' is blocks for "
-    "blocked and else batch",
+    "what is split over several devices: 'batch' splits batches and 'dim' the "
+    "dimensions (both for rows and dense), 'blocks' splits the words (for "
+    "blocked); 'auto' is blocks for blocked, otherwise batch",
     choices=("auto", "batch", "dim", "blocks"),
     resource=True,
   )
-  batch_size: int = _field(4096, "B, counts in one update", low=1)
-  optimizer: str = _field(
+  batch_size: int = setting(
+    4096, "B, the number of counts in a batch (of rows and dense)", low=1
+  )
+  optimizer: str = setting(
     "adagrad",
-    "adagrad, stanford (the rule of Stanford's C code) or any optax optimizer "
-    "that needs only a learning rate",
+    "adagrad, stanford (the update rule of Stanford's C program), or any optax "
+    "optimizer that needs only a learning rate, such as adam",
   )
-  learning_rate: float = _field(
-    0.2, "step size; for stanford, its eta (use 0.05)", above=0
+  learning_rate: float = setting(
+    0.2, "step size; for stanford its eta, for which 0.05 is usual", above=0
   )
-  schedule: str = _field(
-    "linear",
-    "how the learning rate falls over the run; constant for rows",
+  schedule: str | None = setting(
+    None,
+    "how the learning rate falls over the run (default: linear, or constant "
+    "for the engines rows and dense)",
     choices=("constant", "linear", "cosine"),
   )
-  initial_accumulator: float = _field(
-    0.1, "where Adagrad's sums of squared gradients start", low=0
+  initial_accumulator: float = setting(
+    0.1, "initial value of Adagrad's sums of squared gradients", low=0
   )
-  keep: float = _field(
-    0.2,
-    "share of Adagrad's sums of squares that is kept from epoch to epoch; 1 "
-    "for rows",
+  keep: float | None = setting(
+    None,
+    "factor on Adagrad's sums of squared gradients at the start of each epoch "
+    "after the first (default: 0.2, or 1 for the engines rows and dense)",
     low=0,
   )
-  clip: float = _field(
-    100.0, "for stanford: bound on each component of a gradient", above=0
+  clip: float = setting(
+    100.0,
+    "for stanford: bound on the absolute value of each gradient component",
+    above=0,
   )
-  bias_init: str = _field(
+  bias_init: str = setting(
     "fit",
-    "'fit' starts the biases at their best values without vectors; 'random' "
-    "draws them, as the paper's code does",
+    "'fit' starts from the biases that are best without vectors; 'random' "
+    "draws them at random, as Stanford's program does",
     choices=("fit", "random"),
   )
-  seed: int = _field(0, "seed of the start and of every shuffle", low=0)
-  dtype: str = _field(
+  seed: int = setting(
+    0, "random seed of the initial vectors and of every shuffle", low=0
+  )
+  dtype: str = setting(
     "float32",
-    "type of parameters and arithmetic",
+    "type of the parameters and of the arithmetic",
     choices=("float32", "float64", "bfloat16"),
   )
 
+  @property
+  def resolved(self) -> "TrainConfig":
+    """This config with the engine's defaults in place of None."""
+    missing = {
+      name: value
+      for name, value in _ENGINE_DEFAULTS[self.engine].items()
+      if getattr(self, name) is None
+    }
+    return dataclasses.replace(self, **missing)
+
+
+_BATCH_DEFAULTS = {"epochs": 15, "schedule": "constant", "keep": 1.0}
+_ENGINE_DEFAULTS: dict[str, dict[str, Any]] = {
+  "blocked": {"epochs": 5, "schedule": "linear", "keep": 0.2},
+  "rows": _BATCH_DEFAULTS,
+  "dense": _BATCH_DEFAULTS,
+}
+
 
 @dataclass(frozen=True)
-class VectorsConfig:
-  """What is made of the trained tables."""
+class VectorsConfig(Part):
+  """How word vectors are computed from the trained tables."""
 
-  vectors: str = _field(
+  vectors: str = setting(
     "sum",
-    "how a word's vector is made of its word and context vectors",
-    choices=("sum", "word", "context", "concat", "average"),
+    "a word's vector: the 'sum' of its word and context vectors, one of the "
+    "two alone, or the two joined ('concat')",
+    choices=("sum", "word", "context", "concat"),
   )
-  unk: bool = _field(
+  unk: bool = setting(
     False,
-    "add a vector for <unk>: the mean of the last 100 words, as the C code",
+    "add a vector for <unk>, the mean of the vectors of the 100 least frequent "
+    "words, as Stanford's program does",
   )
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
-  """What the vectors are asked."""
+class EvaluateConfig(Part):
+  """Which questions evaluate the vectors."""
 
-  analogies: tuple[str, ...] = _field(
+  analogies: tuple[str, ...] = setting(
     ("google",),
-    "analogy sets: files in the form of questions-words.txt, or 'google'",
+    "analogy sets, comma-separated: files in the format of "
+    "questions-words.txt, or 'google'",
   )
-  similarity: tuple[str, ...] = _field(
+  similarity: tuple[str, ...] = setting(
     ("wordsim353", "simlex999"),
-    "similarity sets: files of word pairs and scores, or a set's name",
+    "similarity sets, comma-separated: files of word pairs and scores, or "
+    "'wordsim353', 'simlex999'",
   )
-  analogy_method: str = _field(
-    "add", "3CosAdd or 3CosMul", choices=("add", "mul")
+  analogy_method: str = setting(
+    "add",
+    "how analogies are answered: 3CosAdd ('add') or 3CosMul ('mul')",
+    choices=("add", "mul"),
   )
 
 
 @dataclass(frozen=True)
 class Config:
-  """Everything a run can be told."""
+  """All settings of a run, in the order in which a run needs them."""
 
   corpus: CorpusConfig = CorpusConfig()
   vocab: VocabConfig = VocabConfig()
@@ -249,16 +306,9 @@ class Config:
   evaluate: EvaluateConfig = EvaluateConfig()
 
 
-# What the engines that take counts one by one use instead, where not told.
-_BATCH_RECIPE = {"epochs": 15, "schedule": "constant", "keep": 1.0}
-RECIPES: dict[str, dict[str, Any]] = {
-  "rows": _BATCH_RECIPE,
-  "dense": _BATCH_RECIPE,
-}
-
 # fast: good vectors in half of the default's time, at a higher cost.
-# The published recipes: stanford_demo: demo.sh of stanfordnlp/GloVe. paper:
-# section 4.2 of Pennington et al. (2014), the model of 300 dimensions.
+# stanford_demo: demo.sh of github.com/stanfordnlp/GloVe.
+# paper: section 4.2 of Pennington et al. (2014), the model of 300 dimensions.
 PRESETS: dict[str, dict[str, Any]] = {
   "fast": {"growth": ("8192:6", "32768:3"), "epochs": 3},
   "stanford_demo": {
@@ -291,8 +341,43 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def settings(part) -> dict[str, Any]:
-  """The fields of a stage's config that its output depends on."""
+def parts() -> dict[str, type[Part]]:
+  """The class of each part of `Config`, by the part's name."""
+  return {f.name: f.type for f in dataclasses.fields(Config)}
+
+
+def fields() -> list[dataclasses.Field]:
+  """The settings of all parts."""
+  return [f for cls in parts().values() for f in dataclasses.fields(cls)]
+
+
+def make_config(**values) -> Config:
+  """Makes a Config from settings by name; others keep their default.
+
+  >>> make_config(corpus="wiki.txt", dim=50).train.dim
+  50
+
+  Args:
+    **values: settings of any part. NumPy scalars, `pathlib.Path`, and a string
+      for a list of one are accepted.
+
+  Raises:
+    ValueError: an unknown setting, a wrong type, or a value out of its range.
+  """
+  known = {f.name for f in fields()}
+  for name in values:
+    if name not in known:
+      raise ValueError(f"There is no setting {name!r}: see --help for all.")
+  chosen = {}
+  for part, cls in parts().items():
+    names = {f.name for f in dataclasses.fields(cls)}
+    chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
+  return Config(**chosen)
+
+
+def settings(part: Part) -> dict[str, Any]:
+  """The resolved settings that a part's results depend on: no resources."""
+  part = part.resolved
   return {
     f.name: getattr(part, f.name)
     for f in dataclasses.fields(part)
@@ -300,59 +385,9 @@ def settings(part) -> dict[str, Any]:
   }
 
 
-def stages() -> dict[str, type]:
-  """The config class of each stage, by the stage's name."""
-  return {f.name: type(f.default) for f in dataclasses.fields(Config)}
-
-
-def fields() -> list[dataclasses.Field]:
-  """Every field of every stage: the flags of a run."""
-  return [f for cls in stages().values() for f in dataclasses.fields(cls)]
-
-
-def make_config(**values) -> Config:
-  """Makes a Config from fields by name.
-
-  Those not named are by the engine's recipe, or keep their default.
-
-  Raises:
-    ValueError: an unknown field, a wrong type, or a value out of its range.
-  """
-  known = {f.name: f for f in fields()}
-  values = RECIPES.get(values.get("engine"), {}) | values
-  for name, value in values.items():
-    if name not in known:
-      raise ValueError(f"There is no setting {name!r}: see --help for all.")
-    values[name] = _checked(known[name], value)
-  made = {}
-  for stage, cls in stages().items():
-    names = {f.name for f in dataclasses.fields(cls)}
-    made[stage] = cls(**{k: v for k, v in values.items() if k in names})
-  return Config(**made)
-
-
-def _checked(field: dataclasses.Field, value):
-  """Returns the value in the field's type, or says what is wrong with it."""
-  kind, rule = type(field.default), field.metadata
-  if kind is tuple and isinstance(value, (list, tuple)):
-    return tuple(value)
-  if kind is float and type(value) is int:
-    value = float(value)
-  if type(value) is not kind:
-    raise ValueError(
-      f"--{field.name} must be of type {kind.__name__}, got {value!r}."
-    )
-  if rule["choices"] and value not in rule["choices"]:
-    raise ValueError(
-      f"--{field.name} must be one of {', '.join(rule['choices'])}, "
-      f"got {value!r}."
-    )
-  if rule["low"] is not None and not value >= rule["low"]:
-    raise ValueError(
-      f"--{field.name} must be at least {rule['low']}, got {value}."
-    )
-  if rule["above"] is not None and not value > rule["above"]:
-    raise ValueError(
-      f"--{field.name} must be greater than {rule['above']}, got {value}."
-    )
-  return value
+def all_settings(config: Config) -> dict[str, Any]:
+  """Every resolved setting of a run by name, resources included."""
+  flat = {}
+  for part in parts():
+    flat |= dataclasses.asdict(getattr(config, part).resolved)
+  return flat

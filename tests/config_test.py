@@ -1,57 +1,120 @@
 """Settings: defaults, ranges, and clear refusals."""
 
 import dataclasses
+import pathlib
 
+import numpy as np
 import pytest
 
-from glove_jax import config
+from glove_jax import config, settings
+from glove_jax.config import TrainConfig
+from glove_jax.sweeps.options import SweepConfig
 
 
 def test_every_field_has_a_help_and_a_name_of_its_own():
-  names = [field.name for field in config.fields()]
+  fields = [*config.fields(), *dataclasses.fields(SweepConfig)]
+  names = [field.name for field in fields]
   assert len(set(names)) == len(names)
-  assert all(len(field.metadata["help"]) > 10 for field in config.fields())
+  assert all(len(field.metadata["help"]) > 10 for field in fields)
 
 
 def test_defaults_suit_raw_text():
-  made = config.make_config()
-  assert made.corpus.tokenizer == "word" and made.corpus.lowercase
-  assert (made.count.window, made.vocab.min_count) == (10, 5)
-  assert (made.train.dim, made.train.x_max, made.train.alpha) == (
+  parts = config.make_config()
+  assert parts.corpus.tokenizer == "word" and parts.corpus.lowercase
+  assert (parts.count.window, parts.vocab.min_count) == (10, 5)
+  assert (parts.train.dim, parts.train.x_max, parts.train.alpha) == (
     100, 10.0, 0.75
   )  # fmt: skip
 
 
 def test_a_value_lands_in_its_stage():
-  made = config.make_config(x_max=100, corpus=["a", "b"], unk=True)
-  assert made.train.x_max == 100.0 and isinstance(made.train.x_max, float)
-  assert made.corpus.corpus == ("a", "b")
-  assert made.vectors.unk
+  parts = config.make_config(x_max=100, corpus=["a", "b"], unk=True)
+  assert parts.train.x_max == 100.0 and isinstance(parts.train.x_max, float)
+  assert parts.corpus.corpus == ("a", "b")
+  assert parts.vectors.unk
 
 
 @pytest.mark.parametrize("name", sorted(config.PRESETS))
 def test_presets_are_valid(name):
-  made = config.make_config(**config.PRESETS[name])
-  flat = {k: v for p in dataclasses.asdict(made).values() for k, v in p.items()}
+  parts = config.make_config(**config.PRESETS[name])
+  flat = {
+    k: v for p in dataclasses.asdict(parts).values() for k, v in p.items()
+  }
   assert config.PRESETS[name].items() <= flat.items()
+
+
+@pytest.mark.parametrize("engine", ["blocked", "rows", "dense"])
+def test_every_way_to_name_an_engine_means_the_same(engine):
+  train = config.make_config(engine=engine).train
+  other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
+  assert TrainConfig(engine=engine) == train == other
+  expected = {"blocked": (5, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
+  resolved = train.resolved
+  assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
+  assert resolved.resolved == resolved
+  assert config.settings(train) == config.settings(resolved)
+
+
+def test_what_is_given_wins_over_the_engine():
+  train = TrainConfig(engine="rows", epochs=3, keep=0.5).resolved
+  assert (train.epochs, train.schedule, train.keep) == (3, "constant", 0.5)
+
+
+def test_replacing_a_value_checks_it():
+  with pytest.raises(ValueError, match="x_max must be greater than 0"):
+    dataclasses.replace(TrainConfig(), x_max=-1.0)
+  assert dataclasses.replace(TrainConfig(), x_max=3).x_max == 3.0
+
+
+def test_numpy_scalars_paths_and_strings_are_accepted():
+  parts = config.make_config(
+    dim=np.int64(8), x_max=np.float32(2.5), lowercase=np.bool_(False),
+    corpus=pathlib.Path("a", "b.txt"), analogies="questions.txt", growth="",
+    add_to=[pathlib.Path("c")], records=pathlib.Path("d"),
+  )  # fmt: skip
+  assert (parts.train.dim, parts.train.x_max) == (8, 2.5)
+  assert type(parts.train.dim) is int and parts.corpus.lowercase is False
+  assert parts.corpus.corpus == ("a/b.txt",)
+  assert parts.corpus == config.make_config(
+    corpus="a/b.txt", lowercase=False, add_to=["c"], records="d"
+  ).corpus  # fmt: skip
+  assert parts.evaluate.analogies == ("questions.txt",)
+  assert parts.train.growth == ()
 
 
 @pytest.mark.parametrize(
   "name, value, message",
   [
-    ("x_max", -1.0, "--x_max must be greater than 0, got -1.0"),
-    ("x_max", float("nan"), "--x_max must be greater than 0"),
-    ("dim", 0, "--dim must be at least 1, got 0"),
-    ("dim", 2.5, "--dim must be of type int, got 2.5"),
-    ("dim", True, "--dim must be of type int, got True"),
-    ("lowercase", 1, "--lowercase must be of type bool"),
-    ("corpus", "a.txt", "--corpus must be of type tuple"),
-    ("context", "both", "--context must be one of symmetric, left, right"),
-    ("min_count", 0, "--min_count must be at least 1"),
+    ("x_max", -1.0, "x_max must be greater than 0, got -1.0"),
+    ("x_max", float("nan"), "x_max must be greater than 0"),
+    ("dim", 0, "dim must be at least 1, got 0"),
+    ("dim", 2.5, "dim must be of type int, got 2.5"),
+    ("dim", True, "dim must be of type int, got True"),
+    ("dim", None, "dim must be of type int, got None"),
+    ("lowercase", 1, "lowercase must be of type bool"),
+    ("corpus", 3, "corpus must be of type tuple"),
+    ("corpus", [3], "corpus must be a list of strings"),
+    ("context", "both", "context must be one of symmetric, left, right"),
+    ("schedule", "both", "schedule must be one of constant, linear, cosine"),
+    ("vectors", "average", "vectors must be one of sum, word, context, concat"),
+    ("min_count", 0, "min_count must be at least 1"),
+    ("epochs", -1, "epochs must be at least 0"),
     ("nonesuch", 1, "There is no setting 'nonesuch'"),
   ],
 )
 def test_refusals(name, value, message):
   with pytest.raises(ValueError) as caught:
     config.make_config(**{name: value})
-  assert message in str(caught.value)
+  assert str(caught.value).startswith(message)
+
+
+def test_the_type_of_a_setting():
+  kinds = {field.name: settings.kind(field) for field in config.fields()}
+  assert kinds["epochs"] is int and kinds["keep"] is float
+  assert kinds["growth"] is tuple and kinds["schedule"] is str
+
+
+def test_a_fingerprint_does_not_depend_on_the_order():
+  one = settings.fingerprint({"a": 1, "b": [2]})
+  assert one == settings.fingerprint({"b": [2], "a": 1}) and len(one) == 8
+  assert one != settings.fingerprint({"a": 1, "b": [3]})

@@ -300,6 +300,8 @@ def text(tmp_path):
     ("--x_max=-1", ["--x_max must be greater than 0, got -1.0"]),
     ("--context=both", ["--context", "both", "symmetric"]),
     ("--epochs=-1", ["--epochs must be at least 0"]),
+    ("--vectors=average", ["--vectors", "average", "concat"]),
+    ("--sweep=dim=0", ["Point 1", "(dim=0): --dim must be at least 1"]),
     ("--optimizer=nonesuch", ["There is no optimizer 'nonesuch'"]),
     ("--corpus=missing.txt", ["missing.txt"]),
     ("--min_count=100", ["min_count=100", "lower"]),

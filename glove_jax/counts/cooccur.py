@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import scipy.sparse
 
+from glove_jax.config import CONTEXTS, DISTANCE_WEIGHTINGS
 from glove_jax.counts.pair_counter import (
   CELLS,
   Entries,
@@ -28,9 +29,6 @@ from glove_jax.counts.triplets import Triplets
 from glove_jax.text.symbols import END, UNKNOWN
 from glove_jax.text.tokenizers import check_choice
 from glove_jax.threads import default_threads
-
-CONTEXTS = ("symmetric", "left", "right")
-DISTANCE_WEIGHTINGS = ("inverse", "none")
 
 # lcm(1..22) = 232,792,560. In longer windows 1/d is rounded to a multiple of
 # 1 / (16 * lcm(1..22)).

@@ -18,7 +18,6 @@ import numpy as np
 
 from glove_jax import atomic, memory
 
-COUNT_DTYPES = ("float32", "float64")
 _COLUMNS = ("row", "col", "count")
 _FORMAT = 2
 SHARD = 1 << 22  # triplets

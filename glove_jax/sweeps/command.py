@@ -1,14 +1,11 @@
-"""What `python run.py --experiment=...` and `--sweep=...` do."""
+"""What `python run.py --experiment=...`, `--sweep=...` and `report` do."""
 
-import json
+import dataclasses
 import pathlib
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
-import jax
-
-import experiments
 from glove_jax import atomic, metrics
 from glove_jax.sweeps import (
   estimate,
@@ -20,207 +17,231 @@ from glove_jax.sweeps import (
   search,
 )
 from glove_jax.sweeps.grid import Point
+from glove_jax.sweeps.options import SweepConfig
 from glove_jax.sweeps.plots import Plot
+from glove_jax.sweeps.runner import Plan
+from glove_jax.training import multihost
 
-_ON_A_GPU = 4  # points that train together there, if nothing else is said
-_ON_A_LINE = 12  # values of a field, at most
-
-
-class Request(NamedTuple):
-  """What was asked for: the flags of these names."""
-
-  experiment: str | None
-  sweep: str | list[dict] | None  # as --sweep has it, or the points
-  settings: dict[str, Any]  # fields that were given
-  seeds: int
-  stanford: str | None
-  command: str  # as it was typed
+_LONGEST_LINE = 12  # values along x; with more, each point is a dot
 
 
-class Plan(NamedTuple):
-  """A sweep that can run."""
-
-  points: list[Point]
-  trainers: dict[str, runner.Trainer]
-  shown: Callable[[list], list[Plot]]
-  story: report.Story
-
-
-def make_plan(request: Request) -> Plan:
+def make_plan(
+  config: SweepConfig,
+  settings: dict[str, Any],
+  experiment: ModuleType | None = None,
+  *,
+  sweep: str | grid.Sweep = "",
+  command: str = "",
+) -> Plan:
   """Checks everything that can be checked before anything runs.
 
+  Args:
+    config: which sweep to run.
+    settings: settings that all points share; they win over the experiment's.
+    experiment: the module of the experiment; None for a sweep without a file.
+    sweep: the points, instead of `config.sweep`.
+    command: the command line, for the report.
+
   Raises:
-    ValueError: neither experiment nor sweep, no such experiment, or a point
-      that no config can be made of.
+    ValueError: neither an experiment nor a sweep, a setting that is both given
+      and varied, or a point that is no valid config.
   """
-  if not request.experiment and not request.sweep:
-    raise ValueError("Say what to run: --experiment=NAME or --sweep=...")
-  if request.experiment:
-    module = experiments.load(request.experiment)
-  else:
-    module = ad_hoc()
-  sweep = request.sweep or module.get_sweep()
-  sweep = grid.parse(sweep) if isinstance(sweep, str) else sweep
-  varied = {name for point in sweep for name in point}
-  if request.seeds and "seed" not in varied:
-    seeds = grid.param("seed", *range(request.seeds))
-    sweep = grid.product(sweep, seeds)
-    varied.add("seed")
-  if fixed := sorted(varied & request.settings.keys()):
+  chosen = sweep or config.sweep
+  if not experiment and not chosen:
+    raise ValueError("Say what to run: experiment=NAME or sweep=...")
+  module = experiment or _without_file([])
+  points = _with_seeds(chosen or module.get_sweep(), config.seeds)
+  varied = {name for point in points for name in point}
+  if fixed := sorted(varied & settings.keys()):
     raise ValueError(
-      f"--{fixed[0]} is what the sweep varies: leave it out, or give the "
-      "values as --sweep."
+      f"{fixed[0]} is what the sweep varies: leave it out, or give its values "
+      "to sweep="
     )
-  points = grid.make_points(module.get_config() | request.settings, sweep)
-  trainers = {}
-  if hasattr(module, "get_trainers"):
-    trainers = module.get_trainers(request.stanford)
-  shown = module.report
-  if request.sweep:
-    shown = ad_hoc(sweep).report
-  about = (module.__doc__ or "").strip()
-  title = request.experiment or "sweep"
+  get_trainers = getattr(module, "get_trainers", lambda stanford: {})
   return Plan(
-    points, trainers, shown, report.Story(title, about, request.command)
+    grid.make_points(module.get_config() | settings, points),
+    get_trainers(config.stanford),
+    _without_file(points).report if chosen else module.report,
+    (module.__doc__ or "").strip(),
+    {
+      "experiment": config.experiment,
+      "sweep": chosen,
+      "settings": settings,
+      "seeds": config.seeds,
+      "stanford": config.stanford,
+      "command": command,
+    },
   )
 
 
-def ad_hoc(sweep: grid.Sweep = ()) -> SimpleNamespace:
-  """An experiment without a file: a plot over each field that varies."""
+def _with_seeds(sweep: str | grid.Sweep, num_seeds: int) -> grid.Sweep:
+  """The points of a sweep, each with every seed unless they vary the seed."""
+  points = grid.parse(sweep) if isinstance(sweep, str) else sweep
+  if not num_seeds or any("seed" in point for point in points):
+    return points
+  return grid.product(points, grid.param("seed", *range(num_seeds)))
 
-  def report(results) -> list[Plot]:
+
+def _without_file(sweep: grid.Sweep) -> SimpleNamespace:
+  """An experiment without a file: one plot for each setting that varies."""
+  names = dict.fromkeys(name for point in sweep for name in point)
+  names = [name for name in names if name != "seed"]
+
+  def make_plots(results) -> list[Plot]:
     del results
-    names = dict.fromkeys(name for point in sweep for name in point)
-    names = [name for name in names if name != "seed"]
     return [_plot_over(name, names, sweep) for name in names]
 
-  return SimpleNamespace(get_config=dict, report=report, __doc__="")
+  return SimpleNamespace(get_config=dict, report=make_plots, __doc__="")
 
 
 def _plot_over(name: str, names: list[str], sweep: grid.Sweep) -> Plot:
-  """Scores over one field; of two fields, a line for each value of the other.
+  """The plot of scores over one setting.
 
-  With more fields than two, each point is a mean over all others; of a field
-  with more values than a line can bear, as after a search, there are dots.
+  If two settings vary, each value of the other is a line. If more vary, scores
+  are means over the others. A setting with many values, as after a search, is
+  plotted as dots.
   """
   values = [point[name] for point in sweep if name in point]
   others = [other for other in names if other != name]
   title = f"Scores over {name}"
   numbers = all(type(value) in (int, float) for value in values)
   log = numbers and min(values) > 0 and max(values) >= 20 * min(values)
-  if numbers and len(set(values)) > _ON_A_LINE:
+  if numbers and len(set(values)) > _LONGEST_LINE:
     return Plot(name, title, "dots", x=name, log=log)
   if len(others) > 1:
-    title += ", mean and deviation over the other fields as well as the seeds"
+    title += ", mean and deviation over the other settings and the seeds"
   if not numbers:
     return Plot(name, title, "bars", x=name)
-  return Plot(
-    name,
-    title,
-    "lines",
-    x=name,
-    by=others[0] if len(others) == 1 else None,
-    log=log,
-  )
+  by = others[0] if len(others) == 1 else None
+  return Plot(name, title, "lines", x=name, by=by, log=log)
 
 
-class How(NamedTuple):
-  """How a sweep or search runs: the flags of these names."""
+def main(
+  config: SweepConfig,
+  settings: dict[str, Any],
+  load: Callable[[str], ModuleType],
+  workdir: pathlib.Path,
+  command: str,
+  say: Callable[[str], None],
+) -> int:
+  """Runs a sweep, a search or a dry run.
 
-  together: int = 0
-  keep_tables: bool = False
-  tensorboard: bool = False
-  trials: int = 50
-  objective: str = search.SIMILARITY
+  Args:
+    config: which of them.
+    settings: settings that all points share.
+    load: returns the module of an experiment by its name.
+    workdir: the work directory.
+    command: the command line, for the report.
+    say: called with each line of news.
 
+  Returns:
+    The exit code: 1 if a point failed.
 
-DEFAULTS = How()
+  Raises:
+    ValueError: options that do not fit each other, or as `make_plan`.
+  """
+  if config.dry_run and multihost.several():
+    raise ValueError("A dry run needs one process only: start no others.")
+  if config.dry_run and config.search:
+    raise ValueError("A search has no plan: it chooses its points as it goes.")
+  experiment = load(config.experiment) if config.experiment else None
+  if config.search:
+    return run_search(config, settings, experiment, workdir, command, say)
+  plan = make_plan(config, settings, experiment, command=command)
+  if config.dry_run:
+    dry_run(plan, config, workdir, say)
+    return 0
+  return run(plan, config, workdir, say)
 
 
 def run(
-  request: Request,
+  plan: Plan,
+  config: SweepConfig,
   workdir: pathlib.Path,
-  how: How = DEFAULTS,
   say: Callable[[str], None] = print,
 ) -> int:
   """Runs a sweep and reports it.
 
   Returns:
-    The exit code: 1 where a point failed.
+    The exit code: 1 if a point failed.
   """
-  plan = make_plan(request)
   workdir.mkdir(parents=True, exist_ok=True)
-  save_request(request, workdir)
-  options = make_options(how, plan, say)
-  failed = runner.run(plan.points, workdir, options)
-  write_report(plan, workdir, failed, how, say)
+  atomic.write_json(workdir / "sweep.json", plan.record)
+  points = runner.Runner(workdir, config, plan.trainers, say)
+  failed = points.run(plan.points)
+  write_report(plan, workdir, failed, say, tensorboard=config.tensorboard)
   return 1 if failed else 0
 
 
 def run_search(
-  request: Request,
+  config: SweepConfig,
+  settings: dict[str, Any],
+  experiment: ModuleType | None,
   workdir: pathlib.Path,
-  how: How,
+  command: str = "",
   say: Callable[[str], None] = print,
 ) -> int:
-  """Searches the space that the request's sweep describes, and reports it.
+  """Searches the space that `config.sweep` describes, and reports it.
+
+  Args:
+    config: which search to run.
+    settings, experiment, command: as for `make_plan`.
+    workdir: the work directory of the search.
+    say: called with each line of news.
 
   Returns:
-    The exit code: 1 where a point failed.
+    The exit code: 1 if a point failed.
 
   Raises:
     ValueError: no space was given.
   """
-  if not request.sweep:
+  if not config.sweep:
     raise ValueError(
-      '--search needs what to search: --sweep="x_max=1..300;alpha=0.25..1".'
+      'search needs what to search: sweep="x_max=1..300;alpha=0.25..1".'
     )
 
-  def make_points(settings: grid.Settings) -> list[Point]:
-    return make_plan(request._replace(sweep=[settings])).points
+  def make_points(values: grid.Settings) -> list[Point]:
+    return make_plan(config, settings, experiment, sweep=[values]).points
 
-  points, failed = search.run(
-    request.sweep,
-    make_points,
-    workdir,
-    make_options(how, None, say),
-    trials=how.trials,
-    objective=how.objective,
+  tried, failed = search.run(make_points, workdir, config, say)
+  plan = make_plan(
+    dataclasses.replace(config, seeds=0),  # the points vary the seed already
+    settings,
+    experiment,
+    sweep=[point.varied for point in tried],
+    command=command,
   )
-  tried = [point.varied for point in points]
-  request = request._replace(sweep=tried, seeds=0)
-  save_request(request, workdir)
-  write_report(make_plan(request), workdir, failed, how, say)
+  atomic.write_json(workdir / "sweep.json", plan.record)
+  write_report(plan, workdir, failed, say, tensorboard=config.tensorboard)
   return 1 if failed else 0
 
 
 def dry_run(
-  request: Request, workdir: pathlib.Path, how: How, say: Callable[[str], None]
+  plan: Plan,
+  config: SweepConfig,
+  workdir: pathlib.Path,
+  say: Callable[[str], None] = print,
 ) -> None:
-  """Shows the points of a sweep and how long they may take."""
-  points = make_plan(request).points
-  say(estimate.format_plan(points, workdir, together(how)))
+  """Shows the points of a sweep and about how long they take."""
+  together = runner.num_together(config)
+  say(estimate.format_plan(plan.points, workdir, together))
 
 
-def make_options(how: How, plan: Plan | None, say) -> runner.Options:
-  trainers = plan.trainers if plan else {}
-  return runner.Options(together(how), how.keep_tables, trainers, say)
-
-
-def together(how: How) -> int:
-  """How many points train at once: as was said, or what suits the device."""
-  default = 1 if jax.default_backend() == "cpu" else _ON_A_GPU
-  return how.together or default
-
-
-def write_report(plan: Plan, workdir, failed, how: How, say) -> None:
-  """Writes all that there is to say of a sweep, and says the most of it."""
-  rows = report.write(plan.points, plan.shown, workdir, plan.story, failed)
+def write_report(
+  plan: Plan,
+  workdir: pathlib.Path,
+  failed: runner.Failures,
+  say: Callable[[str], None],
+  *,
+  tensorboard: bool = False,
+) -> None:
+  """Writes the tables, plots and page of a sweep, and shows the table."""
+  rows = report.write(plan, workdir, failed)
   if rows and not plots.has_matplotlib():
     say(plots.MISSING)
   if rows:
     say((workdir / "results.md").read_text().rstrip())
-  if how.tensorboard:
+  if tensorboard:
     write_tensorboard(plan.points, workdir)
   say(f"{workdir / 'report.html'} has all results.")
   for name, why in failed.items():
@@ -228,7 +249,7 @@ def write_report(plan: Plan, workdir, failed, how: How, say) -> None:
 
 
 def write_tensorboard(points: list[Point], workdir: pathlib.Path) -> None:
-  """A run in <workdir>/tensorboard for each point that is done."""
+  """Writes each finished point to <workdir>/tensorboard, one run a point."""
   for point in points:
     if not runner.is_done(workdir, point):
       continue
@@ -244,37 +265,52 @@ def write_tensorboard(points: list[Point], workdir: pathlib.Path) -> None:
 
 
 def rewrite(
-  workdir: pathlib.Path, output: str | None, say: Callable[[str], None]
+  workdir: pathlib.Path,
+  load: Callable[[str], ModuleType],
+  output: str | None = None,
+  say: Callable[[str], None] = print,
 ) -> None:
-  """Reports again what a sweep has come to, or keeps its results elsewhere.
+  """Writes the report of a sweep again, or copies its results elsewhere.
 
   Args:
-    workdir: of the sweep.
-    output: where results.csv, results.md, config.json and the plots are kept;
-      None writes the report of the work directory anew.
+    workdir: the work directory of the sweep.
+    load: returns the module of an experiment by its name.
+    output: a folder for results.csv, results.md, config.json and the plots;
+      None writes the report of the work directory.
     say: called with each line of news.
 
   Raises:
     FileNotFoundError: there is no sweep in the work directory.
   """
-  request = load_request(workdir)
-  plan = make_plan(request)
+  plan = read_plan(workdir, load)
   if output is None:
-    write_report(plan, workdir, {}, DEFAULTS, say)
+    write_report(plan, workdir, {}, say)
     return
-  folder = pathlib.Path(output)
-  report.keep(plan.points, plan.shown, workdir, folder, request.command)
-  say(f"The results are in {folder}.")
+  report.keep(plan, workdir, pathlib.Path(output))
+  say(f"The results are in {output}.")
 
 
-def save_request(request: Request, workdir: pathlib.Path) -> None:
-  atomic.write_json(workdir / "sweep.json", request._asdict())
+def read_plan(workdir: pathlib.Path, load: Callable[[str], ModuleType]) -> Plan:
+  """Makes the plan of the sweep in a work directory again.
 
-
-def load_request(workdir: pathlib.Path) -> Request:
+  Raises:
+    FileNotFoundError: there is no sweep in the work directory.
+  """
   path = workdir / "sweep.json"
   if not path.exists():
     raise FileNotFoundError(
       f"There is no sweep in {workdir}: run one with --experiment or --sweep."
     )
-  return Request(**json.loads(path.read_text()))
+  record = atomic.read_json(path)
+  name = record["experiment"] or ""
+  return make_plan(
+    SweepConfig(
+      experiment=name,
+      seeds=record["seeds"],
+      stanford=record["stanford"] or "",
+    ),
+    record["settings"],
+    load(name) if name else None,
+    sweep=record["sweep"] or "",
+    command=record["command"],
+  )

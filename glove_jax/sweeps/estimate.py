@@ -1,142 +1,115 @@
-"""How long a sweep will take: training only, and what that is based on."""
+"""The plan of a sweep, and about how long its training takes."""
 
-import dataclasses
 import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from glove_jax import atomic
 from glove_jax import config as configs
-from glove_jax import metrics
-from glove_jax.counts import cooccur, triplets
+from glove_jax.counts import triplets
 from glove_jax.sweeps import runner
 from glove_jax.sweeps.grid import Point
-from glove_jax.text import reading, vocab
-from glove_jax.training import engines, loop
-from glove_jax.workdir import pipeline
+from glove_jax.training import engines
+from glove_jax.workdir import inputs
 
-_PROBE_BYTES = 1 << 21  # of the corpus
+# Seconds for each count, pass and dimension on 2 CPU cores, of the default
+# corpus; for dense with 1,000 words, since its steps grow with the vocabulary.
+_RATES = {"blocked": 1.7e-9, "rows": 5.8e-9, "dense": 2e-9}
+# Counts of a corpus of b bytes: _COUNTS (b / _BYTES)^_GROWTH, which fits the
+# default corpus and Simple English Wikipedia (149 MB, 56M counts).
+_BYTES, _COUNTS, _GROWTH = 3.1e6, 2.6e6, 0.79
 
 
 class Rate(NamedTuple):
-  """What training was seen to cost."""
+  """How fast training is."""
 
-  start: float  # seconds before each point trains at full speed
-  seconds: float  # for each unit of `work`
-  counts_per_byte: float  # of text
-  source: str  # what was looked at
+  seconds: dict[str, float]  # by engine, for each unit of `work`
+  source: str  # what was measured
 
 
-def format_plan(points: Sequence[Point], workdir: pathlib.Path, together: int):
+def format_plan(
+  points: Sequence[Point], workdir: pathlib.Path, together: int
+) -> str:
   """The plan of a sweep and an estimate of its time, as text.
 
-  Makes nothing in the work directory.
+  Args:
+    points: of the sweep.
+    workdir: its work directory; nothing is written to it.
+    together: how many points train at once.
   """
   groups = runner.by_counts(points)
   lines = [f"{len(points)} points on {len(groups)} sets of counts"]
   for group in groups:
     folder = runner.counts_folder(workdir, group[0].config)
-    there = "there" if read_counts(folder) else "to be made"
-    lines.append(f"counts {folder.name} ({there}):")
+    state = "counted" if _read_num_counts(folder) else "to be counted"
+    lines.append(f"counts {folder.name} ({state}):")
     for batch in runner.batches(group, together):
       names = [p.name + " (done)" * runner.is_done(workdir, p) for p in batch]
       lines.append("  " + "\n  + ".join(names))
   todo = [p for p in points if not runner.is_done(workdir, p)]
   if todo:
-    lines.append(format_estimate(todo, points, workdir))
+    lines.append(_format_estimate(todo, points, workdir))
   return "\n".join(lines)
 
 
-def format_estimate(todo, points, workdir: pathlib.Path) -> str:
-  """About how long the training of what is not done will take."""
-  rate = rate_of_done(points, workdir) or probe(todo[0].config)
+def _format_estimate(todo, points, workdir: pathlib.Path) -> str:
+  rate = _rate_of_done(points, workdir) or Rate(
+    _RATES, "speeds measured on 2 CPU cores"
+  )
   seconds = 0.0
   for point in todo:
-    counts = read_counts(runner.counts_folder(workdir, point.config))
-    number = (
-      len(counts.row)
-      if counts
-      else rate.counts_per_byte * corpus_bytes(point.config)
-    )
-    seconds += rate.start + rate.seconds * work(point.config, number)
+    folder = runner.counts_folder(workdir, point.config)
+    num_counts = _read_num_counts(folder) or _guess_num_counts(point.config)
+    engine = point.config.train.engine
+    seconds += rate.seconds[engine] * work(point.config, num_counts)
   return (
-    f"Training {len(todo)} points takes about {_duration(seconds)} one after "
-    f"another, by {rate.source}; counting and evaluation come on top."
+    f"Training {len(todo)} points one after another takes about "
+    f"{_duration(seconds)}, by {rate.source}; counting and evaluation take "
+    "more."
   )
 
 
 def work(config: configs.Config, num_counts: float) -> float:
-  """What the time of training grows with: counts x passes x dimensions."""
+  """What training time is proportional to: counts x passes x dimensions."""
   return num_counts * engines.num_epochs(config.train) * config.train.dim
 
 
-def rate_of_done(points, workdir: pathlib.Path) -> Rate | None:
-  """From the points that are done; None where none is."""
-  seconds = amount = number = size = seen = 0.0
+def _rate_of_done(points, workdir: pathlib.Path) -> Rate | None:
+  """The rate of the points that are done; None if there are none."""
+  ratios = []
   for point in points:
-    counts = read_counts(runner.counts_folder(workdir, point.config))
-    if counts is None or not runner.is_done(workdir, point):
+    if not runner.is_done(workdir, point):
       continue
-    path = runner.point_folder(workdir, point) / "metrics.jsonl"
-    seconds += sum(line["seconds"] for line in metrics.read_metrics(path))
-    amount += work(point.config, len(counts.row))
-    seen += len(counts.row)
-    size += corpus_bytes(point.config)
-    number += 1
-  if not amount:
+    folder = runner.point_folder(workdir, point)
+    training = atomic.read_json(folder / "training.json")
+    usual = _RATES[point.config.train.engine] * work(
+      point.config, training["num_counts"]
+    )
+    ratios.append((training["wall_seconds"], usual))
+  usual = sum(usual for _, usual in ratios)
+  if not usual:
     return None
-  source = f"the {number:.0f} points that are done"
-  return Rate(0.0, seconds / amount, seen / size, source)
-
-
-def probe(config: configs.Config) -> Rate:
-  """Counts the first 2 MB of the corpus, and trains on them for two passes."""
-  with tempfile.TemporaryDirectory(prefix="glove_jax_") as folder:
-    paths = pipeline.corpus_paths(config.corpus, pathlib.Path(folder))
-    documents, size = _head(paths, config)
-  words = vocab.make_vocab(vocab.count_words(documents), min_count=2)
-  ids = vocab.encode(documents, words)
-  counts = cooccur.count(ids, len(words), window=config.count.window).triplets()
-  settings = dataclasses.replace(config.train, growth=(), epochs=2)
-  lines = []
-  loop.train(counts, settings, on_epoch=lines.append)
-  first, second = (line["seconds"] for line in lines)
+  slower = sum(seconds for seconds, _ in ratios) / usual
   return Rate(
-    max(0.0, first - second),  # the first pass compiles
-    second / (len(counts.row) * config.train.dim),
-    len(counts.row) / size,
-    f"a probe of the first {size / 1e6:.1f} MB of the corpus",
+    {engine: slower * rate for engine, rate in _RATES.items()},
+    f"the {len(ratios)} points that are done",
   )
 
 
-def _head(paths, config) -> tuple[list[list[str]], int]:
-  """The first documents of the corpus, and about how many bytes they are."""
-  documents, size = [], 0
-  for document in reading.read_documents(
-    paths,
-    tokenizer=config.corpus.tokenizer,
-    lowercase=config.corpus.lowercase,
-    documents=config.corpus.documents,
-  ):
-    documents.append(document)
-    size += sum(len(word.encode(errors="replace")) + 1 for word in document)
-    if size >= _PROBE_BYTES:
-      break
-  return documents, max(1, size)
-
-
-def corpus_bytes(config: configs.Config) -> float:
-  """The size of the part of the corpus that a config uses."""
+def _guess_num_counts(config: configs.Config) -> float:
+  """About how many counts the corpus of a config has."""
   with tempfile.TemporaryDirectory(prefix="glove_jax_") as folder:
-    paths = pipeline.corpus_paths(config.corpus, pathlib.Path(folder))
-  return config.corpus.share * sum(os.path.getsize(path) for path in paths)
+    paths = inputs.corpus_paths(config.corpus, pathlib.Path(folder))
+  size = config.corpus.share * sum(os.path.getsize(path) for path in paths)
+  return _COUNTS * (size / _BYTES) ** _GROWTH
 
 
-def read_counts(folder: pathlib.Path) -> triplets.Triplets | None:
-  """The counts of a work directory; None where they are not made."""
+def _read_num_counts(folder: pathlib.Path) -> int | None:
+  """The number of counts in a work directory; None if it has none yet."""
   try:
-    return triplets.read_triplets(folder / "counts")
+    return triplets.read_manifest(folder / "counts")["size"]
   except FileNotFoundError:
     return None
 

@@ -1,52 +1,63 @@
-"""Sweeps: lists of settings, and small functions that combine them.
+"""Sweeps: lists of points, and small functions that combine them.
 
-A sweep is a list of dicts, a dict a point: `product(param("x_max", 1, 10),
-param("alpha", 0.5, 1))` are four points. The functions are pure; `make_points`
-checks every point against the config before anything runs.
+A point is a dict of settings, and a sweep is a list of points:
+
+>>> product(param("x_max", 1, 10), param("seed", 0, 1))
+... # doctest: +NORMALIZE_WHITESPACE
+[{'x_max': 1, 'seed': 0}, {'x_max': 1, 'seed': 1},
+ {'x_max': 10, 'seed': 0}, {'x_max': 10, 'seed': 1}]
+
+The functions are pure. `make_points` checks every point before anything runs.
 """
 
 import builtins
 import dataclasses
-import hashlib
 import itertools
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from glove_jax import config as configs
+from glove_jax import settings
 
 Settings = dict[str, Any]
 Sweep = list[Settings]
 
-LABEL = "label"  # names a point in tables and plots; no setting of a run
+LABEL = "label"  # names a point in tables and plots; not a setting of a run
 
 
 def param(name: str, *values) -> Sweep:
-  """A point for each value: `param("dim", 50, 100)`."""
+  """One point for each value.
+
+  >>> param("dim", 50, 100)
+  [{'dim': 50}, {'dim': 100}]
+  """
   return [{name: value} for value in values]
 
 
 def product(*sweeps: Sweep) -> Sweep:
-  """Every point of each sweep with every point of the others.
+  """Combines every point of each sweep with every point of the others.
 
   Raises:
-    ValueError: two of the sweeps set the same field.
+    ValueError: two sweeps set the same setting.
   """
   return [_join(points) for points in itertools.product(*sweeps)]
 
 
 def zip(*sweeps: Sweep) -> Sweep:
-  """The first points together, then the second ones, and so on.
+  """Combines the first points of all sweeps, then the second ones, and so on.
+
+  >>> zip(param("dim", 50, 100), param("seed", 0, 1))
+  [{'dim': 50, 'seed': 0}, {'dim': 100, 'seed': 1}]
 
   Raises:
-    ValueError: sweeps of unequal length, or that set the same field.
+    ValueError: sweeps of unequal lengths, or two that set the same setting.
   """
   return [_join(points) for points in builtins.zip(*sweeps, strict=True)]
 
 
 def chain(*sweeps: Sweep) -> Sweep:
-  """The points of one sweep after those of another, each once."""
+  """Joins sweeps into one, without the points that repeat earlier ones."""
   points = []
   for point in itertools.chain(*sweeps):
     if point not in points:
@@ -55,10 +66,12 @@ def chain(*sweeps: Sweep) -> Sweep:
 
 
 def one_at_a_time(base: Settings, **values: Sequence) -> Sweep:
-  """The base, and then the base with one field changed to each of its values.
+  """The base, and the base with one setting changed to each of its values.
 
-  `one_at_a_time({"dim": 50, "window": 5}, dim=[25, 50], window=[10])` are the
-  three points (50, 5), (25, 5) and (50, 10).
+  >>> one_at_a_time({"dim": 50, "window": 5}, dim=[25, 50], window=[10])
+  ... # doctest: +NORMALIZE_WHITESPACE
+  [{'dim': 50, 'window': 5}, {'dim': 25, 'window': 5},
+   {'dim': 50, 'window': 10}]
   """
   return chain(
     [base],
@@ -67,13 +80,16 @@ def one_at_a_time(base: Settings, **values: Sequence) -> Sweep:
 
 
 def parse(text: str) -> Sweep:
-  """The product that a text like `x_max=1,10;alpha=0.5,0.75` describes.
+  """Reads a product from text such as `x_max=1,10;alpha=0.5,0.75`.
 
-  Values are read in the type of their field; `+` joins the parts of one value
-  of a field that is a list, as in `growth=8192:10+16384:6,8192:5`.
+  In a setting that is a list, `+` separates the items of one value: the two
+  values of `growth=8192:10+16384:6,8192:5` have two items and one.
+
+  >>> parse("x_max=1,10;dim=50")
+  [{'x_max': 1.0, 'dim': 50}, {'x_max': 10.0, 'dim': 50}]
 
   Raises:
-    ValueError: no such field, or a value that is not of its type.
+    ValueError: no such setting, or a value of a wrong type.
   """
   return product(
     *(
@@ -84,7 +100,10 @@ def parse(text: str) -> Sweep:
 
 
 def split(text: str) -> list[tuple[str, str]]:
-  """The (field, text of its values) of a text like `x_max=1,10;alpha=1`.
+  """Splits text such as `x_max=1,10;alpha=1` into settings and their values.
+
+  >>> split("x_max=1,10;alpha=1")
+  [('x_max', '1,10'), ('alpha', '1')]
 
   Raises:
     ValueError: a part without =, or no part at all.
@@ -94,21 +113,21 @@ def split(text: str) -> list[tuple[str, str]]:
     name, equals, values = part.partition("=")
     if not equals:
       raise ValueError(
-        f"--sweep takes field=value,value;field=value, got {part!r}."
+        f"sweep takes field=value,value;field=value, got {part!r}."
       )
     parts.append((name.strip(), values))
   if not parts:
-    raise ValueError("--sweep is empty: give field=value,value.")
+    raise ValueError("sweep is empty: give field=value,value.")
   return parts
 
 
 def parse_value(name: str, text: str):
-  """One value of a field from text.
+  """Reads one value of a setting.
 
   Raises:
-    ValueError: no such field, or not of its type.
+    ValueError: no such setting, or a value of a wrong type.
   """
-  kind = type(field(name).default)
+  kind = settings.kind(field(name))
   text = text.strip()
   if kind is tuple:
     return tuple(filter(None, text.split("+")))
@@ -123,7 +142,7 @@ def parse_value(name: str, text: str):
 
 
 def field(name: str) -> dataclasses.Field:
-  """The field of the config of this name; ValueError where there is none."""
+  """The setting with this name; a ValueError if there is none."""
   for known in configs.fields():
     if known.name == name:
       return known
@@ -135,9 +154,9 @@ class Point:
   """One run of a sweep.
 
   Attributes:
-    varied: what the sweep sets, its label among it.
-    config: the base with `varied`.
-    name: readable and unique to the config: the point's folder.
+    varied: the settings that the sweep varies, and the label if it has one.
+    config: all settings.
+    name: readable, and different for each config; the name of its folder.
   """
 
   varied: Settings
@@ -146,11 +165,15 @@ class Point:
 
 
 def make_points(base: Settings, sweep: Sweep) -> list[Point]:
-  """Checks each point of a sweep against the config, and names it.
+  """Makes the config of each point of a sweep, and names the point.
+
+  Args:
+    base: settings that all points share.
+    sweep: the points.
 
   Raises:
-    ValueError: two points are the same, or a point has an unknown field, a
-      wrong type or a value out of range; says which point.
+    ValueError: two points are equal, or a point has an unknown setting, a
+      wrong type or a value out of range; the message names the point.
   """
   points, seen = [], {}
   for number, varied in enumerate(sweep, 1):
@@ -173,29 +196,23 @@ def make_points(base: Settings, sweep: Sweep) -> list[Point]:
 
 
 def describe(varied: Settings) -> str:
-  """`x_max=10, alpha=0.75`."""
+  """The settings of a point as text, such as `x_max=10, alpha=0.75`."""
   return (
     ", ".join(f"{k}={value_text(v)}" for k, v in varied.items()) or "the base"
   )
 
 
-def fingerprint(settings: Settings) -> str:
-  """Eight hexadecimal digits that stand for settings, whatever their order."""
-  text = json.dumps(settings, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
 def counts_settings(config: configs.Config) -> Settings:
-  """What the counts of a run depend on: points equal in it share them."""
+  """The settings that counts depend on: points that share them share counts."""
   return _settings(config, ("corpus", "vocab", "count"))
 
 
-def _settings(config: configs.Config, stages: Iterable[str]) -> Settings:
-  """What the outputs of some stages depend on, as one dict."""
-  settings = {}
-  for stage in stages:
-    settings |= configs.settings(getattr(config, stage))
-  return settings
+def _settings(config: configs.Config, parts: Iterable[str]) -> Settings:
+  """The settings of some parts of a config that results depend on."""
+  found = {}
+  for part in parts:
+    found |= configs.settings(getattr(config, part))
+  return found
 
 
 def _join(points: Sequence[Settings]) -> Settings:
@@ -211,13 +228,13 @@ def _join(points: Sequence[Settings]) -> Settings:
 
 def _name(varied: Settings, config: configs.Config) -> str:
   words = "_".join(f"{k}={value_text(v)}" for k, v in varied.items()) or "base"
-  whole = _settings(config, configs.stages()) | varied
+  whole = _settings(config, configs.parts()) | varied
   readable = re.sub(r"[^\w=.+-]", "-", words)[:80]
-  return f"{readable}-{fingerprint(whole)}"
+  return f"{readable}-{settings.fingerprint(whole)}"
 
 
 def value_text(value) -> str:
-  """A setting as in names and tables; the parts of a list joined by +."""
+  """A value as shown in names and tables; + joins the items of a list."""
   if isinstance(value, (list, tuple)):
     return "+".join(map(str, value)) or "none"
   return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,8 +1,8 @@
-"""Plots of results: what to draw is data, and one function draws it.
+"""Plots of results: a `Plot` says what to draw, and `draw` draws it.
 
-Series differ in colour (Okabe and Ito's palette, which colour-blind people can
-tell apart), in marker and in dash, so that they differ in grey as well. Bars of
-error are one standard deviation over the seeds to each side.
+Series differ in colour (the palette of Okabe and Ito, which is safe for colour
+blindness), marker and dash, so that they can be told apart in grey. Error bars
+show one standard deviation over the seeds to each side.
 """
 
 import dataclasses
@@ -25,25 +25,24 @@ _STYLES = (
   ("#E69F00", "P", (0, (3, 1, 1, 1))),
   ("#000000", "X", (0, (1, 1))),
 )
-_PANEL = (4.2, 3.6)  # inches
+_WIDTH, _HEIGHT = 4.2, 3.6  # of a panel, in inches
 _NO_RESULTS = "No point of this plot is done."
 
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-  """A figure of one panel for each measure.
+  """A figure with one panel for each measure.
 
   Attributes:
-    name: of its files.
-    title: of the figure.
-    kind: 'lines', 'bars', 'heatmap', 'scatter', or 'dots' for each point
-      by itself.
-    x: the column along the x axis; of 'scatter' a measure.
+    name: the name of its files.
+    title: the title of the figure.
+    kind: 'lines', 'bars', 'heatmap', 'scatter', or 'dots' for one dot a point.
+    x: the column along the x axis; a measure if the kind is 'scatter'.
     by: the column whose values are the series ('lines', 'scatter') or the
-      rows ('heatmap'); None for one series.
+      rows ('heatmap'); None for a single series.
     measures: the columns that the panels show.
     log: whether the x axis is logarithmic.
-    where: only rows with these values.
+    where: only rows with these values are drawn.
   """
 
   name: str
@@ -65,13 +64,13 @@ def has_matplotlib() -> bool:
 
 
 def write(plot: Plot, rows: Sequence[Row], folder: pathlib.Path) -> str:
-  """Writes <name>.png and <name>.svg; returns the SVG."""
+  """Writes <name>.png and <name>.svg to a folder; returns the SVG."""
   from matplotlib import pyplot
 
   figure = draw(plot, rows)
   figure.savefig(folder / f"{plot.name}.png", dpi=150)
   path = folder / f"{plot.name}.svg"
-  # Fixed ids and no date: the same results give the same bytes.
+  # With fixed ids and no date, equal results give equal bytes.
   with pyplot.rc_context({"svg.hashsalt": plot.name}):
     figure.savefig(path, metadata={"Date": None})
   pyplot.close(figure)
@@ -79,7 +78,7 @@ def write(plot: Plot, rows: Sequence[Row], folder: pathlib.Path) -> str:
 
 
 def draw(plot: Plot, rows: Sequence[Row]):
-  """The matplotlib figure of a plot."""
+  """Makes the matplotlib figure of a plot."""
   import matplotlib
 
   matplotlib.use("agg")
@@ -94,12 +93,11 @@ def draw(plot: Plot, rows: Sequence[Row]):
   shown = [
     m for m in plot.measures if any(row.get(m) is not None for row in rows)
   ]
-  number = max(1, len(shown))
-  width, height = _PANEL
+  num_panels = max(1, len(shown))
   figure, axes = pyplot.subplots(
     1,
-    number,
-    figsize=(width * number, height),
+    num_panels,
+    figsize=(_WIDTH * num_panels, _HEIGHT),
     layout="constrained",
     squeeze=False,
   )
@@ -116,18 +114,18 @@ def draw(plot: Plot, rows: Sequence[Row]):
   if not shown:
     axes[0, 0].text(0.5, 0.5, _NO_RESULTS, ha="center")
   if plot.by and plot.kind in ("lines", "scatter") and shown:
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-      handles,
-      labels,
-      title=LABELS.get(plot.by, plot.by),
-      loc="outside right center",
-    )
+    _add_legend(figure, axes[0, 0], plot.by)
   return figure
 
 
+def _add_legend(figure, axis, by: str) -> None:
+  handles, labels = axis.get_legend_handles_labels()
+  title, loc = LABELS.get(by, by), "outside right center"
+  figure.legend(handles, labels, title=title, loc=loc)
+
+
 def _series(plot: Plot, rows, columns):
-  """(value of `by`, mean rows) of each series."""
+  """Yields the value of `by` and the mean rows of each series."""
   by = [plot.by] if plot.by else []
   means = results.mean_rows(rows, [*by, *columns])
   values = dict.fromkeys(row[plot.by] if by else None for row in means)
@@ -136,7 +134,7 @@ def _series(plot: Plot, rows, columns):
 
 
 def _lines(axis, plot: Plot, rows, measure: str) -> None:
-  places = sorted({row[plot.x] for row in rows})
+  positions = sorted({row[plot.x] for row in rows})
   series = list(_series(plot, rows, [plot.x]))
   for number, (value, means) in enumerate(series):
     means = [r for r in means if r[measure] is not None]
@@ -144,7 +142,7 @@ def _lines(axis, plot: Plot, rows, measure: str) -> None:
     colour, marker, dash = _STYLES[number % len(_STYLES)]
     aside = number - (len(series) - 1) / 2
     axis.errorbar(
-      [_beside(r[plot.x], aside, places, plot.log) for r in means],
+      [_beside(r[plot.x], aside, positions, plot.log) for r in means],
       [r[measure] for r in means],
       yerr=[r[f"{measure}_sd"] or 0 for r in means],
       color=colour,
@@ -155,20 +153,20 @@ def _lines(axis, plot: Plot, rows, measure: str) -> None:
     )
   if plot.log:
     axis.set_xscale("log")
-  _ticks(axis, places, plot.log)
+  _ticks(axis, positions, plot.log)
   _label(axis, LABELS.get(plot.x, plot.x), measure)
 
 
-def _beside(x, aside: float, places, log: bool) -> float:
-  """x moved a little, so that bars of error do not cover each other."""
-  low, high = places[0], places[-1]
+def _beside(x, aside: float, positions, log: bool) -> float:
+  """Moves x a little, so that error bars do not cover each other."""
+  low, high = positions[0], positions[-1]
   if log:
     return x * (high / low) ** (0.008 * aside)
   return x + 0.008 * aside * (high - low)
 
 
 def _ticks(axis, values, log: bool) -> None:
-  """Marks the values themselves, where they do not crowd each other."""
+  """Puts a tick at each value, unless they are too many or too close."""
   from matplotlib import ticker
 
   if len(values) > 8 or (not log and _crowded(values)):
@@ -189,16 +187,16 @@ def _bars(axis, plot: Plot, rows, measure: str) -> None:
   means = [
     r for r in results.mean_rows(rows, [plot.x]) if r[measure] is not None
   ]
-  places = range(len(means))
+  positions = range(len(means))
   axis.barh(
-    places,
+    positions,
     [r[measure] for r in means],
     xerr=[r[f"{measure}_sd"] or 0 for r in means],
     color="#56B4E9",
     edgecolor="black",
     capsize=3,
   )
-  axis.set_yticks(places, [_value(r[plot.x]) for r in means])
+  axis.set_yticks(positions, [_value(r[plot.x]) for r in means])
   axis.invert_yaxis()
   axis.set_xlabel(LABELS.get(measure, measure))
   axis.grid(axis="x", alpha=0.3)

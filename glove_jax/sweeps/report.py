@@ -1,88 +1,84 @@
-"""Writes the results of a sweep down: tables, plots and one page of HTML."""
+"""Writes the results of a sweep: tables, plots and one page of HTML."""
 
 import html
 import json
 import pathlib
 import string
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from glove_jax import atomic
 from glove_jax.sweeps import plots, results, runner
 from glove_jax.sweeps.grid import Point
-from glove_jax.sweeps.plots import Plot
 from glove_jax.sweeps.results import Row
+from glove_jax.sweeps.runner import Plan
 
 _PAGE = pathlib.Path(__file__).parent / "report_template.html"
 
 
-class Story(NamedTuple):
-  """What a report tells beside the results."""
-
-  title: str
-  about: str  # the experiment's docstring
-  command: str  # what made the results
-
-
 def write(
-  points: Sequence[Point],
-  shown: Callable[[list[Row]], list[Plot]],
-  workdir: pathlib.Path,
-  story: Story,
-  failed: dict[str, str],
+  plan: Plan, workdir: pathlib.Path, failed: dict[str, str]
 ) -> list[Row]:
-  """Writes all that there is to say of a sweep into its work directory.
+  """Writes the report of a sweep to its work directory.
 
-  results.csv and results.jsonl (a line a point), results.md (a line for what
-  differs in more than the seed), plots/, report.html.
+  results.csv has one line for each point. results.md, plots/ and report.html
+  show means over the seeds.
+
+  Args:
+    plan: the points and what to plot of them.
+    workdir: the work directory of the sweep.
+    failed: one sentence for each point that failed, by name.
 
   Returns:
-    The rows.
+    The rows of the points that are done.
   """
-  rows = results.read_results(points, workdir)
-  by = results.varied_names(points)
-  write_tables(rows, by, workdir)
-  drawn = write_plots(rows, shown, workdir / "plots")
-  record = read_record(points, workdir)
-  page = make_page(rows, by, drawn, story, record, failed)
+  rows = _write_tables(plan, workdir, workdir)
+  svgs = _write_plots(plan, rows, workdir / "plots")
+  record = read_record(plan.points, workdir)
+  page = make_page(plan, rows, svgs, record, failed)
   atomic.write_text(workdir / "report.html", page)
   return rows
 
 
-def write_tables(rows, by, folder: pathlib.Path) -> None:
-  atomic.write_text(folder / "results.csv", results.to_csv(rows))
-  atomic.write_text(folder / "results.jsonl", results.to_jsonl(rows))
-  atomic.write_text(folder / "results.md", results.to_markdown(rows, by))
+def keep(plan: Plan, workdir: pathlib.Path, output: pathlib.Path) -> None:
+  """Copies the results that are worth keeping under version control.
 
+  These are results.csv, results.md, the plots as PNG and SVG, and config.json
+  with the command, the settings that all points share, versions and devices.
 
-def write_plots(rows, shown, folder: pathlib.Path) -> list[str]:
-  """Writes the plots, PNG and SVG; returns the SVGs, none of no results."""
-  if not rows or not plots.has_matplotlib():
-    return []
-  folder.mkdir(parents=True, exist_ok=True)
-  return [plots.write(plot, rows, folder) for plot in shown(rows)]
-
-
-def keep(points, shown, workdir, output: pathlib.Path, command: str) -> None:
-  """Copies what is worth keeping under version control: no page, no PNG twice.
-
-  results.csv, results.md, the plots as PNG and SVG, and config.json: the
-  settings that all points share, the command, versions and devices.
+  Args:
+    plan: the points and what to plot of them.
+    workdir: the work directory of the sweep.
+    output: the folder; it is created if missing.
   """
   output.mkdir(parents=True, exist_ok=True)
-  rows = results.read_results(points, workdir)
-  by = results.varied_names(points)
-  atomic.write_text(output / "results.csv", results.to_csv(rows))
-  atomic.write_text(output / "results.md", results.to_markdown(rows, by))
-  write_plots(rows, shown, output)
-  record = {"command": command} | read_record(points, workdir)
+  rows = _write_tables(plan, workdir, output)
+  _write_plots(plan, rows, output)
+  record = {"command": plan.record["command"]}
+  record |= read_record(plan.points, workdir)
   atomic.write_json(output / "config.json", record)
 
 
+def _write_tables(plan: Plan, workdir, folder: pathlib.Path) -> list[Row]:
+  """Writes results.csv and results.md; returns the rows."""
+  rows = results.read_results(plan.points, workdir)
+  by = results.varied_names(plan.points)
+  atomic.write_text(folder / "results.csv", results.to_csv(rows))
+  atomic.write_text(folder / "results.md", results.to_markdown(rows, by))
+  return rows
+
+
+def _write_plots(plan: Plan, rows, folder: pathlib.Path) -> list[str]:
+  """Writes the plots as PNG and SVG; returns the SVGs, if any are drawn."""
+  if not rows or not plots.has_matplotlib():
+    return []
+  folder.mkdir(parents=True, exist_ok=True)
+  return [plots.write(plot, rows, folder) for plot in plan.plots(rows)]
+
+
 def read_record(points: Sequence[Point], workdir: pathlib.Path) -> dict:
-  """Settings that all finished points share, and versions and devices."""
+  """The settings that all finished points share, versions and devices."""
   records = [
-    json.loads((runner.point_folder(workdir, p) / "config.json").read_text())
+    atomic.read_json(runner.point_folder(workdir, p) / "config.json")
     for p in points
     if runner.is_done(workdir, p)
   ]
@@ -102,19 +98,34 @@ def read_record(points: Sequence[Point], workdir: pathlib.Path) -> dict:
   }
 
 
-def make_page(rows, by, drawn, story: Story, record, failed) -> str:
-  """One self-contained page; nothing in it asks the network."""
-  if drawn:
-    figures = "\n".join(f"<figure>{_inline(svg)}</figure>" for svg in drawn)
+def make_page(
+  plan: Plan,
+  rows: list[Row],
+  svgs: list[str],
+  record: dict,
+  failed: dict[str, str],
+) -> str:
+  """Makes one self-contained page, which needs no network.
+
+  Args:
+    plan: its name, description and command.
+    rows: of the points that are done.
+    svgs: the plots.
+    record: from `read_record`.
+    failed: one sentence for each point that failed, by name.
+  """
+  if svgs:
+    figures = "\n".join(f"<figure>{_inline(svg)}</figure>" for svg in svgs)
   else:
     reason = "No point is done yet." if not rows else plots.MISSING
     figures = f"<p>{html.escape(reason)}</p>"
+  by = results.varied_names(plan.points)
   heads, cells = results.to_cells(rows, by) if rows else ([], [])
   page = string.Template(_PAGE.read_text())
   return page.substitute(
-    title=html.escape(story.title),
-    about=html.escape(story.about),
-    command=html.escape(story.command),
+    title=html.escape(plan.record["experiment"] or "sweep"),
+    about=html.escape(plan.about),
+    command=html.escape(plan.record["command"]),
     figures=figures,
     table=_table(heads, cells),
     failed=_failures(failed),
@@ -123,7 +134,7 @@ def make_page(rows, by, drawn, story: Story, record, failed) -> str:
 
 
 def _inline(svg: str) -> str:
-  """An SVG file as an element of a page: without the XML prologue."""
+  """The <svg> element of an SVG file, without the XML prologue."""
   return svg[svg.index("<svg") :]
 
 

@@ -1,30 +1,29 @@
-"""Results of a sweep as rows, and rows as CSV, JSON lines and Markdown."""
+"""Results of a sweep as rows, and rows as CSV and Markdown."""
 
 import csv
 import io
-import json
 import pathlib
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from glove_jax import metrics
+from glove_jax import atomic, metrics
 from glove_jax.sweeps import grid, runner
 from glove_jax.sweeps.grid import Point
 
 Row = dict[str, Any]
 
-# Heads of columns in tables and labels of axes; others keep their own name.
+# Column heads and axis labels; other columns are shown by their name.
 LABELS = {
-  "label": "what trains",
+  "label": "trained by",
   "google": "Google analogies, accuracy",
   "google_semantic": "Google, semantic",
   "google_syntactic": "Google, syntactic",
   "wordsim353": "WordSim-353, Spearman",
   "simlex999": "SimLex-999, Spearman",
-  "google_coverage": "Google, share asked",
-  "wordsim353_coverage": "WordSim-353, share asked",
-  "simlex999_coverage": "SimLex-999, share asked",
+  "google_coverage": "Google, coverage",
+  "wordsim353_coverage": "WordSim-353, coverage",
+  "simlex999_coverage": "SimLex-999, coverage",
   "train_seconds": "training (s)",
   "wall_seconds": "wall time (s)",
   "cost": "cost per count",
@@ -32,7 +31,7 @@ LABELS = {
   "window": "window (words)",
   "x_max": "x_max (count)",
   "alpha": "alpha",
-  "share": "share of the corpus",
+  "share": "fraction of the corpus",
   "vocab_size": "vocabulary (words)",
   "num_counts": "non-zero counts",
   "num_points": "seeds",
@@ -44,11 +43,13 @@ _COUNTED = ("vocab_size", "num_counts")
 
 
 def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
-  """A row for each point that is done, in the order of the sweep.
+  """Makes a row of each point that is done, in the order of the sweep.
 
-  A row holds `point` (its name), what the sweep varies, `seed`, the scores,
-  `cost` of the last pass, `train_seconds` of all passes, `wall_seconds` with
-  the start, `vocab_size`, `num_counts`, and the coverage of each set.
+  Returns:
+    Rows with `point` (its name), the settings that the sweep varies, `seed`,
+    the scores, `cost` of the last pass, `train_seconds` of all passes,
+    `wall_seconds` with start and compilation, `vocab_size`, `num_counts`, and
+    the coverage of each question set.
   """
   return [
     read_row(point, runner.point_folder(workdir, point))
@@ -58,11 +59,11 @@ def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
 
 
 def read_row(point: Point, folder: pathlib.Path) -> Row:
-  """The row of a finished point in its folder."""
-  training = _read_json(folder / "training.json")
-  results = _read_json(folder / "evaluation.json")
+  """Reads the row of a finished point from its folder."""
+  training = atomic.read_json(folder / "training.json")
+  results = atomic.read_json(folder / "evaluation.json")
   lines = metrics.read_metrics(folder / "metrics.jsonl")
-  varied = {k: _plain(v) for k, v in point.varied.items() if k != "seed"}
+  varied = {k: _cell(v) for k, v in point.varied.items() if k != "seed"}
   return (
     {"point": point.name}
     | varied
@@ -83,17 +84,17 @@ def _coverage(result: dict) -> float:
 
 
 def varied_names(points: Sequence[Point]) -> list[str]:
-  """What the sweep varies, but for the seed."""
+  """The settings that the sweep varies, without the seed."""
   names = dict.fromkeys(name for point in points for name in point.varied)
   return [name for name in names if name != "seed"]
 
 
 def mean_rows(rows: Sequence[Row], by: Sequence[str]) -> list[Row]:
-  """Rows that are alike in `by` as one: means and standard deviations.
+  """Averages the rows that have the same values in the columns `by`.
 
   Returns:
-    Rows of the columns `by`, `num_points`, and for each measure `m` its mean
-    `m` and its standard deviation `m_sd`, which is None for one point alone.
+    Rows with the columns `by`, `num_points`, and for each measure `m` its mean
+    `m` and standard deviation `m_sd`, which is None for a single point.
   """
   groups: dict[tuple, list[Row]] = {}
   for row in rows:
@@ -108,17 +109,17 @@ def mean_rows(rows: Sequence[Row], by: Sequence[str]) -> list[Row]:
 
 
 def _means(group: Sequence[Row], names: Sequence[str]) -> Row:
-  made = {}
+  means = {}
   for name in names:
     values = [row[name] for row in group if row.get(name) is not None]
     several = len(values) > 1
-    made[name] = statistics.fmean(values) if values else None
-    made[f"{name}_sd"] = statistics.stdev(values) if several else None
-  return made
+    means[name] = statistics.fmean(values) if values else None
+    means[f"{name}_sd"] = statistics.stdev(values) if several else None
+  return means
 
 
 def measures(rows: Sequence[Row], by: Sequence[str]) -> list[str]:
-  """The columns of numbers that are neither in `by` nor the seed."""
+  """The columns of numbers, without those in `by` and the seed."""
   found = {}
   for row in rows:
     found |= {k: None for k, v in row.items() if isinstance(v, (int, float))}
@@ -134,12 +135,8 @@ def to_csv(rows: Sequence[Row]) -> str:
   return text.getvalue()
 
 
-def to_jsonl(rows: Sequence[Row]) -> str:
-  return "".join(json.dumps(row) + "\n" for row in rows)
-
-
 def to_markdown(rows: Sequence[Row], by: Sequence[str]) -> str:
-  """The mean rows as a Markdown table: mean and, of several, ± deviation."""
+  """The mean rows as a Markdown table of means ± deviations."""
   heads, cells = to_cells(rows, by)
   lines = [heads, ["---"] * len(heads), *cells]
   return "".join("| " + " | ".join(line) + " |\n" for line in lines)
@@ -148,12 +145,15 @@ def to_markdown(rows: Sequence[Row], by: Sequence[str]) -> str:
 def to_cells(
   rows: Sequence[Row], by: Sequence[str]
 ) -> tuple[list[str], list[list[str]]]:
-  """Heads and cells of a table of the mean rows, as text.
+  """Makes the text of a table of the mean rows.
 
-  Sizes and coverages that are the same in all rows are left out.
+  Sizes and coverages that are equal in all rows are left out.
+
+  Returns:
+    The column heads, and the cells of each line.
   """
   means = mean_rows(rows, by)
-  names = [n for n in measures(rows, by) if _tells(n, rows)]
+  names = [n for n in measures(rows, by) if _is_shown(n, rows)]
   heads = [LABELS.get(n, n) for n in (*by, *names, "num_points")]
   cells = [
     [_setting(row[name]) for name in by]
@@ -164,9 +164,9 @@ def to_cells(
   return heads, cells
 
 
-def _tells(name: str, rows: Sequence[Row]) -> bool:
-  is_fact = name in _COUNTED or name.endswith("_coverage")
-  return not is_fact or len({row.get(name) for row in rows}) > 1
+def _is_shown(name: str, rows: Sequence[Row]) -> bool:
+  is_size = name in _COUNTED or name.endswith("_coverage")
+  return not is_size or len({row.get(name) for row in rows}) > 1
 
 
 def _setting(value) -> str:
@@ -183,10 +183,6 @@ def _measure(name: str, mean: float | None, deviation: float | None) -> str:
   return text if deviation is None else f"{text} ± {deviation:.{digits}f}"
 
 
-def _plain(value):
-  """A setting as a cell: a list as one text."""
+def _cell(value):
+  """A setting as one cell of a table."""
   return grid.value_text(value) if isinstance(value, (list, tuple)) else value
-
-
-def _read_json(path: pathlib.Path) -> dict:
-  return json.loads(path.read_text())

@@ -1,7 +1,8 @@
-"""A search: each point is picked by what the earlier ones came to (optuna).
+"""Searches: each point is chosen by the results of the earlier ones (optuna).
 
-The study is `study.db` in the work directory; a search that was stopped goes on
-with it, first with the trial that it was at. Points are folders as in a sweep.
+The study is `study.db` in the work directory. A search that was stopped resumes
+it, beginning with the trial that was interrupted. Points are folders, as in a
+sweep.
 """
 
 import pathlib
@@ -11,68 +12,63 @@ from typing import Any
 
 from glove_jax.sweeps import grid, results, runner
 from glove_jax.sweeps.grid import Point
+from glove_jax.sweeps.options import SIMILARITY, SweepConfig
 
-SIMILARITY = "similarity"  # the mean of all similarity sets
 _FAILED = "failed"  # marks a trial that ended in an error
-_LOG_FROM = 10  # ranges that span such a factor are searched in logarithms
+_LOG_FROM = 10  # ranges at least this factor wide have a logarithmic scale
 
 
 def run(
-  space: str,
   make_points: Callable[[grid.Settings], list[Point]],
   workdir: pathlib.Path,
-  options: runner.Options,
-  *,
-  trials: int,
-  objective: str,
-) -> tuple[list[Point], dict[str, str]]:
-  """Tries settings until there are so many finished trials.
+  config: SweepConfig,
+  say: Callable[[str], None],
+) -> tuple[list[Point], runner.Failures]:
+  """Tries settings until `config.trials` trials are finished.
 
   Args:
-    space: field=low..high or field=value,value, separated by semicolons.
-    make_points: the points of a trial's settings, one for each seed.
-    workdir: of the search.
-    options: as of a sweep.
-    trials: how many, those of earlier calls among them.
-    objective: a column of the results, or 'similarity'.
+    make_points: the points for the settings of a trial, one for each seed.
+    workdir: the work directory of the search.
+    config: `sweep`, the space, as field=low..high or field=value,value
+      separated by semicolons; `trials`, those of earlier calls included;
+      `objective`, a column of the results or 'similarity'.
+    say: called with each line of news.
 
   Returns:
-    The points of all finished trials, and what went wrong by their names.
+    The points of all finished trials, and one sentence for each that failed.
 
   Raises:
     ValueError: a space that cannot be read.
     ModuleNotFoundError: optuna is not installed.
   """
-  suggest = read_space(space)
+  suggest = read_space(config.sweep)
+  point_runner = runner.Runner(workdir, config, say=say)
   study, done, failed = _open_study(workdir), [], {}
   for old in _finished(study):
     done += make_points(_read(old.params, suggest))
-  while len(_finished(study)) < trials:
+  while len(_finished(study)) < config.trials:
     trial = study.ask()
     settings = {name: ask(trial) for name, ask in suggest.items()}
-    options.say(f"trial {trial.number}: {grid.describe(settings)}")
+    say(f"trial {trial.number}: {grid.describe(settings)}")
     points = make_points(settings)
-    wrong = runner.run(points, workdir, options)
-    failed |= wrong
-    done += points
-    if wrong:
+    failures = point_runner.run(points)
+    if failures:
       trial.set_user_attr(_FAILED, True)
       study.tell(trial, state=_states().FAIL)
     else:
-      study.tell(trial, score(points, workdir, objective))
+      study.tell(trial, score(points, workdir, config.objective))
+    done, failed = done + points, failed | failures
   if any(trial.value is not None for trial in study.trials):
-    best = _read(study.best_params, suggest)
-    options.say(
-      f"best: {grid.describe(best)}: {objective} {study.best_value:.4f}"
-    )
+    best = grid.describe(_read(study.best_params, suggest))
+    say(f"best: {best}: {config.objective} {study.best_value:.4f}")
   return list({point.name: point for point in done}.values()), failed
 
 
 def read_space(space: str) -> dict[str, Callable[[Any], Any]]:
-  """For each field a function that asks a trial for a value of it.
+  """Gives for each setting a function that asks a trial for a value.
 
   Raises:
-    ValueError: no such field, or a value that is not of its type.
+    ValueError: no such setting, or a value of a wrong type.
   """
   suggest = {}
   for name, text in grid.split(space):
@@ -88,7 +84,7 @@ def _range(name: str, text: str):
     grid.parse_value(name, end) for end in text.split("..", maxsplit=1)
   )
   if type(low) not in (int, float) or not low < high:
-    raise ValueError(f"{name}={text} is no range of numbers, from low to high.")
+    raise ValueError(f"{name}={text} is no range of numbers from low to high.")
   log = low > 0 and high >= _LOG_FROM * low
 
   def ask(trial):
@@ -113,7 +109,7 @@ def score(points: list[Point], workdir: pathlib.Path, objective: str) -> float:
   """The mean of the objective over points.
 
   Raises:
-    ValueError: no such score; says which there are.
+    ValueError: no such score; the message lists the scores.
   """
   rows = results.read_results(points, workdir)
   similarity = _similarity_sets(points[0])
@@ -121,7 +117,7 @@ def score(points: list[Point], workdir: pathlib.Path, objective: str) -> float:
   if missing := [name for name in names if name not in rows[0]]:
     known = ", ".join([SIMILARITY, *results.measures(rows, [])])
     raise ValueError(
-      f"There is no score {missing[0]!r} to search by: there are {known}."
+      f"There is no score {missing[0]!r} to search by: use one of {known}."
     )
   return statistics.fmean(row[name] for row in rows for name in names)
 
@@ -131,12 +127,12 @@ def _similarity_sets(point: Point) -> list[str]:
 
 
 def _open_study(workdir: pathlib.Path):
-  """The study on disk; a trial that was cut off is put first in its queue."""
+  """Opens the study on disk; an interrupted trial goes to its queue's head."""
   try:
     import optuna
   except ImportError as error:
     raise ModuleNotFoundError(
-      "--search=optuna needs optuna: pip install optuna."
+      "search=optuna needs the package optuna: pip install optuna."
     ) from error
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   workdir.mkdir(parents=True, exist_ok=True)
@@ -146,7 +142,7 @@ def _open_study(workdir: pathlib.Path):
     direction="maximize",
     load_if_exists=True,
   )
-  # Another seed each time, or a search that goes on would begin as it began.
+  # A new seed each time: else a resumed search repeats its first proposals.
   study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
   for trial in study.get_trials(states=[_states().RUNNING]):
     study.tell(trial.number, state=_states().FAIL)
@@ -161,7 +157,7 @@ def _states():
 
 
 def _finished(study) -> list:
-  """The trials that came to a score or an error, but not those cut off."""
+  """The trials that ended in a score or an error: none that were cut off."""
   return [
     trial
     for trial in study.trials
@@ -170,7 +166,7 @@ def _finished(study) -> list:
 
 
 def _read(params: dict, suggest) -> grid.Settings:
-  """A finished trial's parameters as settings."""
+  """The settings of a finished trial."""
   from optuna.trial import FixedTrial
 
   return {name: ask(FixedTrial(params)) for name, ask in suggest.items()}

@@ -7,7 +7,6 @@ which work on lists of tokens; counting words is six times as fast on one core.
 import functools
 import os
 import queue
-import re
 import sys
 import threading
 import unicodedata
@@ -18,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from glove_jax import atomic
+from glove_jax.config import DOCUMENTS, TOKENIZERS
 from glove_jax.text import kernels, reading
 from glove_jax.text.kernels import WordTable
 from glove_jax.text.symbols import UNK
-from glove_jax.text.tokenizers import TOKENIZERS, check_choice
+from glove_jax.text.tokenizers import check_choice
 from glove_jax.text.vocab import Vocab
 from glove_jax.threads import ordered_map
 
-_NUL = re.compile(rb"\0[^ \t\n]*")
 _ONCE = np.zeros(0, np.int64)
 _FIRST_WORDS = 1 << 16  # capacity of a new table
 
@@ -152,7 +151,7 @@ def make_splitter(
     ValueError: an unknown tokenizer or kind of documents.
   """
   check_choice("tokenizer", text.tokenizer, TOKENIZERS)
-  check_choice("documents", text.documents, reading.DOCUMENTS)
+  check_choice("documents", text.documents, DOCUMENTS)
   blank_line = text.documents == "blank_line"
   buffer = threading.local()
 
@@ -163,7 +162,6 @@ def make_splitter(
       data = decoded.lower().encode("utf-8", "surrogateescape")
     if text.tokenizer == "whitespace":
       data = data.replace(b"\r", b"")
-      data = _NUL.sub(b"", data) if b"\0" in data else data
     data = np.frombuffer(data, np.uint8)
     if len(getattr(buffer, "spans", ())) <= len(data):
       buffer.spans = np.empty((2 * len(data) + 1, 2), np.int64)

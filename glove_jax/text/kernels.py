@@ -40,7 +40,7 @@ class WordTable(NamedTuple):
 
 @njit(nogil=True, cache=True)
 def split_whitespace(data, begun, blank_line, spans):
-  """Splits at spaces, tabs and newlines.
+  """Splits at spaces, tabs and newlines; a NUL ends what is left of a token.
 
   Args:
     data: [N] uint8.
@@ -51,24 +51,33 @@ def split_whitespace(data, begun, blank_line, spans):
   Returns:
     The number of spans.
   """
-  found, start, blank = 0, -1, not begun
+  found, start, nul, blank = 0, -1, -1, not begun
   for position in range(len(data)):
     byte = data[uint64(position)]
     if byte != 32 and byte != 9 and byte != 10:
       if start < 0:
         start = position
+      if byte == 0 and nul < 0:
+        nul = position
       blank = blank and _is_blank(byte)
       continue
     if start >= 0:
-      found = _add_span(spans, found, data, start, position)
-      start = -1
+      found = _add_until(spans, found, data, start, position, nul)
+      start = nul = -1
     if byte == 10:
       if blank or not blank_line:
         found = _add_span(spans, found, data, position, position)
       blank = True
   if start >= 0:
-    found = _add_span(spans, found, data, start, len(data))
+    found = _add_until(spans, found, data, start, len(data), nul)
   return found
+
+
+@njit(nogil=True, cache=True)
+def _add_until(spans, found, data, start, end, nul):
+  """Adds a token up to its first NUL; an empty one is no token."""
+  end = end if nul < 0 else nul
+  return found if end == start else _add_span(spans, found, data, start, end)
 
 
 @njit(nogil=True, cache=True)

@@ -37,9 +37,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
+from glove_jax.config import DOCUMENTS
 from glove_jax.text.tokenizers import check_choice, make_tokenizer
-
-DOCUMENTS = ("line", "blank_line")
 
 _PIECE_CHARS = 1 << 20  # at most about this much of a line is held as text
 _PIECE_TOKENS = 1 << 18  # a longer document is yielded in pieces

@@ -13,9 +13,8 @@ import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from glove_jax.config import TOKENIZERS
 from glove_jax.text.symbols import MAX_TOKEN_BYTES
-
-TOKENIZERS = ("word", "whitespace")
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

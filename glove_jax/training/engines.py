@@ -78,12 +78,13 @@ def _batch_engine(triplets, config, loss) -> Engine:
   return Engine(
     init=functools.partial(steps.init_state, tx=tx),
     put=functools.partial(sharding.put_state, placement),
-    start_epoch=functools.partial(forget, keep=config.keep),
+    start_epoch=functools.partial(forget, keep=config.resolved.keep),
     stacks=stacks,
     run_steps=make_run_steps(config.engine, loss, tx, placement),
     params=lambda state: sharding.whole(state.params),
-    schedule=optimizers.make_schedule(config.schedule),
-    epochs=[Epoch(plan.num_batches, len(triplets.row))] * config.epochs,
+    schedule=optimizers.make_schedule(config.resolved.schedule),
+    epochs=[Epoch(plan.num_batches, len(triplets.row))]
+    * config.resolved.epochs,
   )
 
 
@@ -161,4 +162,4 @@ def random_params(vocab_size: int, config: TrainConfig) -> model.Params:
 def num_epochs(config: TrainConfig) -> int:
   """The passes of a whole run, those of --growth included."""
   grown = tile_engine.growth(config) if config.engine == "blocked" else []
-  return sum(passes for _, passes in grown) + config.epochs
+  return sum(passes for _, passes in grown) + config.resolved.epochs

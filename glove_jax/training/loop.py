@@ -166,7 +166,7 @@ def can_train_together(configs: Sequence[TrainConfig]) -> bool:
   """Whether `train_together` takes these configs."""
 
   def rest(config):
-    return dataclasses.replace(config, **dict.fromkeys(TOGETHER, 1))
+    return dataclasses.replace(config.resolved, **dict.fromkeys(TOGETHER, 1))
 
   first = configs[0]
   can = first.engine == "blocked" and not multihost.several()

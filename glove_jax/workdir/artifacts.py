@@ -1,35 +1,40 @@
 """A run's work directory: settings, vectors and results, and their export."""
 
 import contextlib
-import dataclasses
-import functools
 import importlib.metadata
 import os
 import pathlib
 import platform
 import shutil
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 
 from glove_jax import atomic, metrics
-from glove_jax.config import Config
+from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
+from glove_jax.model import Params
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import stages
 
+# What `export` can write, and what of a run it writes.
+EXPORTS = {
+  "stanford_text": "vectors",
+  "word2vec": "vectors",
+  "word2vec_binary": "vectors",
+  "npz": "tables",
+  "stanford_records": "counts",
+  "stanford_shuffled": "counts",
+}
 _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 
 
 def write_config(config: Config, workdir: pathlib.Path) -> None:
   """Writes config.json: every setting, the versions and the devices."""
   record = {
-    "settings": {
-      name: value
-      for part in dataclasses.asdict(config).values()
-      for name, value in part.items()
-    },
+    "settings": all_settings(config),
     "versions": versions(),
     "devices": [str(device) for device in jax.devices()],
   }
@@ -37,7 +42,7 @@ def write_config(config: Config, workdir: pathlib.Path) -> None:
 
 
 def versions() -> dict[str, str]:
-  """Of Python and of the packages that are installed of those in use."""
+  """The versions of Python and of the packages that a result depends on."""
   found = {"python": platform.python_version()}
   for name in ("jax", "jaxlib", "optax", "numpy", "scipy", "gensim"):
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -46,7 +51,7 @@ def versions() -> dict[str, str]:
 
 
 def read_settings(workdir: str | os.PathLike) -> dict:
-  """The settings of the run in a work directory, by field.
+  """The settings of the run in a work directory, by name.
 
   Raises:
     FileNotFoundError: there is no run in the folder.
@@ -54,44 +59,71 @@ def read_settings(workdir: str | os.PathLike) -> dict:
   path = pathlib.Path(workdir, "config.json")
   if not path.exists():
     raise FileNotFoundError(
-      f"There is no run in {workdir}: train one there with "
-      f"--workdir={workdir}, or name the folder of one."
+      f"There is no run in {workdir}: train one there with workdir={workdir}, "
+      "or name the folder of one."
     )
   return atomic.read_json(path)["settings"]
 
 
-def read_vectors(workdir: str | os.PathLike, config: Config) -> WordVectors:
+def make_vectors(
+  words: Sequence[str], params: Params, config: VectorsConfig
+) -> WordVectors:
+  """Combines trained tables into vectors.
+
+  Args:
+    words: V words.
+    params: the four tables; their word and context tables are [V, D].
+    config: how the tables are combined, and whether there is an <unk>.
+  """
+  word, context = map(word_vectors.floating, (params.word, params.context))
+  table = word_vectors.combine(word, context, config.vectors)
+  vectors = WordVectors(words, table)
+  return word_vectors.with_unk(vectors) if config.unk else vectors
+
+
+def read_vectors(
+  workdir: str | os.PathLike, config: VectorsConfig
+) -> WordVectors:
   """The vectors of a trained run, combined as the config says.
 
   Raises:
-    FileNotFoundError: the run has not been trained to its end.
+    FileNotFoundError: the run has not finished training.
   """
+  params, words = formats.read_tables(_tables_path(workdir))
+  return make_vectors(words, params, config)
+
+
+def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
   if not path.exists():
     raise FileNotFoundError(
-      f"There are no trained tables in {workdir}: run the training to its "
-      f"end with --workdir={workdir} first."
+      f"There are no trained tables in {workdir}: finish the training with "
+      f"workdir={workdir} first."
     )
-  tables, words = formats.read_tables(path)
-  array = word_vectors.combine(
-    tables.word, tables.context, config.vectors.vectors
-  )
-  made = WordVectors(words, array)
-  return word_vectors.with_unk(made) if config.vectors.unk else made
+  return path
 
 
 def write_results(results: dict, workdir: str | os.PathLike) -> None:
-  """Writes evaluation.json in the place of what the run itself wrote."""
+  """Replaces the evaluation.json of a run.
+
+  The run itself writes its own results again when it is next started.
+  """
   workdir = pathlib.Path(workdir)
-  # The run itself, given again, is to write its own again.
-  stages.forget("evaluate", workdir / "stages.json")
+  stages.invalidate("evaluate", workdir / "stages.json")
   atomic.write_json(workdir / "evaluation.json", results)
 
 
 def summary(
-  workdir: str | os.PathLike, config: Config, results: dict, k: int = 6
+  workdir: str | os.PathLike, vectors: WordVectors, results: dict, k: int = 6
 ) -> str:
-  """What a run came to: the cost, a few words' neighbours, the evaluation."""
+  """The outcome of a run as text: cost, some neighbours, the evaluation.
+
+  Args:
+    workdir: the work directory; its metrics.jsonl has the cost.
+    vectors: of the run.
+    results: of the evaluation.
+    k: how many neighbours each word is shown with.
+  """
   lines = []
   history = metrics.read_metrics(pathlib.Path(workdir, "metrics.jsonl"))
   if history:
@@ -100,13 +132,12 @@ def summary(
       f"cost per count: {first['cost']:.5f} in epoch {first['epoch']}, "
       f"{final['cost']:.5f} in epoch {final['epoch']}"
     )
-  made = read_vectors(workdir, config)
   lines.append("nearest neighbours:")
-  # In another language, words of middling frequency instead.
+  # For a language without these words: words of middling frequency.
   ranks = np.geomspace(200, 2000, len(_SHOWN)).astype(int)
-  others = [made.words[rank] for rank in ranks[ranks < len(made)]]
-  for word in [word for word in _SHOWN if word in made] or others:
-    near = ", ".join(other for other, _ in made.neighbors(word, k))
+  others = [vectors.words[rank] for rank in ranks[ranks < len(vectors)]]
+  for word in [word for word in _SHOWN if word in vectors] or others:
+    near = ", ".join(other for other, _ in vectors.neighbors(word, k))
     lines.append(f"  {word}: {near}")
   return "\n".join([*lines, evaluate.format_table(results)])
 
@@ -114,32 +145,31 @@ def summary(
 def export(
   workdir: str | os.PathLike, config: Config, form: str, output: str
 ) -> None:
-  """Writes a run's counts or vectors to a file in another program's format.
+  """Writes a run's counts, tables or vectors in the format of a program.
 
   Args:
-    workdir: the run.
-    config: how vectors are combined.
-    form: 'stanford_records' or 'stanford_shuffled' (counts), 'stanford_text',
-      'word2vec', 'word2vec_binary', or 'npz' (all four tables).
+    workdir: the work directory of the run.
+    config: how vectors are combined; the seed of shuffled records.
+    form: one of `EXPORTS`; 'npz' is all four tables.
     output: the file.
+
+  Raises:
+    FileNotFoundError: the run has not got that far.
+    ValueError: a word that the format cannot hold.
   """
-  writers = {
-    "stanford_records": stanford.write_records,
-    "stanford_shuffled": functools.partial(
-      stanford.write_shuffled_records, seed=config.train.seed
-    ),
-  }
-  if form in writers:
+  if EXPORTS[form] == "counts":
     counts = triplets.read_triplets(pathlib.Path(workdir, "counts"))
-    writers[form](counts, output)
+    if form == "stanford_records":
+      stanford.write_records(counts, output)
+    else:
+      stanford.write_shuffled_records(counts, output, seed=config.train.seed)
     return
-  made = read_vectors(workdir, config)
   if form == "npz":
-    shutil.copyfile(pathlib.Path(workdir, "tables.npz"), output)
+    shutil.copyfile(_tables_path(workdir), output)
     return
   writers = {
     "stanford_text": formats.write_stanford_text,
     "word2vec": formats.write_word2vec_text,
     "word2vec_binary": formats.write_word2vec_binary,
   }
-  writers[form](made, output)
+  writers[form](read_vectors(workdir, config.vectors), output)

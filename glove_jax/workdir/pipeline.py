@@ -1,9 +1,9 @@
-"""The main job over a work directory, stage by stage.
+"""A run over a work directory, stage by stage.
 
 corpus -> vocabulary -> counts -> training -> vectors -> evaluation. Each stage
-leaves its output in the work directory and the settings that made it in
-`stages.json`; a stage whose output is there and whose settings have not
-changed is not run again.
+writes its output to the work directory and its settings to `stages.json`, and
+hands its result to the next stage. A stage whose output exists and whose
+settings have not changed does not run again: its output is read.
 """
 
 import contextlib
@@ -12,15 +12,15 @@ import json
 import os
 import pathlib
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from glove_jax import atomic, metrics
 from glove_jax import config as configs
-from glove_jax.config import Config, CorpusConfig
+from glove_jax.config import Config, TrainConfig
 from glove_jax.counts import (
   dask_pool,
   distributed,
@@ -28,23 +28,34 @@ from glove_jax.counts import (
   out_of_core,
   triplets,
 )
-from glove_jax.text import compiled, datasets, reading, sampling, vocab
+from glove_jax.model import Params
+from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, engines
-from glove_jax.training import loop as training
+from glove_jax.training import checkpoint, engines, loop
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts
+from glove_jax.workdir import artifacts, inputs
 from glove_jax.workdir.stages import STAGES, Stages
 
 
-class Pipeline:
-  """One work directory and the config of the run in it.
+class Result(NamedTuple):
+  """What a whole run produces."""
 
-  Args:
-    config: what to do.
-    workdir: where everything goes; it is made where it is missing.
-    say: called with each line of news.
+  vectors: WordVectors
+  evaluation: dict  # results of each question set, by its name
+
+
+class Pipeline:
+  """The stages of one run in one work directory.
+
+  >>> import tempfile, pathlib
+  >>> folder = pathlib.Path(tempfile.mkdtemp())
+  >>> _ = (folder / "text.txt").write_text("a b a b c a b c\\n" * 9)
+  >>> config = configs.make_config(corpus=folder / "text.txt", window=2)
+  >>> run = Pipeline(config, folder / "run", say=lambda line: None)
+  >>> words, counts = run.count()
+  >>> words.words, len(counts.row)
+  (('a', 'b', 'c'), 8)
   """
 
   def __init__(
@@ -53,6 +64,18 @@ class Pipeline:
     workdir: str | os.PathLike,
     say: Callable[[str], None] = print,
   ):
+    """Finds the files of the corpus and writes config.json.
+
+    Args:
+      config: the settings of the run.
+      workdir: the folder for all outputs; it is created if missing.
+      say: called with each line of news.
+
+    Raises:
+      FileNotFoundError: an input does not exist.
+      ValueError: settings that do not fit each other.
+      OSError: the work directory cannot be written to.
+    """
     self.config = config
     self.workdir = pathlib.Path(workdir)
     self._say = say
@@ -60,15 +83,81 @@ class Pipeline:
     if config.count.dask:
       self._cluster = dask_pool.Cluster(config.count, say)
     self.workdir.mkdir(parents=True, exist_ok=True)
-    self._paths = corpus_paths(config.corpus, self.workdir)
+    self._paths = inputs.corpus_paths(config.corpus, self.workdir)
     if config.corpus.share != 1:
       self._paths = [sampling.write_sample(self._paths, config.corpus, workdir)]
+    self._text = inputs.make_text(config.corpus, self._paths)
     artifacts.write_config(config, self.workdir)
     self._stages = Stages(self.workdir / "stages.json", say)
 
-  def run_vocab(self) -> vocab.Vocab:
+  def run(self) -> Result:
+    """Runs all stages.
+
+    Raises:
+      ValueError: settings that cannot train; raised before anything is
+        counted.
+    """
+    engines.check(self.config.train)
+    words, _ = self.count()
+    params = self.train(words)
+    vectors = self.make_vectors(words, params)
+    return Result(vectors, self.evaluate(vectors))
+
+  def count(self) -> tuple[vocab.Vocab, triplets.Triplets]:
+    """Makes the vocabulary and the counts; the counts are mapped from disk."""
+    output = self.workdir / "counts"
+    with self._cluster or contextlib.nullcontext():
+      words = self._run_vocab()
+      with self._stage("counts", output) as todo:
+        if todo:
+          self._count(words, output)
+    return words, triplets.read_triplets(output)
+
+  def train(self, words: vocab.Vocab) -> Params:
+    """Trains on the counts, from the last checkpoint with these settings.
+
+    Args:
+      words: the vocabulary of the counts.
+
+    Returns:
+      The four trained tables.
+    """
+    output = self.workdir / "tables.npz"
+    with self._stage("train", output) as todo:
+      if not todo:
+        return formats.read_tables(output)[0]
+      self._drop_other_checkpoints()
+      params = train(
+        self.workdir / "counts",
+        self.config.train,
+        self.workdir,
+        self._report_epoch,
+      )
+      formats.write_tables(output, params, words.words)
+    return params
+
+  def make_vectors(self, words: vocab.Vocab, params: Params) -> WordVectors:
+    """Combines the trained tables into vectors, and writes vectors.txt."""
+    output = self.workdir / "vectors.txt"
+    vectors = artifacts.make_vectors(words.words, params, self.config.vectors)
+    with self._stage("vectors", output) as todo:
+      if todo:
+        formats.write_stanford_text(vectors, output)
+    return vectors
+
+  def evaluate(self, vectors: WordVectors) -> dict:
+    """Evaluates the vectors; returns what it writes to evaluation.json."""
+    output = self.workdir / "evaluation.json"
+    with self._stage("evaluate", output) as todo:
+      if not todo:
+        return atomic.read_json(output)
+      results = evaluate.evaluate_vectors(vectors, self.config.evaluate)
+      atomic.write_json(output, results)
+    return results
+
+  def _run_vocab(self) -> vocab.Vocab:
     output = self.workdir / "vocab.txt"
-    with self._stages.stage("vocab", self._settings("vocab"), output) as todo:
+    with self._stage("vocab", output) as todo:
       if todo:
         vocab.write_vocab(self._make_vocab(), output)
     return vocab.read_vocab(output)
@@ -76,47 +165,34 @@ class Pipeline:
   def _make_vocab(self) -> vocab.Vocab:
     if self.config.corpus.records:
       return vocab.read_vocab(self.config.corpus.records_vocab)
-    given = configs.settings(self.config.vocab)
-    old = sum(
-      (Counter(dict(words)) for words in self._added_words()), Counter()
-    )
-    min_count = 1 if old else given["min_count"]
+    rules = configs.settings(self.config.vocab)
+    added = inputs.added_words(self.config.corpus)
+    old = sum((Counter(dict(words)) for words in added), Counter())
+    min_count = 1 if old else rules["min_count"]
     with metrics.progress("counting words", unit=" words") as bar:
       counter = self._count_words(min_count, bar.update)
     if old and self.config.corpus.add_vocab == "fixed":
       counter = Counter({word: counter[word] for word in old})
-    return vocab.make_vocab(counter + old, **given)
+    return vocab.make_vocab(counter + old, **rules)
 
   def _count_words(self, min_count: int, progress) -> Counter[str]:
     if self._cluster:
       return distributed.count_words(
-        self._text(), self.workdir / "vocab",
+        self._text, self.workdir / "vocab",
         source=self._settings("vocab"), min_count=min_count,
         run=self._cluster.map, progress=progress,
       )  # fmt: skip
     return compiled.count_words(
-      self._text(),
+      self._text,
       min_count=min_count,
       threads=self.config.count.threads or default_threads(),
       progress=progress,
     )
 
-  def run_counts(self) -> triplets.Triplets:
-    output = self.workdir / "counts"
-    with self._cluster or contextlib.nullcontext():
-      words = self.run_vocab()
-      settings = self._settings("counts")
-      with self._stages.stage("counts", settings, output) as todo:
-        if todo:
-          self._count(words, output)
-    return triplets.read_triplets(output)
-
   def _count(self, words: vocab.Vocab, output: pathlib.Path) -> None:
-    config = self.config.count
-    if self.config.corpus.records:
-      out_of_core.import_records(
-        self.config.corpus.records, words, output, config
-      )
+    config, corpus = self.config.count, self.config.corpus
+    if corpus.records:
+      out_of_core.import_records(corpus.records, words, output, config)
       return
     added = [
       out_of_core.Added(
@@ -124,48 +200,24 @@ class Pipeline:
         np.array([words.index.get(word, -1) for word, _ in old], np.int32),
       )
       for folder, old in zip(
-        self.config.corpus.add_to, self._added_words(), strict=True
+        corpus.add_to, inputs.added_words(corpus), strict=True
       )
     ]
-    text, count_corpus, number = self._text(), out_of_core.count_corpus, 0
+    count_corpus, num_sections = out_of_core.count_corpus, 0
     if self._cluster:
       count_corpus = functools.partial(
         distributed.count_corpus, run=self._cluster.map
       )
-      number = len(distributed.cut_sections(text.paths))
-    self._say(forecast.forecast(text, words, output, config, added, number))
+      num_sections = len(distributed.cut_sections(self._paths))
+    self._say(
+      forecast.forecast(self._text, words, output, config, added, num_sections)
+    )
     total = int(words.counts.sum())
     with metrics.progress("counting pairs", total, " words") as bar:
       count_corpus(
-        text, words, output, config,
+        self._text, words, output, config,
         source=self._settings("counts"), added=added, progress=bar.update,
       )  # fmt: skip
-
-  def _added_words(self) -> Iterator[list[tuple[str, int]]]:
-    """The words and counts of each run that is added."""
-    for folder in self.config.corpus.add_to:
-      words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
-      yield list(zip(words.words, words.counts.tolist(), strict=True))
-
-  def run_training(self) -> formats.Tables:
-    """Trains, from the last checkpoint that was made with these settings."""
-    engines.check(self.config.train)  # before the counts, which take longer
-    self.run_counts()
-    words = vocab.read_vocab(self.workdir / "vocab.txt").words
-    output = self.workdir / "tables.npz"
-    settings = self._settings("train")
-    with self._stages.stage("train", settings, output) as todo:
-      if todo:
-        self._keep_only_own_checkpoints(settings)
-        params = training.train_folder(
-          self.workdir / "counts",
-          self.config.train,
-          self.workdir,
-          self._report_epoch,
-        )
-        formats.write_tables(output, params, words)
-        shutil.rmtree(training.blocks_folder(self.workdir), ignore_errors=True)
-    return formats.read_tables(output)[0]
 
   def _report_epoch(self, line: dict) -> None:
     self._say(
@@ -173,100 +225,57 @@ class Pipeline:
       f"{line['triplets_per_second']:,.0f} counts/s  {line['seconds']:.1f} s"
     )
 
-  def _keep_only_own_checkpoints(self, settings: dict) -> None:
-    """Removes checkpoints that a run of these settings would not have made."""
-    folder = self.workdir / "checkpoints"
-    owner = folder / "settings.json"
-    if self.config.train.schedule == "constant":
-      settings = settings | {"epochs": "any"}  # more of them go on from here
+  def _drop_other_checkpoints(self) -> None:
+    """Removes checkpoints that this run could not have written."""
+    folder, config = self.workdir / "checkpoints", self.config.train
+    owner, settings = folder / "settings.json", self._settings("train")
+    if config.resolved.schedule == "constant":
+      # The rate does not depend on the number of epochs, so a longer run
+      # resumes from a shorter one.
+      settings = settings | {"epochs": "any"}
     saved = checkpoint.epochs(folder)
-    too_far = saved and saved[-1] > engines.num_epochs(self.config.train)
+    too_far = saved and saved[-1] > engines.num_epochs(config)
     if owner.exists() and atomic.read_json(owner) == settings and not too_far:
       return
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     atomic.write_json(owner, settings)
 
-  def run_vectors(self) -> WordVectors:
-    self.run_training()
-    output = self.workdir / "vectors.txt"
-    settings = self._settings("vectors")
-    made = artifacts.read_vectors(self.workdir, self.config)
-    with self._stages.stage("vectors", settings, output) as todo:
-      if todo:
-        formats.write_stanford_text(made, output)
-    return made
+  def _stage(self, name: str, output: pathlib.Path):
+    return self._stages.stage(name, self._settings(name), output)
 
-  def run_evaluation(self) -> dict:
-    made = self.run_vectors()
-    output = self.workdir / "evaluation.json"
-    settings = self._settings("evaluate")
-    with self._stages.stage("evaluate", settings, output) as todo:
-      if todo:
-        atomic.write_json(
-          output, evaluate.evaluate_vectors(made, self.config.evaluate)
-        )
-    return atomic.read_json(output)
-
-  def _text(self) -> compiled.Text:
-    corpus_config = self.config.corpus
-    return compiled.Text(
-      self._paths,
-      tokenizer=corpus_config.tokenizer,
-      lowercase=corpus_config.lowercase,
-      documents=corpus_config.documents,
-    )
-
-  def _settings(self, last: str) -> dict:
-    """All that the output of a stage depends on, as JSON reads it back."""
-    corpus_config = self.config.corpus
-    paths = [*self._paths, corpus_config.records, corpus_config.records_vocab]
-    for folder in corpus_config.add_to:
-      paths += [f"{folder}/vocab.txt", f"{folder}/counts/manifest.json"]
-    inputs = [
-      (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
-      for path in paths
-      if path
-    ]
-    found = {"files": inputs} | configs.settings(self.config.corpus)
-    parts = ("vocab", "count", "train", "vectors", "evaluate")
-    for part in parts[: STAGES.index(last) + 1]:
+  def _settings(self, stage: str) -> dict:
+    """Everything that the output of a stage depends on."""
+    found = {"files": inputs.file_states(self.config.corpus, self._paths)}
+    found |= configs.settings(self.config.corpus)
+    for name, part in STAGES.items():
       found |= configs.settings(getattr(self.config, part))
-    return json.loads(json.dumps(found))  # as the old ones that it must equal
+      if name == stage:
+        break
+    # Tuples become lists, to compare with settings read back from JSON.
+    return json.loads(json.dumps(found))
 
 
-def corpus_paths(config: CorpusConfig, workdir: pathlib.Path) -> list[str]:
-  """The files that make the corpus; none where counts come from elsewhere.
+def train(
+  counts: str | os.PathLike,
+  config: TrainConfig,
+  folder: str | os.PathLike,
+  on_epoch: Callable[[dict], None] | None = None,
+) -> Params:
+  """Trains on a folder of counts, and removes what only training needs.
 
-  Standard input is read once but needed twice: it is kept in the workdir.
+  Args:
+    counts: the folder, as `triplets.write_triplets` makes it.
+    config: the model and how to train it.
+    folder: receives checkpoints and metrics.jsonl.
+    on_epoch: called with the metrics of each epoch.
+
+  Returns:
+    The four trained tables.
 
   Raises:
-    FileNotFoundError: a name that is no file, glob, folder or named corpus, or
-      nothing to add or import where it is said to be.
-    ValueError: records without their vocabulary.
+    ValueError, FloatingPointError: as `training.loop.train`.
   """
-  for folder in config.add_to:
-    if not pathlib.Path(folder, "counts", "manifest.json").exists():
-      raise FileNotFoundError(
-        f"--add_to={folder}: there are no finished counts in that work "
-        f"directory: count there first, with --workdir={folder}."
-      )
-  if config.records and not config.records_vocab:
-    raise ValueError("--records needs --records_vocab=vocab.txt, its words.")
-  for path in filter(None, (config.records, config.records_vocab)):
-    if not pathlib.Path(path).exists():
-      raise FileNotFoundError(f"records {path!r}: no such file")
-  if config.records or (config.add_to and not config.corpus):
-    return []
-  patterns = []
-  for name in config.corpus:
-    if name == "-":
-      kept = workdir / "stdin.txt"
-      with kept.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-      patterns.append(str(kept))
-    elif name in datasets.corpora():
-      patterns.append(str(datasets.load_corpus(name)))
-    else:
-      patterns.append(name)
-  return reading.resolve_paths(patterns)
+  params = loop.train_folder(counts, config, folder, on_epoch)
+  shutil.rmtree(loop.blocks_folder(folder), ignore_errors=True)
+  return params

@@ -3,35 +3,57 @@
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from glove_jax import atomic
 
-STAGES = ("vocab", "counts", "train", "vectors", "evaluate")
+# Each stage in order, and the part of `Config` that it adds to the settings
+# that its output depends on.
+STAGES = {
+  "vocab": "vocab",
+  "counts": "count",
+  "train": "train",
+  "vectors": "vectors",
+  "evaluate": "evaluate",
+}
 
 
 class Stages:
-  """Which stages are done, and with which settings; kept in a JSON file."""
+  """The stages that are done, with their settings; kept in a JSON file."""
 
   def __init__(self, path: pathlib.Path, say: Callable[[str], None]):
+    """Reads the file.
+
+    Args:
+      path: the file, `stages.json`; it need not exist.
+      say: called with each line of news.
+
+    Raises:
+      ValueError: the file is damaged.
+    """
     self._path = path
     self._say = say
     self._done = atomic.read_json(path) if path.exists() else {}
 
   @contextlib.contextmanager
-  def stage(self, name: str, settings: dict, output: pathlib.Path):
-    """Yields whether the stage must run, and notes it as done afterwards.
+  def stage(
+    self, name: str, settings: dict, output: pathlib.Path
+  ) -> Iterator[bool]:
+    """Yields whether the stage must run, and records it as done afterwards.
+
+    A stage that runs again invalidates the stages after it.
 
     Args:
-      name: one of `STAGES`; where it runs again, so do those after it.
-      settings: all that the output depends on, as JSON reads it back.
-      output: the file or folder that the stage leaves.
+      name: one of `STAGES`.
+      settings: everything that the output depends on, as JSON reads it back.
+      output: the file or folder that the stage writes.
     """
     old = self._done.get(name)
     if old == settings and output.exists():
       yield False
       return
-    later = STAGES[STAGES.index(name) + 1 :]
+    names = list(STAGES)
+    later = names[names.index(name) + 1 :]
     if old is not None:
       also = ", ".join(stage for stage in later if stage in self._done)
       also = f" (and so {also})" if also else ""
@@ -46,8 +68,8 @@ class Stages:
     self._say(f"{name}: {time.perf_counter() - start:.1f} s")
 
 
-def forget(name: str, path: pathlib.Path) -> None:
-  """Notes a stage as not done, so that a run does it again."""
+def invalidate(name: str, path: pathlib.Path) -> None:
+  """Marks a stage as not done, so that the next run repeats it."""
   done = atomic.read_json(path) if path.exists() else {}
   done.pop(name, None)
   atomic.write_json(path, done)

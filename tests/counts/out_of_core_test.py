@@ -64,7 +64,7 @@ def words(text):
 
 
 @pytest.mark.parametrize("context", cooccur.CONTEXTS)
-@pytest.mark.parametrize("dtype", triplets.COUNT_DTYPES)
+@pytest.mark.parametrize("dtype", config.COUNT_DTYPES)
 def test_neither_threads_nor_memory_change_a_byte(
   text, words, tmp_path, monkeypatch, context, dtype
 ):
@@ -228,7 +228,7 @@ def test_merging_sorted_sums(sizes):
   assert out[1][:found].tolist() == expected[expected > 0].tolist()
 
 
-@pytest.mark.parametrize("dtype", triplets.COUNT_DTYPES)
+@pytest.mark.parametrize("dtype", config.COUNT_DTYPES)
 def test_counts_of_two_corpora_add_up_to_those_of_both(
   tmp_path, monkeypatch, dtype
 ):

@@ -10,8 +10,8 @@ from glove_jax.text import sampling
 
 
 def test_param_and_product():
-  made = grid.product(grid.param("x_max", 1, 10), grid.param("alpha", 0.5, 1))
-  assert made == [
+  sweep = grid.product(grid.param("x_max", 1, 10), grid.param("alpha", 0.5, 1))
+  assert sweep == [
     {"x_max": 1, "alpha": 0.5},
     {"x_max": 1, "alpha": 1},
     {"x_max": 10, "alpha": 0.5},
@@ -37,8 +37,10 @@ def test_chain_keeps_each_point_once():
 
 
 def test_one_at_a_time():
-  made = grid.one_at_a_time({"dim": 50, "window": 5}, dim=[25, 50], window=[10])
-  assert made == [
+  sweep = grid.one_at_a_time(
+    {"dim": 50, "window": 5}, dim=[25, 50], window=[10]
+  )
+  assert sweep == [
     {"dim": 50, "window": 5},
     {"dim": 25, "window": 5},
     {"dim": 50, "window": 10},
@@ -53,11 +55,11 @@ def test_a_field_cannot_be_set_twice():
 @hypothesis.given(st.lists(st.integers(1, 4), max_size=3))
 def test_a_product_has_as_many_points_as_its_factors_together(sizes):
   parts = [grid.param(f"f{i}", *range(n)) for i, n in enumerate(sizes)]
-  made = grid.product(*parts)
+  sweep = grid.product(*parts)
   expected = 1
   for size in sizes:
     expected *= size
-  assert len(made) == len(grid.chain(made)) == expected
+  assert len(sweep) == len(grid.chain(sweep)) == expected
 
 
 def test_parse_reads_values_in_the_type_of_their_field():
@@ -72,7 +74,7 @@ def test_parse_reads_values_in_the_type_of_their_field():
 
 
 @pytest.mark.parametrize(
-  "text, told",
+  "text, message",
   [
     ("x_maxx=1", "x_maxx"),
     ("dim=a", "dim must be of type int"),
@@ -82,13 +84,13 @@ def test_parse_reads_values_in_the_type_of_their_field():
     ("", "empty"),
   ],
 )
-def test_parse_says_what_is_wrong(text, told):
-  with pytest.raises(ValueError, match=told):
+def test_parse_says_what_is_wrong(text, message):
+  with pytest.raises(ValueError, match=message):
     grid.parse(text)
 
 
 @pytest.mark.parametrize(
-  "point, told",
+  "point, message",
   [
     ({"x_maxx": 1}, r"Point 2 .*x_maxx=1.*There is no setting"),
     ({"dim": "a"}, r"Point 2 .*type int"),
@@ -96,8 +98,8 @@ def test_parse_says_what_is_wrong(text, told):
     ({"dim": 100}, "Points 1 and 2 .* are the same"),
   ],
 )
-def test_a_bad_point_is_named(point, told):
-  with pytest.raises(ValueError, match=told):
+def test_a_bad_point_is_named(point, message):
+  with pytest.raises(ValueError, match=message):
     grid.make_points({}, [{"dim": 100}, point])
 
 

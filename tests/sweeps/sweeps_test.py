@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 import experiments
+from glove_jax import atomic
+from glove_jax import config as configs
 from glove_jax.sweeps import command, grid, plots, results, runner, search
+from glove_jax.sweeps.options import SweepConfig
 from glove_jax.training import loop
+from glove_jax.vectors import formats
+from glove_jax.workdir import artifacts, pipeline
 
-TWO = command.How(together=2)
 REPO = pathlib.Path(__file__).parents[2]
 
 
@@ -44,18 +48,26 @@ def tiny(tmp_path_factory) -> dict:
   }
 
 
-def request(tiny, sweep="x_max=1,10", **changes):
-  return command.Request(
-    **{
-      "experiment": None,
-      "sweep": sweep,
-      "settings": tiny,
-      "seeds": 0,
-      "stanford": None,
-      "command": "python run.py --sweep",
-    }
-    | changes
+def plan(tiny, sweep="x_max=1,10", experiment=None, **options):
+  config = SweepConfig(sweep=sweep or "", **options)
+  return command.make_plan(
+    config, tiny, experiment, command="python run.py --sweep"
   )
+
+
+def run(plan, workdir, say=lambda line: None, **options):
+  return command.run(plan, SweepConfig(**options), workdir, say)
+
+
+def search_for(tiny, workdir, say, **options):
+  return command.run_search(
+    SweepConfig(**options), tiny, None, workdir, "python run.py", say
+  )
+
+
+def rows_of(workdir):
+  with (workdir / "results.csv").open() as file:
+    return list(csv.DictReader(file))
 
 
 def flags(tiny):
@@ -69,8 +81,7 @@ def flags(tiny):
 def swept(tiny, tmp_path_factory):
   """A finished sweep of two points and two seeds: (workdir, lines said)."""
   workdir, said = tmp_path_factory.mktemp("sweep"), []
-  asked = request(tiny, seeds=2)
-  assert command.run(asked, workdir, say=said.append) == 0
+  assert run(plan(tiny, seeds=2), workdir, said.append) == 0
   return workdir, said
 
 
@@ -88,10 +99,9 @@ def test_every_point_leaves_its_folder(swept):
 
 def test_results_are_written_in_every_form(swept):
   workdir, said = swept
-  rows = list(csv.DictReader((workdir / "results.csv").open()))
-  lines = (workdir / "results.jsonl").read_text().splitlines()
+  rows = rows_of(workdir)
   assert [row["x_max"] for row in rows] == ["1.0", "1.0", "10.0", "10.0"]
-  assert [json.loads(line)["seed"] for line in lines] == [0, 1, 0, 1]
+  assert [row["seed"] for row in rows] == ["0", "1", "0", "1"]
   assert all(-1 <= float(row["pairs"]) <= 1 for row in rows)
   table = (workdir / "results.md").read_text().splitlines()
   assert len(table) == 4 and "±" in table[-1] and "\n".join(table) in said
@@ -108,18 +118,26 @@ def test_the_report_is_one_page_that_needs_no_network(swept):
 def test_a_finished_sweep_runs_nothing_again(swept, tiny, monkeypatch):
   monkeypatch.setattr(loop, "train", None)
   said = []
-  assert command.run(request(tiny, seeds=2), swept[0], say=said.append) == 0
+  assert run(plan(tiny, seeds=2), swept[0], said.append) == 0
   assert said[0] == "4 of 4 points are done."
 
 
 def test_results_can_be_kept_elsewhere(swept, tmp_path):
-  command.rewrite(swept[0], tmp_path / "kept", lambda line: None)
+  command.rewrite(swept[0], None, tmp_path / "kept", lambda line: None)
   names = {path.name for path in (tmp_path / "kept").iterdir()}
   assert {"results.csv", "results.md", "config.json"} < names
   record = json.loads((tmp_path / "kept" / "config.json").read_text())
   assert record["settings"]["dim"] == 8 and "x_max" not in record["settings"]
   with pytest.raises(FileNotFoundError, match="no sweep"):
-    command.rewrite(tmp_path, None, print)
+    command.rewrite(tmp_path, None)
+
+
+def test_a_sweep_of_an_earlier_version_is_read(swept, tiny, tmp_path):
+  record = atomic.read_json(swept[0] / "sweep.json")
+  record |= {"experiment": None, "stanford": None, "seeds": 2}
+  atomic.write_json(tmp_path / "sweep.json", record)
+  again = command.read_plan(tmp_path, experiments.load)
+  assert again.points == plan(tiny, seeds=2).points
 
 
 def test_a_failed_point_stops_no_other(tiny, tmp_path, monkeypatch):
@@ -132,21 +150,21 @@ def test_a_failed_point_stops_no_other(tiny, tmp_path, monkeypatch):
 
   monkeypatch.setattr(loop, "train", fails)
   said = []
-  assert command.run(request(tiny), tmp_path, say=said.append) == 1
+  assert run(plan(tiny), tmp_path, said.append) == 1
   assert sum(line.startswith("failed: x_max=1-") for line in said) == 1
   (failed,) = (tmp_path / "points").glob("x_max=1-*")
   assert "FloatingPointError" in (failed / "error.txt").read_text()
   assert "The cost became nan." in (tmp_path / "report.html").read_text()
   monkeypatch.setattr(loop, "train", right)
-  assert command.run(request(tiny), tmp_path, say=said.append) == 0
+  assert run(plan(tiny), tmp_path, said.append) == 0
   assert not (failed / "error.txt").exists()
-  assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 2
+  assert len(rows_of(tmp_path)) == 2
 
 
 def test_a_missing_corpus_is_said_of_each_point(tiny, tmp_path):
   settings = tiny | {"corpus": ["nowhere.txt"]}
   said = []
-  assert command.run(request(settings), tmp_path, say=said.append) == 1
+  assert run(plan(settings), tmp_path, said.append) == 1
   assert sum("nowhere.txt" in line for line in said) == 2
 
 
@@ -163,27 +181,41 @@ def test_points_that_may_train_together_do(tiny, tmp_path, monkeypatch):
   monkeypatch.setattr(
     loop, "can_train_together", lambda configs: True, raising=False
   )
-  asked = request(tiny, sweep="x_max=1,10,100;dim=4,8")
-  asked = asked._replace(settings={k: tiny[k] for k in tiny if k != "dim"})
-  assert command.run(asked, tmp_path, TWO, lambda line: None) == 0
+  settings = {name: tiny[name] for name in tiny if name != "dim"}
+  points = plan(settings, sweep="x_max=1,10,100;dim=4,8")
+  assert run(points, tmp_path, together=2) == 0
   assert calls == [[1.0, 10.0], [1.0, 10.0]]
-  rows = (tmp_path / "results.jsonl").read_text().splitlines()
-  rows = [json.loads(row) for row in rows]
-  (second,) = [r for r in rows if r["x_max"] == 10.0 and r["dim"] == 4]
-  assert second["cost"] == 2.0 and second["train_seconds"] == 1.5
+  rows = rows_of(tmp_path)
+  (second,) = [r for r in rows if r["x_max"] == "10.0" and r["dim"] == "4"]
+  assert second["cost"] == "2.0" and second["train_seconds"] == "1.5"
 
 
 def test_one_program_trains_as_well_as_one_by_one(tiny, tmp_path):
   """With train_together itself: one point of two has a cost that explodes."""
   tiny = tiny | {"epochs": 3}
-  asked = request(tiny, sweep="learning_rate=0.05,1e30")
-  assert command.run(asked, tmp_path, TWO, lambda line: None) == 1
-  (row,) = (tmp_path / "results.jsonl").read_text().splitlines()
-  alone = request(tiny, sweep="learning_rate=0.05")
-  command.run(alone, tmp_path / "alone", say=lambda line: None)
-  (other,) = (tmp_path / "alone" / "results.jsonl").read_text().splitlines()
-  row, other = json.loads(row), json.loads(other)
-  assert row["cost"] == pytest.approx(other["cost"], rel=1e-3)
+  points = plan(tiny, sweep="learning_rate=0.05,1e30")
+  assert run(points, tmp_path, together=2) == 1
+  (row,) = rows_of(tmp_path)
+  assert run(plan(tiny, sweep="learning_rate=0.05"), tmp_path / "alone") == 0
+  (other,) = rows_of(tmp_path / "alone")
+  assert float(row["cost"]) == pytest.approx(float(other["cost"]), rel=1e-3)
+
+
+def test_a_point_and_a_run_of_the_same_settings_give_the_same_vectors(
+  tiny, tmp_path
+):
+  settings = tiny | {"dtype": "float64", "engine": "rows", "unk": True}
+  points = plan(settings, sweep="x_max=10")
+  assert run(points, tmp_path / "sweep", keep_tables=True) == 0
+  (folder,) = (tmp_path / "sweep" / "points").iterdir()
+  config = configs.make_config(**settings, x_max=10)
+  vectors = artifacts.read_vectors(folder, config.vectors)
+  formats.write_stanford_text(vectors, tmp_path / "vectors.txt")
+  result = pipeline.Pipeline(config, tmp_path / "run", lambda line: None).run()
+  assert (tmp_path / "vectors.txt").read_bytes() == (
+    tmp_path / "run" / "vectors.txt"
+  ).read_bytes()
+  assert result.evaluation == atomic.read_json(folder / "evaluation.json")
 
 
 def test_too_little_memory_for_all_trains_one_by_one(
@@ -197,8 +229,8 @@ def test_too_little_memory_for_all_trains_one_by_one(
     loop, "can_train_together", lambda configs: True, raising=False
   )
   said = []
-  assert command.run(request(tiny), tmp_path, TWO, said.append) == 0
-  assert any("one after another" in line for line in said)
+  assert run(plan(tiny), tmp_path, said.append, together=2) == 0
+  assert any("one by one" in line for line in said)
 
 
 def test_counts_are_shared_by_what_they_depend_on():
@@ -213,22 +245,23 @@ def test_counts_are_shared_by_what_they_depend_on():
 
 def test_a_dry_run_makes_nothing(tiny, tmp_path):
   workdir, said = tmp_path / "none", []
-  command.dry_run(request(tiny), workdir, command.How(), said.append)
-  assert "2 points on 1 sets of counts" in said[0] and "probe" in said[0]
+  command.dry_run(plan(tiny), SweepConfig(), workdir, said.append)
+  assert "2 points on 1 sets of counts" in said[0]
+  assert "by speeds measured on 2 CPU cores" in said[0]
   assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plan_estimates_from_the_points_that_are_done(swept, tiny):
   said = []
-  asked = request(tiny, sweep="x_max=1,10,30", seeds=2)
-  command.dry_run(asked, swept[0], command.How(), said.append)
+  points = plan(tiny, sweep="x_max=1,10,30", seeds=2)
+  command.dry_run(points, SweepConfig(), swept[0], said.append)
   assert "by the 4 points that are done" in said[0]
   assert said[0].count("(done)") == 4
 
 
 def test_a_flag_that_the_sweep_varies_is_refused(tiny):
-  with pytest.raises(ValueError, match="--dim is what the sweep varies"):
-    command.make_plan(request(tiny, sweep="dim=4,8"))
+  with pytest.raises(ValueError, match="dim is what the sweep varies"):
+    plan(tiny, sweep="dim=4,8")
 
 
 def test_a_killed_sweep_goes_on(tiny, tmp_path):
@@ -248,7 +281,7 @@ def test_a_killed_sweep_goes_on(tiny, tmp_path):
   )
   assert int(again.stdout.split()[0]) >= 2
   assert {path: path.stat().st_mtime_ns for path in done} == before
-  assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 8
+  assert len(rows_of(tmp_path)) == 8
 
 
 @pytest.mark.parametrize("name", experiments.NAMES)
@@ -263,73 +296,46 @@ def test_every_experiment_is_valid(name):
 
 
 def test_stanford_needs_its_programs(tiny):
-  asked = request({}, experiment="stanford", sweep=None, stanford="nowhere")
-  with pytest.raises(ValueError, match="needs --stanford"):
-    command.make_plan(asked)
-
-
-def test_means_and_deviations_by_hand():
-  rows = [
-    {"point": "a", "dim": 2, "seed": 0, "score": 1.0},
-    {"point": "b", "dim": 2, "seed": 1, "score": 3.0},
-    {"point": "c", "dim": 4, "seed": 0, "score": 5.0},
-  ]
-  first, second = results.mean_rows(rows, ["dim"])
-  assert first == {
-    "dim": 2, "num_points": 2, "score": 2.0, "score_sd": 2**0.5,
-  }  # fmt: skip
-  assert second["score"] == 5.0 and second["score_sd"] is None
-
-
-@pytest.mark.parametrize(
-  "kind", ["lines", "bars", "heatmap", "scatter", "dots"]
-)
-def test_a_plot_shows_what_there_is(kind, tmp_path):
-  rows = [
-    {"x_max": x, "alpha": a, "seed": s, "google": x * a + s, "cost": None}
-    for x in (1.0, 10.0)
-    for a in (0.5, 1.0)
-    for s in (0, 1)
-    if (x, a) != (10.0, 1.0)
-  ]
-  plot = plots.Plot("p", "Title", kind, x="x_max", by="alpha", log=True)
-  svg = plots.write(plot, rows, tmp_path)
-  assert svg == plots.write(plot, rows, tmp_path)
-  assert (tmp_path / "p.png").exists()
+  module = experiments.load("stanford")
+  with pytest.raises(ValueError, match="needs stanford="):
+    plan({}, sweep=None, experiment=module, stanford="nowhere")
 
 
 def test_a_search_goes_on_with_its_study(tiny, tmp_path):
   optuna = pytest.importorskip("optuna")
-  asked = request(tiny, sweep="x_max=1..100;bias_init=fit,random")
-  how = command.How(trials=2, objective="pairs")
+  space = "x_max=1..100;bias_init=fit,random"
   said = []
-  assert command.run_search(asked, tmp_path, how, said.append) == 0
+
+  def search_again(trials, objective="pairs"):
+    return search_for(
+      tiny, tmp_path, said.append, search="optuna", sweep=space,
+      trials=trials, objective=objective,
+    )  # fmt: skip
+
+  assert search_again(2) == 0
   assert len(list((tmp_path / "points").iterdir())) == 2
   storage = f"sqlite:///{tmp_path / 'study.db'}"
   study = optuna.load_study(study_name="search", storage=storage)
   cut_off = study.ask()  # as by a kill: its trial is still running
   cut_off.suggest_float("x_max", 1, 100, log=True)
   cut_off.suggest_categorical("bias_init", ["fit", "random"])
-  how = how._replace(trials=3)
-  assert command.run_search(asked, tmp_path, how, said.append) == 0
+  assert search_again(3) == 0
   assert len(list((tmp_path / "points").iterdir())) == 3
-  rows = (tmp_path / "results.jsonl").read_text().splitlines()
-  tried = {json.loads(row)["x_max"] for row in rows}
+  rows = rows_of(tmp_path)
+  tried = {float(row["x_max"]) for row in rows}
   assert len(rows) == 3 and cut_off.params["x_max"] in tried
   assert sum(line.startswith("best: x_max=") for line in said) == 2
-  command.rewrite(tmp_path, None, said.append)
+  command.rewrite(tmp_path, None, say=said.append)
   with pytest.raises(ValueError, match="no score 'googel'"):
-    command.run_search(
-      asked, tmp_path, how._replace(trials=4, objective="googel"), said.append
-    )
+    search_again(4, "googel")
 
 
 def test_a_search_without_optuna_or_space(tiny, tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "optuna", None)
   with pytest.raises(ModuleNotFoundError, match="pip install optuna"):
-    command.run_search(request(tiny), tmp_path, TWO)
+    search_for(tiny, tmp_path, print, sweep="x_max=1,10")
   with pytest.raises(ValueError, match="what to search"):
-    command.run_search(request(tiny, sweep=None), tmp_path, TWO)
+    search_for(tiny, tmp_path, print)
 
 
 @pytest.mark.parametrize("space", ["x_max=10..1", "bias_init=fit..random"])
@@ -341,13 +347,11 @@ def test_a_search_needs_ranges_of_numbers(space):
 def test_points_can_be_read_by_tensorboard(swept, tiny):
   pytest.importorskip("tensorboardX")
   workdir, _ = swept
-  command.write_tensorboard(
-    command.make_plan(request(tiny, seeds=2)).points, workdir
-  )
+  command.write_tensorboard(plan(tiny, seeds=2).points, workdir)
   runs = list((workdir / "tensorboard").iterdir())
   assert len(runs) == 4
-  for run in runs:
-    (events,) = run.iterdir()
+  for folder in runs:
+    (events,) = folder.iterdir()
     content = events.read_bytes()
     for name in (b"train/cost", b"pairs", b"_hparams_", b"x_max"):
       assert name in content
@@ -356,13 +360,13 @@ def test_points_can_be_read_by_tensorboard(swept, tiny):
 def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
   monkeypatch.setitem(sys.modules, "matplotlib", None)
   said = []
-  assert command.run(request(tiny, seeds=2), swept[0], say=said.append) == 0
+  assert run(plan(tiny, seeds=2), swept[0], said.append) == 0
   assert plots.MISSING in said
   assert plots.MISSING in (swept[0] / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
-  "given, told",
+  "given, message",
   [
     (["--search=optuna"], "--search needs what to search"),
     (["--dry_run"], "--experiment=NAME or --sweep"),
@@ -371,10 +375,10 @@ def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
     (["--experiment=stanford"], "needs --stanford"),
   ],
 )
-def test_a_mistake_is_one_sentence(given, told, tmp_path):
+def test_a_mistake_is_one_sentence(given, message, tmp_path):
   done = subprocess.run(
     [sys.executable, REPO / "run.py", f"--workdir={tmp_path}", *given],
     capture_output=True, text=True, timeout=120,
   )  # fmt: skip
-  assert done.returncode == 1 and told in done.stderr
+  assert done.returncode == 1 and message in done.stderr
   assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())

@@ -8,9 +8,9 @@ from glove_jax.workdir import stages
 @pytest.fixture
 def folder(tmp_path):
   """A work directory in which all stages are done, with the setting a = 1."""
-  made = stages.Stages(tmp_path / "stages.json", print)
+  tracker = stages.Stages(tmp_path / "stages.json", print)
   for name in stages.STAGES:
-    with made.stage(name, {"a": 1}, tmp_path / name) as todo:
+    with tracker.stage(name, {"a": 1}, tmp_path / name) as todo:
       assert todo
       (tmp_path / name).touch()
   return tmp_path
@@ -19,10 +19,10 @@ def folder(tmp_path):
 def run(folder, changed=None):
   """The stages that run where `changed` has a = 2, and what is said."""
   lines, ran = [], []
-  made = stages.Stages(folder / "stages.json", lines.append)
+  tracker = stages.Stages(folder / "stages.json", lines.append)
   for name in stages.STAGES:
     settings = {"a": 2 if name == changed else 1}
-    with made.stage(name, settings, folder / name) as todo:
+    with tracker.stage(name, settings, folder / name) as todo:
       ran += [name] * todo
   return ran, lines
 
@@ -47,17 +47,17 @@ def test_a_missing_output_is_made_again(folder):
 
 
 def test_a_stage_that_failed_is_not_done(folder):
-  made = stages.Stages(folder / "stages.json", print)
+  tracker = stages.Stages(folder / "stages.json", print)
   with (
     pytest.raises(KeyboardInterrupt),
-    made.stage("vectors", {"a": 2}, folder / "vectors"),
+    tracker.stage("vectors", {"a": 2}, folder / "vectors"),
   ):
     raise KeyboardInterrupt
   assert run(folder)[0] == ["vectors", "evaluate"]
 
 
-def test_a_forgotten_stage_runs_again(folder):
-  stages.forget("evaluate", folder / "stages.json")
+def test_an_invalidated_stage_runs_again(folder):
+  stages.invalidate("evaluate", folder / "stages.json")
   assert run(folder)[0] == ["evaluate"]
 
 

@@ -101,13 +101,13 @@ def make_engine(
   return Engine(
     init=init,
     put=functools.partial(sharding.put_state, sharding.ONE_DEVICE),
-    start_epoch=functools.partial(forget, keep=config.keep),
+    start_epoch=functools.partial(forget, keep=config.resolved.keep),
     stacks=stacks,
     run_steps=run_steps,
     params=jax.jit(
       over_points(lambda state: steps.table_params(state.params, made), (0,))
     ),
-    schedule=optimizers.make_schedule(config.schedule),
+    schedule=optimizers.make_schedule(config.resolved.schedule),
     epochs=[Epoch(_num_steps(work, p), p.num_triplets) for p in passes],
   )
 
@@ -315,7 +315,7 @@ def plan_passes(
   """The passes of a whole run: those of --growth, then the epochs."""
   return [
     tile_layout.plan_pass(made, words)
-    for words, times in [*growth(config), (None, config.epochs)]
+    for words, times in [*growth(config), (None, config.resolved.epochs)]
     for _ in range(times)
   ]
 

@@ -137,11 +137,11 @@ def make_engine(
   return Engine(
     init=functools.partial(init_state, work.parts, tx),
     put=functools.partial(sharding.put_state, placement),
-    start_epoch=functools.partial(forget, keep=config.keep),
+    start_epoch=functools.partial(forget, keep=config.resolved.keep),
     stacks=stacks,
     run_steps=run_steps,
     params=functools.partial(table_params, work.parts),
-    schedule=optimizers.make_schedule(config.schedule),
+    schedule=optimizers.make_schedule(config.resolved.schedule),
     epochs=[Epoch(_num_steps(work, p), p.num_triplets) for p in passes],
   )
 

@@ -92,7 +92,7 @@ def test_a_stage_that_runs_again_removes_what_later_stages_left(folder):
     raise KeyboardInterrupt
   left = {path.name for path in folder.iterdir()} - {"fingerprints.json"}
   assert left == {"corpus.txt", "vocab.txt", "counts", "stages.json"}
-  assert not stages.is_done(folder, "counts")
+  assert not stages.is_valid(folder, "counts")
   assert run(folder)[0] == list(stages.STAGES)[1:]
 
 
@@ -104,7 +104,7 @@ def test_an_input_that_changes_meanwhile_is_said_and_nothing_is_noted(folder):
     made.stage("vocab", {"a": 2}, [path]),
   ):
     path.write_text("steam engine")
-  assert not stages.is_done(folder, "vocab")
+  assert not stages.is_valid(folder, "vocab")
 
 
 def test_a_stage_that_failed_is_not_done(folder):

@@ -14,14 +14,13 @@ import math
 import mmap
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from glove_jax import atomic
 from glove_jax.counts.cooccur import Counts
-from glove_jax.training import multihost
 
 COUNT_DTYPES = ("float32", "float64")
 _COLUMNS = ("row", "col", "count")
@@ -56,11 +55,15 @@ def from_counts(counts: Counts) -> Triplets:
   return Triplets(row, col, matrix.data, counts.vocab_size)
 
 
-def check(triplets: Triplets) -> Triplets:
+def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
   """Returns the triplets unchanged, or says what is wrong with them.
 
   Accelerators do not: there an id out of range reads another row, or writes
-  none, in silence. Of several processes each looks at its share.
+  none, in silence.
+
+  Args:
+    triplets: the counts.
+    rows: which of them to check.
 
   Raises:
     ValueError: no triplets at all, ids outside 0..V-1, or counts that are not
@@ -77,9 +80,9 @@ def check(triplets: Triplets) -> Triplets:
       "there are no co-occurrences: no document has two words of the "
       "vocabulary within a window"
     )
-  own = multihost.share(len(row))
-  for start in range(own.start, own.stop, _CHECKED):
-    part = slice(start, min(start + _CHECKED, own.stop))
+  first, last, _ = rows.indices(len(row))
+  for start in range(first, last, _CHECKED):
+    part = slice(start, min(start + _CHECKED, last))
     for name, ids in (("row", row[part]), ("col", col[part])):
       low, high = int(ids.min()), int(ids.max())
       if low < 0 or high >= vocab_size:
@@ -351,22 +354,31 @@ def verify_triplets(folder: str | os.PathLike) -> None:
       release(triplets)
 
 
-def by_row(triplets: Triplets) -> tuple[Triplets, np.ndarray]:
+def by_row(
+  triplets: Triplets,
+  rows: slice = slice(None),
+  reduce: Callable[[np.ndarray], np.ndarray] = lambda array: array,
+) -> tuple[Triplets, np.ndarray]:
   """The triplets sorted by row, and where each row starts.
+
+  Args:
+    triplets: the counts.
+    rows: which of them this process looks at.
+    reduce: sums an array over the processes.
 
   Returns:
     triplets whose rows never fall (the same arrays if they were so), and
     [V + 1] int64: row i is starts[i] to starts[i + 1].
   """
   lengths = np.zeros(triplets.vocab_size, np.int64)
-  falls, own = 0, multihost.share(len(triplets.row))
-  for start in range(own.start, own.stop, _CHECKED):
-    row = triplets.row[start : min(start + _CHECKED, own.stop)]
+  falls, (first, last, _) = 0, rows.indices(len(triplets.row))
+  for start in range(first, last, _CHECKED):
+    row = triplets.row[start : min(start + _CHECKED, last)]
     before = triplets.row[max(0, start - 1)]
     falls += int(before > row[0]) + int((row[1:] < row[:-1]).sum())
     lengths += np.bincount(row, minlength=triplets.vocab_size)
     release(triplets)
-  sums = multihost.total(np.append(lengths, falls))
+  sums = reduce(np.append(lengths, falls))
   if sums[-1]:
     order = np.argsort(triplets.row, kind="stable")
     columns = (column[order] for column in triplets[:3])

@@ -13,7 +13,7 @@ from glove_jax.counts import cooccur, triplets
 from glove_jax.sweeps import runner
 from glove_jax.sweeps.grid import Point
 from glove_jax.text import reading, vocab
-from glove_jax.training import engines, loop
+from glove_jax.training import loop
 from glove_jax.workdir import pipeline
 
 _PROBE_BYTES = 1 << 21  # of the corpus
@@ -68,7 +68,7 @@ def format_estimate(todo, points, workdir: pathlib.Path) -> str:
 
 def work(config: configs.Config, num_counts: float) -> float:
   """What the time of training grows with: counts x passes x dimensions."""
-  return num_counts * engines.num_epochs(config.train) * config.train.dim
+  return num_counts * loop.num_epochs(config.train) * config.train.dim
 
 
 def rate_of_done(points, workdir: pathlib.Path) -> Rate | None:

@@ -148,7 +148,7 @@ def epochs(folder: str | os.PathLike) -> list[int]:
   return list(_whole(folder))
 
 
-def drop_halves(folder: str | os.PathLike, done: int) -> None:
+def drop_incomplete(folder: str | os.PathLike, done: int) -> None:
   """Drops what this process has of later epochs that lack other parts.
 
   They are left by a run that was killed. Parts that another run writes later

@@ -30,7 +30,7 @@ from glove_jax.counts import (
 )
 from glove_jax.text import compiled, datasets, reading, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, engines
+from glove_jax.training import checkpoint
 from glove_jax.training import loop as training
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
@@ -149,7 +149,7 @@ class Pipeline:
 
   def run_training(self) -> formats.Tables:
     """Trains, from the last checkpoint that was made with these settings."""
-    engines.check(self.config.train)  # before the counts, which take longer
+    training.check_config(self.config.train)  # before counting
     self.run_counts()
     words = vocab.read_vocab(self.workdir / "vocab.txt").words
     output = self.workdir / "tables.npz"
@@ -180,7 +180,7 @@ class Pipeline:
     if self.config.train.schedule == "constant":
       settings = settings | {"epochs": "any"}  # more of them go on from here
     saved = checkpoint.epochs(folder)
-    too_far = saved and saved[-1] > engines.num_epochs(self.config.train)
+    too_far = saved and saved[-1] > training.num_epochs(self.config.train)
     if owner.exists() and atomic.read_json(owner) == settings and not too_far:
       return
     shutil.rmtree(folder, ignore_errors=True)

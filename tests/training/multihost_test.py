@@ -179,7 +179,7 @@ def test_strangers_and_processes_that_start_again_do_no_harm():
 def test_processes_that_do_not_come_are_not_waited_for_for_ever():
   wait = (
     "from glove_jax.training import multihost; multihost._ASSEMBLY = 2; "
-    "processes.start('127.0.0.1:{}', 2, {})"
+    "multihost.start('127.0.0.1:{}', 2, {})"
   )
   alone = [start("-c", wait.format(free_port(), i)) for i in (0, 1)]
   (code, errors), (other, other_errors) = finish(alone)

@@ -292,9 +292,6 @@ def _epochs_done(folder: pathlib.Path | None, config: TrainConfig) -> int:
   return int(multihost.gather(done)[0])  # what the first process sees, for all
 
 
-# Several processes.
-
-
 def train_folder(
   folder: str | os.PathLike,
   config: TrainConfig,
@@ -338,9 +335,7 @@ def follow() -> None:
       train(read_triplets(job["folder"]), config, workdir=job["workdir"])
 
 
-# Several points of a sweep in one program.
-
-# The fields in which such points may differ.
+# The fields in which points that train together may differ.
 TOGETHER = ("x_max", "alpha", "learning_rate", "seed")
 
 
@@ -350,9 +345,9 @@ def can_train_together(configs: Sequence[TrainConfig]) -> bool:
   def rest(config):
     return dataclasses.replace(config, **dict.fromkeys(TOGETHER, 1))
 
-  first = configs[0]
-  can = first.engine == "blocked" and not multihost.several()
-  return can and all(rest(config) == rest(first) for config in configs)
+  if configs[0].engine != "blocked" or multihost.several():
+    return False
+  return all(rest(config) == rest(configs[0]) for config in configs)
 
 
 def train_together(

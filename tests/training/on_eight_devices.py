@@ -132,7 +132,7 @@ def start(counts, **changes):
 def cut(counts, folder, num_parts):
   """All blocks, dealt as the engine deals them."""
   made = cutting.build(counts, folder, cut_settings(settings()))
-  return ring.deal(made, num_parts)
+  return layout.deal(made, num_parts)
 
 
 def compiled_text(run, *arguments):

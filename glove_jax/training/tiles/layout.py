@@ -62,6 +62,54 @@ class Blocks(NamedTuple):
   lines: list[Lines]  # mapped from disk, one for each shape [R, N]
 
 
+class Parts(NamedTuple):
+  """Blocks dealt to n parts, so that each part has as many frequent words.
+
+  Block b belongs to part b mod n and is number b // n there. With 7 blocks and
+  n = 3:
+
+    part 0: blocks 0 3 6     part 1: blocks 1 4     part 2: blocks 2 5
+
+  Every part has room for B' = 3 blocks. The table of a device has the B' blocks
+  of its words, then the B' blocks of the contexts that it holds in a turn.
+  """
+
+  whole: Blocks
+  num_parts: int  # n
+  local: Blocks  # pair and num_blocks as in a device's table; lines are unused
+  tile_part: np.ndarray  # [M, 2] the parts of each tile's words and contexts
+  index: np.ndarray  # [M + 1] int32, of a tile in its part; OUTSIDE for tile M
+
+  def tiles(self, part: int) -> np.ndarray:
+    """The tiles of a part's words, in order."""
+    return np.flatnonzero(self.tile_part[:, 0] == part)
+
+  @property
+  def position(self) -> np.ndarray:
+    """The position of each word if the parts are concatenated: [V]."""
+    part, position = self.split(self.whole.position)
+    return part * self.local.num_blocks * self.local.tile_size + position
+
+  def split(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of positions in the whole, and the positions within them."""
+    size = self.local.tile_size
+    block, row = np.divmod(position, size)
+    return block % self.num_parts, block // self.num_parts * size + row
+
+
+def deal(blocks: Blocks, num_parts: int) -> Parts:
+  """Deals blocks to parts."""
+  size = -(-blocks.num_blocks // num_parts)
+  block = blocks.pair - np.array([0, blocks.num_blocks], np.int32)
+  pair = block // num_parts + np.array([0, size], np.int32)
+  local = blocks._replace(num_blocks=size, pair=pair.astype(np.int32))
+  index = np.full(len(pair) + 1, OUTSIDE, np.int32)
+  parts = Parts(blocks, num_parts, local, block % num_parts, index)
+  for part in range(num_parts):
+    index[parts.tiles(part)] = np.arange(len(parts.tiles(part)))
+  return parts
+
+
 class Pass(NamedTuple):
   """What a pass visits: everything, or tiles of the most frequent words."""
 

@@ -40,9 +40,9 @@ from glove_jax.training.tiles.cutting import Remainder
 from glove_jax.training.tiles.engine import BlockedEngine, Job
 from glove_jax.training.tiles.layout import (
   OUTSIDE,
-  Blocks,
   Groups,
   Lines,
+  Parts,
   Tiles,
   pad_end,
 )
@@ -51,54 +51,6 @@ from glove_jax.training.tiles.layout import (
 # the last stack of a turn is padded with empty groups.
 _GROUPS_PER_STACK = 8
 _MAX_POWER = 32  # lines are narrower than 2^32
-
-
-class Parts(NamedTuple):
-  """Blocks dealt to n parts, so that each part has as many frequent words.
-
-  Block b belongs to part b mod n and is number b // n there. With 7 blocks and
-  n = 3:
-
-    part 0: blocks 0 3 6     part 1: blocks 1 4     part 2: blocks 2 5
-
-  Every part has room for B' = 3 blocks. The table of a device has the B' blocks
-  of its words, then the B' blocks of the contexts that it holds in a turn.
-  """
-
-  whole: Blocks
-  num_parts: int  # n
-  local: Blocks  # pair and num_blocks as in a device's table; lines are unused
-  tile_part: np.ndarray  # [M, 2] the parts of each tile's words and contexts
-  index: np.ndarray  # [M + 1] int32, of a tile in its part; OUTSIDE for tile M
-
-  def tiles(self, part: int) -> np.ndarray:
-    """The tiles of a part's words, in order."""
-    return np.flatnonzero(self.tile_part[:, 0] == part)
-
-  @property
-  def position(self) -> np.ndarray:
-    """The position of each word if the parts are concatenated: [V]."""
-    part, position = self.split(self.whole.position)
-    return part * self.local.num_blocks * self.local.tile_size + position
-
-  def split(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of positions in the whole, and the positions within them."""
-    size = self.local.tile_size
-    block, row = np.divmod(position, size)
-    return block % self.num_parts, block // self.num_parts * size + row
-
-
-def deal(blocks: Blocks, num_parts: int) -> Parts:
-  """Deals blocks to parts."""
-  size = -(-blocks.num_blocks // num_parts)
-  block = blocks.pair - np.array([0, blocks.num_blocks], np.int32)
-  pair = block // num_parts + np.array([0, size], np.int32)
-  local = blocks._replace(num_blocks=size, pair=pair.astype(np.int32))
-  index = np.full(len(pair) + 1, OUTSIDE, np.int32)
-  parts = Parts(blocks, num_parts, local, block % num_parts, index)
-  for part in range(num_parts):
-    index[parts.tiles(part)] = np.arange(len(parts.tiles(part)))
-  return parts
 
 
 class Turn(NamedTuple):
@@ -142,7 +94,10 @@ class RingEngine(BlockedEngine):
       rows=multihost.share(len(triplets.row)),
       reduce=multihost.total,
     )
-    self.placement, self._parts = placement, deal(blocks, placement.num_devices)
+    self.placement, self._parts = (
+      placement,
+      layout.deal(blocks, placement.num_devices),
+    )
     self._device = engine.device_settings(blocks, placement.num_devices)
     line_jobs = cut_line_jobs(
       self._parts, remainder, placement, self._device.line_cells

@@ -31,7 +31,7 @@ from glove_jax.counts import (
 from glove_jax.model import Params
 from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, engines, loop
+from glove_jax.training import checkpoint, loop
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs
@@ -97,7 +97,7 @@ class Pipeline:
       ValueError: settings that cannot train; raised before anything is
         counted.
     """
-    engines.check(self.config.train)
+    loop.check_config(self.config.train)
     words, _ = self.count()
     params = self.train(words)
     vectors = self.make_vectors(words, params)
@@ -234,7 +234,7 @@ class Pipeline:
       # resumes from a shorter one.
       settings = settings | {"epochs": "any"}
     saved = checkpoint.epochs(folder)
-    too_far = saved and saved[-1] > engines.num_epochs(config)
+    too_far = saved and saved[-1] > loop.num_epochs(config)
     if owner.exists() and atomic.read_json(owner) == settings and not too_far:
       return
     shutil.rmtree(folder, ignore_errors=True)

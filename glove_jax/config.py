@@ -212,7 +212,7 @@ class VectorsConfig:
   vectors: str = _field(
     "sum",
     "how a word's vector is made of its word and context vectors",
-    choices=("sum", "word", "context", "concat", "average"),
+    choices=("sum", "word", "context", "concat"),
   )
   unk: bool = _field(
     False,
@@ -234,6 +234,20 @@ class EvaluateConfig:
   )
   analogy_method: str = _field(
     "add", "3CosAdd or 3CosMul", choices=("add", "mul")
+  )
+  suite: str = _field(
+    "none",
+    "'standard' evaluates the sets that papers report too, which it downloads "
+    "if need be, with confidence intervals",
+    choices=("none", "standard"),
+  )
+  sets: str = _field(
+    "",
+    "a folder of evaluation sets in any published form, each of which is "
+    "evaluated",
+  )
+  against: str = _field(
+    "", "a file of other vectors to compare with, by paired tests"
   )
 
 

@@ -8,10 +8,14 @@ import shutil
 from tqdm import tqdm
 
 from glove_jax import atomic
-from glove_jax.training import multihost
 
 
-def progress(description: str, total: int | None = None, unit: str = "it"):
+def progress(
+  description: str,
+  total: int | None = None,
+  unit: str = "it",
+  enabled: bool = True,
+):
   """A bar with rate and time left, on a terminal, after the first second."""
   return tqdm(
     desc=description,
@@ -19,8 +23,7 @@ def progress(description: str, total: int | None = None, unit: str = "it"):
     unit=unit,
     unit_scale=True,
     delay=1,
-    # None is quiet where stderr is no terminal.
-    disable=None if multihost.is_first() else True,
+    disable=None if enabled else True,  # None: only if stderr is a terminal
     leave=False,
     dynamic_ncols=True,
   )

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, metrics, model
 from glove_jax import config as configs
 from glove_jax.config import Config, CorpusConfig
 from glove_jax.counts import (
@@ -147,7 +147,7 @@ class Pipeline:
       words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
       yield list(zip(words.words, words.counts.tolist(), strict=True))
 
-  def run_training(self) -> formats.Tables:
+  def run_training(self) -> model.Params:
     """Trains, from the last checkpoint that was made with these settings."""
     engines.check(self.config.train)  # before the counts, which take longer
     self.run_counts()

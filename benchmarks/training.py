@@ -176,8 +176,7 @@ class Judge:
     self._words = words
     self._google = sets.read_analogies(datasets.evaluation_set("google"))
     self._pairs = [
-      sets.read_similarity(datasets.evaluation_set(name))
-      for name in SETS[1:]
+      sets.read_similarity(datasets.evaluation_set(name)) for name in SETS[1:]
     ]
 
   def __call__(self, table: np.ndarray) -> dict[str, float]:

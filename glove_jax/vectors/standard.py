@@ -212,8 +212,7 @@ def fetch(name: str) -> pathlib.Path:
       "Downloading needs pooch: pip install pooch, or name a folder that has "
       "the set by --sets."
     ) from error
-  source = STANDARD[name]
-  folder = pathlib.Path(datasets.cache_folder(), "evaluation")
+  source, path = STANDARD[name], _cached(name)
   packed = source.url.endswith(".zip")
   unpack = pooch.Unzip(extract_dir=name) if packed else None
   pooch.get_logger().setLevel("WARNING")
@@ -221,16 +220,23 @@ def fetch(name: str) -> pathlib.Path:
     source.url,
     source.known_hash,
     fname=name + pathlib.PurePosixPath(source.url).suffix,
-    path=folder,
+    path=path.parent,
     processor=unpack,
   )
+  return path
+
+
+def _cached(name: str) -> pathlib.Path:
+  """Where a downloaded set is, or will be, as a file or a folder."""
+  packed = STANDARD[name].url.endswith(".zip")
+  folder = pathlib.Path(datasets.cache_folder(), "evaluation")
   return folder / (name if packed else f"{name}.txt")
 
 
 def _rest_of_suite(present) -> list[Entry]:
   """The sets of the suite that are not present yet.
 
-  After a first failure to reach the network no other download is tried.
+  After a first failure to reach the network only cached sets are used.
   """
   entries, unreachable = [], ""
   for name, source in STANDARD.items():
@@ -240,8 +246,8 @@ def _rest_of_suite(present) -> list[Entry]:
     try:
       if not source.url:
         path = pathlib.Path(datasets.evaluation_set(name))
-      elif not unreachable:
-        path = fetch(name)
+      elif not unreachable or _cached(name).exists():
+        path, reason = fetch(name), ""
     except (OSError, ImportError, ValueError) as error:
       reason = _sentence(error, source)
       if isinstance(error, OSError) and source.url and not _answered(error):

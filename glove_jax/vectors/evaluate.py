@@ -32,7 +32,14 @@ import numpy as np
 
 from glove_jax import metrics
 from glove_jax.config import EvaluateConfig
-from glove_jax.vectors import analogy, formats, intervals, similarity, standard
+from glove_jax.vectors import (
+  analogy,
+  formats,
+  intervals,
+  sets,
+  similarity,
+  standard,
+)
 from glove_jax.vectors.score_table import format_table
 from glove_jax.vectors.sets import Pair, Relation, Sections
 from glove_jax.vectors.word_vectors import WordVectors
@@ -59,10 +66,18 @@ def evaluate_vectors(vectors: WordVectors, config: EvaluateConfig) -> dict:
   entries = standard.find_sets(config)
   is_plain = not (config.sets or config.against) and config.suite == "none"
   other = formats.load_vectors(config.against) if config.against else None
-  results = {}
+  results, contents = {}, []
   with metrics.progress("evaluating", len(entries), " sets") as bar:
     for entry in entries:
-      results[entry.name] = _evaluate(entry, vectors, config, is_plain, other)
+      content, reason = _read(entry)
+      # A folder may have another copy of a set: its questions count once.
+      if entry.kind or content is None or content not in contents:
+        results[entry.name] = (
+          _missing(entry.kind, reason, config.analogy_method)
+          if content is None
+          else _evaluate(content, vectors, config, is_plain, other)
+        )
+      contents.append(content)
       bar.update()
   return results
 
@@ -128,16 +143,25 @@ def compare_similarity(
   return result
 
 
-def _evaluate(entry, vectors, config, is_plain, other) -> dict:
-  method = config.analogy_method
+def _read(entry: standard.Entry) -> tuple[sets.Content | None, str]:
+  """The content of a set, or None and the reason why it is missing.
+
+  Raises:
+    ValueError: a file is malformed that the config names, or that is of the
+      suite; a file of the folder `sets` is only reported as missing.
+  """
   if entry.path is None:
-    return _missing(entry.kind, entry.reason, method)
+    return None, entry.reason
   try:
-    content = entry.read()
+    return entry.read(), ""
   except (ValueError, OSError) as error:
-    if entry.kind:  # the user named the file, or it is one of the suite
+    if entry.kind:
       raise
-    return _missing(entry.kind, str(error), method)
+    return None, str(error)
+
+
+def _evaluate(content, vectors, config, is_plain, other) -> dict:
+  method = config.analogy_method
   if isinstance(content, dict):
     if is_plain:
       return analogy.evaluate_analogies(vectors, content, method=method)

@@ -56,9 +56,10 @@ class Pair(NamedTuple):
 
 
 Sections = dict[str, list[Question] | list[Relation]]
+Content = Sections | list[Pair]
 
 
-def read_set(path: str | os.PathLike) -> Sections | list[Pair]:
+def read_set(path: str | os.PathLike) -> Content:
   """Reads a set of either kind: a dict of analogies or a list of word pairs.
 
   Args:

@@ -132,7 +132,7 @@ class Entry(NamedTuple):
   path: pathlib.Path | None  # None if the set is missing
   reason: str = ""  # why it is missing
 
-  def read(self) -> sets.Sections | list[sets.Pair]:
+  def read(self) -> sets.Content:
     """The content of the set; see the readers of `sets` for errors."""
     readers = {"analogies": sets.read_analogies}
     readers |= {"similarity": sets.read_similarity, "": sets.read_set}

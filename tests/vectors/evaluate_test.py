@@ -111,6 +111,7 @@ def test_a_folder_of_sets_against_other_vectors(tmp_path):
   folder.mkdir()
   write_questions(folder / "set.txt")
   (folder / "RG-65.txt").write_text("man king 1\nman woman 2\nman queen 3\n")
+  (folder / "copy.csv").write_text("man,king,1\nman,woman,2\nman,queen,3\n")
   (folder / "broken.csv").write_text("man,king,1\nman,woman\n")
   formats.write_stanford_text(grid(), tmp_path / "other.txt")
   settings = config.make_config(

@@ -49,7 +49,7 @@ from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
 from glove_jax.training import loop
 from glove_jax.training.tiles import cutting
-from glove_jax.vectors import evaluate, word_vectors
+from glove_jax.vectors import analogy, sets, similarity, word_vectors
 from glove_jax.workdir import pipeline
 
 flags.DEFINE_string(
@@ -174,19 +174,18 @@ class Judge:
 
   def __init__(self, words):
     self._words = words
-    self._google = evaluate.read_analogies(datasets.evaluation_set("google"))
+    self._google = sets.read_analogies(datasets.evaluation_set("google"))
     self._pairs = [
-      evaluate.read_similarity(datasets.evaluation_set(name))
-      for name in SETS[1:]
+      sets.read_similarity(datasets.evaluation_set(name)) for name in SETS[1:]
     ]
 
   def __call__(self, table: np.ndarray) -> dict[str, float]:
     """The score of word + context vectors [V, D] on each set."""
     made = word_vectors.WordVectors(self._words, table)
     scores = [
-      evaluate.evaluate_analogies(made, self._google)["total"]["accuracy"],
+      analogy.evaluate_analogies(made, self._google)["total"]["accuracy"],
       *(
-        evaluate.evaluate_similarity(made, pairs)["spearman"]
+        similarity.evaluate_similarity(made, pairs)["spearman"]
         for pairs in self._pairs
       ),
     ]

@@ -30,6 +30,7 @@ _CATEGORY = re.compile(r"[A-Z]+_[A-Z]+")  # as JJ_JJR: MSR's parts of speech
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _LEMMA = re.compile(r".+-[nvjar]")  # as sun-n, in a form of MEN
 _SCORE_NAME = re.compile(r"mean|average|avg", re.IGNORECASE)
+_LONGEST = 100_000  # characters in a line; csv reads no field longer than that
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 Question = tuple[str, str, str, str]
@@ -101,12 +102,16 @@ def read_analogies(path: str | os.PathLike) -> Sections:
       f"{path} holds no analogy questions: give lines of four words."
     )
   width = len(data[0][1])
-  answers = path.with_suffix(".answers")
-  if width == 2:
-    return _by_section(rows, path.stem, lambda n, row: _relation(path, n, row))
   category = next(
     (i for i, x in enumerate(data[0][1]) if _CATEGORY.fullmatch(x)), None
   )
+  if width == 2 and category == 0:
+    raise ValueError(
+      f"{path} holds answers without questions: name the file of questions."
+    )
+  if width == 2:
+    return _by_section(rows, path.stem, lambda n, row: _relation(path, n, row))
+  answers = path.with_suffix(".answers")
   if answers.is_file() and width == (3 if category is None else 4):
     rows = _with_answers(data, category, answers)
   elif width == 5 and category is not None:
@@ -336,10 +341,18 @@ def _lines(path, comments) -> Iterator[tuple[int, str]]:
       f"{path} is not a text file: name an evaluation set, unpacked."
     )
   with open(path, encoding=encoding, errors="surrogateescape") as file:
-    for number, line in enumerate(file, 1):
-      line = line.strip()
-      if line and not line.startswith(comments):
-        yield number, line
+    try:
+      for number, line in enumerate(file, 1):
+        line = line.strip()
+        if len(line) > _LONGEST:
+          raise ValueError(
+            f"Line {number} of {path} has {len(line):,} characters: name an "
+            "evaluation set, not a corpus."
+          )
+        if line and not line.startswith(comments):
+          yield number, line
+    except UnicodeDecodeError as error:
+      raise ValueError(f"{path} is not valid {encoding}: {error}.") from error
 
 
 def _number(text: str) -> float | None:

@@ -127,6 +127,8 @@ def test_a_folder_without_relations(tmp_path):
     ("a\tb/c\nd\te\tf\n", r"Line 2 of .*set.txt has 3 columns"),
     ("a\tb\nd\t/\n", r"Line 2 of .*set.txt has 2 columns"),
     ("a b\0c d\n", "is not a text file"),
+    ("JJ_JJR rougher\nJJ_JJR better\n", "answers without questions"),
+    ("a b c d\n" + "a " * 60_000, r"Line 2 of .* has 119,999 characters"),
   ],
 )
 def test_bad_questions(text, message, tmp_path):
@@ -215,6 +217,13 @@ def test_utf_16_is_read(tmp_path):
   path = tmp_path / "set.txt"
   path.write_bytes("naïve\tsimple\t5\n".encode("utf-16"))
   assert sets.read_similarity(path) == [Pair("naïve", "simple", 5.0)]
+
+
+def test_half_a_file_in_utf_16(tmp_path):
+  path = tmp_path / "set.txt"
+  path.write_bytes("one two 5\n".encode("utf-16")[:-1])
+  with pytest.raises(ValueError, match="is not valid utf-16"):
+    sets.read_similarity(path)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ _CATEGORY = re.compile(r"[A-Z]+_[A-Z]+")  # as JJ_JJR: MSR's parts of speech
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _LEMMA = re.compile(r".+-[nvjar]")  # as sun-n, in a form of MEN
 _SCORE_NAME = re.compile(r"mean|average|avg", re.IGNORECASE)
+_SECTION = "\n"  # in the place of a first word: the second names a section
 _LONGEST = 100_000  # characters in a line; csv reads no field longer than that
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -96,7 +97,7 @@ def read_analogies(path: str | os.PathLike) -> Sections:
   if path.is_dir():
     return _read_folder(path)
   rows = [(number, _words(line)) for number, line in _lines(path, ("#", "//"))]
-  data = [(number, row) for number, row in rows if row[0] != ":"]
+  data = [(number, row) for number, row in rows if row[:1] != [_SECTION]]
   if not data:
     raise ValueError(
       f"{path} holds no analogy questions: give lines of four words."
@@ -191,7 +192,7 @@ def _read_folder(folder: pathlib.Path) -> Sections:
 def _by_section(rows, name, parse) -> Sections:
   sections: Sections = {}
   for number, row in rows:
-    if row[0] == ":":
+    if row[:1] == [_SECTION]:
       name = row[1]
     else:
       sections.setdefault(name, []).append(parse(number, row))
@@ -208,7 +209,7 @@ def _question(path, number, row) -> Question:
 
 
 def _relation(path, number, row) -> Relation:
-  answers = tuple(x for x in row[-1].split("/") if x)
+  answers = tuple(x for x in "".join(row[1:]).split("/") if x)
   if len(row) != 2 or not answers:
     raise ValueError(
       f"Line {number} of {path} has {len(row)} columns: the lines before it "
@@ -221,7 +222,7 @@ def _under_categories(rows, column) -> Iterator[tuple[int, list[str]]]:
   """Rows a b c d, each after a row that names its section."""
   for number, row in rows:
     if len(row) > column:
-      yield number, [":", row[column]]
+      yield number, [_SECTION, row[column]]
     yield number, row[:column] + row[column + 1 :]
 
 
@@ -235,15 +236,15 @@ def _with_answers(rows, column, path) -> Iterator[tuple[int, list[str]]]:
     )
   for (number, row), answer in zip(rows, answers, strict=True):
     category = [x for x in (*row, *answer[:-1]) if _CATEGORY.fullmatch(x)]
-    yield number, [":", category[0] if category else "questions"]
+    yield number, [_SECTION, category[0] if category else "questions"]
     words = row if column is None else row[:column] + row[column + 1 :]
-    yield number, [*words, answer[-1]]
+    yield number, [*words, *answer[-1:]]
 
 
 def _words(line: str) -> list[str]:
-  """The words of a line of questions; [":", name] for a section's line."""
+  """The words of a line of questions, or [_SECTION, name]."""
   if line.startswith(":"):
-    return [":", line[1:].strip()]
+    return [_SECTION, line[1:].strip()]
   mark = next((m for m in "\t;," if m in line), None)
   return [x for x in (word.strip() for word in line.split(mark)) if x]
 

@@ -4,6 +4,8 @@ import pathlib
 
 import gensim
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glove_jax.vectors import sets
 from glove_jax.vectors.sets import Pair, Relation
@@ -123,6 +125,7 @@ def test_a_folder_without_relations(tmp_path):
     ("", "holds no analogy questions"),
     (": family\n", "holds no analogy questions"),
     (": family\na b c d\na b c\n", r"Line 3 of .*set.txt has 3 words"),
+    (" ,,\na b c d\n", r"Line 1 of .*set.txt has 0 words"),
     ("a b c\n", r"Line 1 of .*set.txt has 3 words"),
     ("a\tb/c\nd\te\tf\n", r"Line 2 of .*set.txt has 3 columns"),
     ("a\tb\nd\t/\n", r"Line 2 of .*set.txt has 2 columns"),
@@ -270,3 +273,24 @@ def test_sets_of_gensim():
   assert len(pairs) == 999 and pairs[0] == ("old", "new", 1.58)
   for name in ("wordsim353.tsv", "simlex999.txt"):
     assert sets.read_set(SETS / name) == sets.read_similarity(SETS / name)
+
+
+LINES = st.lists(
+  st.lists(
+    st.sampled_from(["a", "b-n", "7,5", "1", '"', "/", "JJ_JJR", ":", "#", ""]),
+    max_size=5,
+  ).flatmap(lambda row: st.sampled_from(" \t,;").map(lambda m: m.join(row))),
+  max_size=5,
+).map(lambda lines: "\n".join(lines).encode())
+
+
+@settings(max_examples=300, deadline=None)
+@given(content=LINES | st.binary(max_size=60))
+def test_any_file_is_read_or_refused(tmp_path_factory, content):
+  path = tmp_path_factory.getbasetemp() / "any.txt"
+  path.write_bytes(content)
+  for read in (sets.read_set, sets.read_analogies, sets.read_similarity):
+    try:
+      assert read(path)
+    except ValueError as error:
+      assert str(path) in str(error)

@@ -6,10 +6,13 @@ are not quite independent: intervals and p-values of analogies are somewhat
 too narrow and too small.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 LEVEL = 0.95
 DRAWS = 1000
+_CHUNK = 1 << 21  # items of resamples held at once
 
 
 def accuracy_interval(
@@ -93,8 +96,10 @@ def spearman_interval(
   """
   if spearman(first, second) is None:
     return None
-  rho = _resampled(first, second, resamples(len(first), draws, seed))
-  return _percentiles(rho)
+  counts = resamples(len(first), draws, seed)
+  return _percentiles(
+    np.concatenate([_resampled(first, second, part) for part in counts])
+  )
 
 
 def spearman_difference(
@@ -125,8 +130,12 @@ def spearman_difference(
   ours, theirs = spearman(first, scores), spearman(second, scores)
   if ours is None or theirs is None:
     return None
-  counts = resamples(len(scores), draws, seed)
-  drawn = _resampled(first, scores, counts) - _resampled(second, scores, counts)
+  drawn = np.concatenate(
+    [
+      _resampled(first, scores, counts) - _resampled(second, scores, counts)
+      for counts in resamples(len(scores), draws, seed)
+    ]
+  )
   drawn = drawn[~np.isnan(drawn)]
   tail = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
   return {
@@ -150,26 +159,32 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
   return float(stats.spearmanr(first, second).statistic)
 
 
-def resamples(num: int, draws: int, seed: int) -> np.ndarray:
-  """[draws, num] int: how often each of `num` items is in each resample."""
+def resamples(num: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+  """How often each of `num` items is in each resample.
+
+  Yields:
+    [some of the draws, num] int, so many at once as fit in some 100 MiB.
+  """
   rng = np.random.default_rng(seed)
-  items = rng.integers(num, size=(draws, num)) + num * np.arange(draws)[:, None]
-  return np.bincount(items.ravel(), minlength=draws * num).reshape(draws, num)
+  step = max(1, _CHUNK // num)
+  for start in range(0, draws, step):
+    rows = min(step, draws - start)
+    items = rng.integers(num, size=(rows, num)) + num * np.arange(rows)[:, None]
+    counts = np.bincount(items.ravel(), minlength=rows * num)
+    yield counts.reshape(rows, num)
 
 
 def _resampled(first, second, counts) -> np.ndarray:
   """[draws] Spearman's rho of each resample; NaN where it is not defined."""
   x, y = ranks(first, counts), ranks(second, counts)
-  total = counts.sum(axis=1, keepdims=True)
-  x -= (counts * x).sum(axis=1, keepdims=True) / total
-  y -= (counts * y).sum(axis=1, keepdims=True) / total
-  cross, xx, yy = ((counts * a * b).sum(axis=1) for a, b in _moments(x, y))
+  mean = (len(first) + 1) / 2  # of the ranks of any resample
+  x -= mean
+  y -= mean
+  cross, xx, yy = (
+    np.einsum("ij,ij,ij->i", counts, a, b) for a, b in ((x, y), (x, x), (y, y))
+  )
   with np.errstate(invalid="ignore", divide="ignore"):
     return cross / np.sqrt(xx * yy)
-
-
-def _moments(x, y):
-  return (x, y), (x, x), (y, y)
 
 
 def ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -200,7 +215,10 @@ def ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
   return mean[:, group]
 
 
-def _percentiles(drawn) -> list[float]:
+def _percentiles(drawn) -> list[float] | None:
+  drawn = drawn[~np.isnan(drawn)]
+  if not len(drawn):
+    return None
   tail = 50 * (1 - LEVEL)
-  low, high = np.nanpercentile(drawn, [tail, 100 - tail])
+  low, high = np.percentile(drawn, [tail, 100 - tail])
   return [float(low), float(high)]

@@ -30,6 +30,8 @@ _CATEGORY = re.compile(r"[A-Z]+_[A-Z]+")  # as JJ_JJR: MSR's parts of speech
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _LEMMA = re.compile(r".+-[nvjar]")  # as sun-n, in a form of MEN
 _SCORE_NAME = re.compile(r"mean|average|avg", re.IGNORECASE)
+_SECTION = "\n"  # in the place of a first word: the second names a section
+_LONGEST = 100_000  # characters in a line; csv reads no field longer than that
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 Question = tuple[str, str, str, str]
@@ -95,18 +97,22 @@ def read_analogies(path: str | os.PathLike) -> Sections:
   if path.is_dir():
     return _read_folder(path)
   rows = [(number, _words(line)) for number, line in _lines(path, ("#", "//"))]
-  data = [(number, row) for number, row in rows if row[0] != ":"]
+  data = [(number, row) for number, row in rows if row[:1] != [_SECTION]]
   if not data:
     raise ValueError(
       f"{path} holds no analogy questions: give lines of four words."
     )
   width = len(data[0][1])
-  answers = path.with_suffix(".answers")
-  if width == 2:
-    return _by_section(rows, path.stem, lambda n, row: _relation(path, n, row))
   category = next(
     (i for i, x in enumerate(data[0][1]) if _CATEGORY.fullmatch(x)), None
   )
+  if width == 2 and category == 0:
+    raise ValueError(
+      f"{path} holds answers without questions: name the file of questions."
+    )
+  if width == 2:
+    return _by_section(rows, path.stem, lambda n, row: _relation(path, n, row))
+  answers = path.with_suffix(".answers")
   if answers.is_file() and width == (3 if category is None else 4):
     rows = _with_answers(data, category, answers)
   elif width == 5 and category is not None:
@@ -186,7 +192,7 @@ def _read_folder(folder: pathlib.Path) -> Sections:
 def _by_section(rows, name, parse) -> Sections:
   sections: Sections = {}
   for number, row in rows:
-    if row[0] == ":":
+    if row[:1] == [_SECTION]:
       name = row[1]
     else:
       sections.setdefault(name, []).append(parse(number, row))
@@ -203,7 +209,7 @@ def _question(path, number, row) -> Question:
 
 
 def _relation(path, number, row) -> Relation:
-  answers = tuple(x for x in row[-1].split("/") if x)
+  answers = tuple(x for x in "".join(row[1:]).split("/") if x)
   if len(row) != 2 or not answers:
     raise ValueError(
       f"Line {number} of {path} has {len(row)} columns: the lines before it "
@@ -216,7 +222,7 @@ def _under_categories(rows, column) -> Iterator[tuple[int, list[str]]]:
   """Rows a b c d, each after a row that names its section."""
   for number, row in rows:
     if len(row) > column:
-      yield number, [":", row[column]]
+      yield number, [_SECTION, row[column]]
     yield number, row[:column] + row[column + 1 :]
 
 
@@ -230,15 +236,15 @@ def _with_answers(rows, column, path) -> Iterator[tuple[int, list[str]]]:
     )
   for (number, row), answer in zip(rows, answers, strict=True):
     category = [x for x in (*row, *answer[:-1]) if _CATEGORY.fullmatch(x)]
-    yield number, [":", category[0] if category else "questions"]
+    yield number, [_SECTION, category[0] if category else "questions"]
     words = row if column is None else row[:column] + row[column + 1 :]
-    yield number, [*words, answer[-1]]
+    yield number, [*words, *answer[-1:]]
 
 
 def _words(line: str) -> list[str]:
-  """The words of a line of questions; [":", name] for a section's line."""
+  """The words of a line of questions, or [_SECTION, name]."""
   if line.startswith(":"):
-    return [":", line[1:].strip()]
+    return [_SECTION, line[1:].strip()]
   mark = next((m for m in "\t;," if m in line), None)
   return [x for x in (word.strip() for word in line.split(mark)) if x]
 
@@ -336,10 +342,18 @@ def _lines(path, comments) -> Iterator[tuple[int, str]]:
       f"{path} is not a text file: name an evaluation set, unpacked."
     )
   with open(path, encoding=encoding, errors="surrogateescape") as file:
-    for number, line in enumerate(file, 1):
-      line = line.strip()
-      if line and not line.startswith(comments):
-        yield number, line
+    try:
+      for number, line in enumerate(file, 1):
+        line = line.strip()
+        if len(line) > _LONGEST:
+          raise ValueError(
+            f"Line {number} of {path} has {len(line):,} characters: name an "
+            "evaluation set, not a corpus."
+          )
+        if line and not line.startswith(comments):
+          yield number, line
+    except UnicodeDecodeError as error:
+      raise ValueError(f"{path} is not valid {encoding}: {error}.") from error
 
 
 def _number(text: str) -> float | None:

@@ -49,10 +49,20 @@ def test_the_interval_of_spearmans_rho_is_scipys():
   assert found == pytest.approx(list(expected), abs=0.02)
 
 
+def all_resamples(num, draws):
+  return np.concatenate(list(intervals.resamples(num, draws, seed=0)))
+
+
+def test_resamples_do_not_depend_on_how_many_are_held_at_once(monkeypatch):
+  expected = all_resamples(7, 50)
+  monkeypatch.setattr(intervals, "_CHUNK", 20)
+  np.testing.assert_array_equal(all_resamples(7, 50), expected)
+
+
 def test_ranks_of_resamples_are_those_of_sorting():
   rng = np.random.default_rng(3)
   values = rng.integers(0, 6, 30).astype(float)
-  counts = intervals.resamples(30, 50, seed=0)
+  counts = all_resamples(30, 50)
   assert (counts.sum(axis=1) == 30).all()
   ranks = intervals.ranks(values, counts)
   for row, count in zip(ranks, counts, strict=True):
@@ -62,7 +72,7 @@ def test_ranks_of_resamples_are_those_of_sorting():
 
 def test_rho_of_each_resample_is_scipys():
   first, _, scores = correlated(np.random.default_rng(4))
-  counts = intervals.resamples(len(scores), 20, seed=0)
+  counts = all_resamples(len(scores), 20)
   found = intervals._resampled(first, scores, counts)
   for rho, count in zip(found, counts, strict=True):
     items = np.repeat(np.arange(len(scores)), count)

@@ -4,6 +4,8 @@ import pathlib
 
 import gensim
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glove_jax.vectors import sets
 from glove_jax.vectors.sets import Pair, Relation
@@ -123,10 +125,13 @@ def test_a_folder_without_relations(tmp_path):
     ("", "holds no analogy questions"),
     (": family\n", "holds no analogy questions"),
     (": family\na b c d\na b c\n", r"Line 3 of .*set.txt has 3 words"),
+    (" ,,\na b c d\n", r"Line 1 of .*set.txt has 0 words"),
     ("a b c\n", r"Line 1 of .*set.txt has 3 words"),
     ("a\tb/c\nd\te\tf\n", r"Line 2 of .*set.txt has 3 columns"),
     ("a\tb\nd\t/\n", r"Line 2 of .*set.txt has 2 columns"),
     ("a b\0c d\n", "is not a text file"),
+    ("JJ_JJR rougher\nJJ_JJR better\n", "answers without questions"),
+    ("a b c d\n" + "a " * 60_000, r"Line 2 of .* has 119,999 characters"),
   ],
 )
 def test_bad_questions(text, message, tmp_path):
@@ -217,6 +222,13 @@ def test_utf_16_is_read(tmp_path):
   assert sets.read_similarity(path) == [Pair("naïve", "simple", 5.0)]
 
 
+def test_half_a_file_in_utf_16(tmp_path):
+  path = tmp_path / "set.txt"
+  path.write_bytes("one two 5\n".encode("utf-16")[:-1])
+  with pytest.raises(ValueError, match="is not valid utf-16"):
+    sets.read_similarity(path)
+
+
 @pytest.mark.parametrize(
   "text, message",
   [
@@ -261,3 +273,24 @@ def test_sets_of_gensim():
   assert len(pairs) == 999 and pairs[0] == ("old", "new", 1.58)
   for name in ("wordsim353.tsv", "simlex999.txt"):
     assert sets.read_set(SETS / name) == sets.read_similarity(SETS / name)
+
+
+LINES = st.lists(
+  st.lists(
+    st.sampled_from(["a", "b-n", "7,5", "1", '"', "/", "JJ_JJR", ":", "#", ""]),
+    max_size=5,
+  ).flatmap(lambda row: st.sampled_from(" \t,;").map(lambda m: m.join(row))),
+  max_size=5,
+).map(lambda lines: "\n".join(lines).encode())
+
+
+@settings(max_examples=300, deadline=None)
+@given(content=LINES | st.binary(max_size=60))
+def test_any_file_is_read_or_refused(tmp_path_factory, content):
+  path = tmp_path_factory.getbasetemp() / "any.txt"
+  path.write_bytes(content)
+  for read in (sets.read_set, sets.read_analogies, sets.read_similarity):
+    try:
+      assert read(path)
+    except ValueError as error:
+      assert str(path) in str(error)

@@ -37,10 +37,13 @@ from absl import app, flags  # noqa: E402
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
+from benchmarks import collectives  # noqa: E402
 from glove_jax import config  # noqa: E402
 from glove_jax.counts import triplets  # noqa: E402
-from glove_jax.training import engines, sharding  # noqa: E402
-from glove_jax.training.tiles import ring  # noqa: E402
+from glove_jax.training import loop, sharding  # noqa: E402
+from glove_jax.training.biases import random_params  # noqa: E402
+from glove_jax.training.engine import Placement  # noqa: E402
+from glove_jax.training.tiles.ring import RingEngine  # noqa: E402
 
 ENGINES = {"batch": "rows", "dim": "rows", "blocks": "blocked"}
 flags.DEFINE_integer("vocab_size", 8192, "V")
@@ -174,12 +177,13 @@ def measure(counts: triplets.Triplets, placement: str, mesh: int) -> Cost:
     mesh=mesh,
   ).train
   if how.engine == "rows":
-    engine = engines.make_engine(counts, how)
+    engine = loop.make_engine(counts, how)
   else:  # by the ring on one device too, to compare like with like
-    place = sharding.Placement("blocks", sharding.make_mesh(how.mesh))
-    engine = ring.make_engine(counts, how, place)
+    placement_ = Placement("blocks", sharding.make_mesh(how.mesh))
+    engine = RingEngine(counts, how, placement_)
   run_steps = jax.jit(engine.run_steps, donate_argnums=0)
-  state = engine.put(engine.init(engines.initial_params(counts, how)))
+  params = random_params(counts.vocab_size, how)
+  state = sharding.put_state(engine.placement, engine.init(params))
   compiled, traffic, beside, kinds = {}, 0, 0, set()
   for stack, counted in engine.stacks(1):
     shape = type(stack), *(array.shape for array in stack)
@@ -188,14 +192,14 @@ def measure(counts: triplets.Triplets, placement: str, mesh: int) -> Cost:
       compiled[shape] = run_steps.lower(state, stack, rates).compile()
     program = compiled[shape]
     beside = max(beside, program.memory_analysis().temp_size_in_bytes)
-    found = sharding.transfers(program.as_text()) if how.mesh > 1 else []
+    found = collectives.transfers(program.as_text()) if how.mesh > 1 else []
     for transfer in found:  # a ring of one hands its contexts to itself
       # Of a program that loops over batches, gradients are summed in each.
       times = len(counted) if transfer.kind == "all-reduce" else 1
       traffic += times * transfer.num_bytes
       kinds.add(transfer.kind)
   return Cost(
-    max(sharding.bytes_by_device(state).values()), beside, traffic, kinds
+    max(collectives.bytes_by_device(state).values()), beside, traffic, kinds
   )
 
 

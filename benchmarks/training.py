@@ -48,8 +48,8 @@ from glove_jax import config
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
 from glove_jax.training import loop
-from glove_jax.training.tiles import layout
-from glove_jax.vectors import evaluate, word_vectors
+from glove_jax.training.tiles import cutting
+from glove_jax.vectors import analogy, sets, similarity, word_vectors
 from glove_jax.workdir import pipeline
 
 flags.DEFINE_string(
@@ -174,19 +174,18 @@ class Judge:
 
   def __init__(self, words):
     self._words = words
-    self._google = evaluate.read_analogies(datasets.evaluation_set("google"))
+    self._google = sets.read_analogies(datasets.evaluation_set("google"))
     self._pairs = [
-      evaluate.read_similarity(datasets.evaluation_set(name))
-      for name in SETS[1:]
+      sets.read_similarity(datasets.evaluation_set(name)) for name in SETS[1:]
     ]
 
   def __call__(self, table: np.ndarray) -> dict[str, float]:
     """The score of word + context vectors [V, D] on each set."""
     made = word_vectors.WordVectors(self._words, table)
     scores = [
-      evaluate.evaluate_analogies(made, self._google)["total"]["accuracy"],
+      analogy.evaluate_analogies(made, self._google)["total"]["accuracy"],
       *(
-        evaluate.evaluate_similarity(made, pairs)["spearman"]
+        similarity.evaluate_similarity(made, pairs)["spearman"]
         for pairs in self._pairs
       ),
     ]
@@ -278,7 +277,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
   with tempfile.TemporaryDirectory() as folder:
     engine, state = loop.prepare(counts, settings, folder=folder)
     for epoch in range(1, len(engine.epochs) + 1):
-      state, line = loop.run_epoch(engine, state, epoch)
+      state, line = loop.run_epoch(engine, settings, state, epoch)
       before = time.perf_counter()
       peak = max(peak, high_water())
       params = engine.params(state)
@@ -297,18 +296,18 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
       judged.clear()
       waited += time.perf_counter() - before
     is_blocked = settings.engine == "blocked"
-    floors = floors_of(layout.read(folder), dim) if is_blocked else None
+    floors = floors_of(cutting.read(folder), dim) if is_blocked else None
   queue.put((peak, floors))
 
 
-def floors_of(made: layout.Blocks, dim: int) -> dict:
+def floors_of(made: cutting.Blocks, dim: int) -> dict:
   """The least seconds that a pass can take on this device.
 
   Arithmetic: the three products of every tile. Bytes: the codes of all tiles,
   and of every other count its code, its place and the vector that it gathers.
   """
   cells = len(made.pair) * made.tile_size**2
-  gathered = sum(line.other.size for line in made.lines)
+  gathered = sum(line.fixed.size for line in made.lines)
   size = 4096 if jax.default_backend() != "cpu" else 1024
   matrix = jnp.ones((size, size)) * 0.5
   product = seconds_of(jax.jit(lambda x: x @ x), matrix)

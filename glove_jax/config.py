@@ -292,6 +292,20 @@ class EvaluateConfig(Part):
     "how analogies are answered: 3CosAdd ('add') or 3CosMul ('mul')",
     choices=("add", "mul"),
   )
+  suite: str = setting(
+    "none",
+    "'standard' evaluates the sets that papers report too, which it downloads "
+    "if need be, with confidence intervals",
+    choices=("none", "standard"),
+  )
+  sets: str = setting(
+    "",
+    "a folder of evaluation sets in any published form, each of which is "
+    "evaluated",
+  )
+  against: str = setting(
+    "", "a file of other vectors to compare with, by paired tests"
+  )
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,33 @@ import shutil
 from tqdm import tqdm
 
 from glove_jax import atomic
-from glove_jax.training import multihost
 
 
-def progress(description: str, total: int | None = None, unit: str = "it"):
-  """A bar with rate and time left, on a terminal, after the first second."""
+def progress(
+  description: str,
+  total: int | None = None,
+  unit: str = "it",
+  enabled: bool = True,
+):
+  """A progress bar with rate and remaining time, on a terminal only.
+
+  Args:
+    description: stands before the bar.
+    total: the number of units, if known.
+    unit: the name of a unit.
+    enabled: False shows nothing, as for all but one of several processes.
+
+  Returns:
+    A `tqdm` bar that appears after the first second and then vanishes.
+  """
   return tqdm(
     desc=description,
     total=total,
     unit=unit,
     unit_scale=True,
     delay=1,
-    # None is quiet where stderr is no terminal.
-    disable=None if multihost.is_first() else True,
+    # None disables the bar if stderr is no terminal.
+    disable=None if enabled else True,
     leave=False,
     dynamic_ncols=True,
   )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 
 class Params(NamedTuple):
-  """What GloVe learns; V words, D dimensions."""
+  """The parameters of GloVe, for V words and D dimensions."""
 
   word: jax.Array  # [V, D] w
   context: jax.Array  # [V, D] w~
@@ -24,7 +24,7 @@ class Batch(NamedTuple):
 
   row: jax.Array  # [B] int32, i
   col: jax.Array  # [B] int32, j
-  count: jax.Array  # [B] float, X_ij > 0; padding carries 1
+  count: jax.Array  # [B] float, X_ij > 0; padding has the count 1
   mask: jax.Array  # [B] float, 0 marks padding
 
 
@@ -36,11 +36,16 @@ def init_params(
   Args:
     key: a jax random key.
     vocab_size: V, the number of words.
-    dim: D, the width of a vector.
+    dim: D, the number of dimensions.
     dtype: the type of all four tables.
 
   Returns:
     Params of shapes [V, D], [V, D], [V] and [V].
+
+  Example:
+    >>> params = init_params(jax.random.key(0), vocab_size=1000, dim=50)
+    >>> params.word.shape, params.word_bias.shape
+    ((1000, 50), (1000,))
   """
   shapes = [(vocab_size, dim)] * 2 + [(vocab_size,)] * 2
   keys = jax.random.split(key, len(shapes))
@@ -54,12 +59,40 @@ def init_params(
 
 
 def weight(count, x_max: float = 100.0, alpha: float = 0.75):
-  """f(x) = min(1, (x / x_max)^alpha), eq. 9; any shape, element by element."""
+  """f(x) = min(1, (x / x_max)^alpha), eq. 9.
+
+  Args:
+    count: x, an array of any shape.
+    x_max: the count from which the weight is 1.
+    alpha: the exponent of the weight below x_max.
+
+  Returns:
+    The weight of each count, in the shape of `count`.
+
+  Example:
+    >>> print(weight(jnp.array([6.25, 100.0, 1000.0])))
+    [0.125 1.    1.   ]
+  """
   return jnp.minimum(1.0, (count / x_max) ** alpha)
 
 
 def predict(params: Params, row, col):
-  """w_i . w~_j + b_i + b~_j, the model of log X_ij: [B] for [B] ids."""
+  """The model of log X_ij: w_i . w~_j + b_i + b~_j.
+
+  Args:
+    params: the four tables.
+    row: [B] int, i.
+    col: [B] int, j.
+
+  Returns:
+    [B], the prediction for each pair (i, j).
+
+  Example:
+    >>> vectors, biases = jnp.ones((3, 4)), jnp.zeros(3)
+    >>> params = Params(vectors, 2 * vectors, biases, biases + 0.5)
+    >>> print(predict(params, jnp.array([0, 1]), jnp.array([2, 2])))
+    [8.5 8.5]
+  """
   return (
     jnp.sum(params.word[row] * params.context[col], axis=-1)
     + params.word_bias[row]
@@ -73,16 +106,24 @@ def loss(
   """Weighted least squares, eq. 8, summed over the batch.
 
   J = 1/2 sum_ij f(X_ij) (w_i . w~_j + b_i + b~_j - log X_ij)^2. The factor
-  one half is that of Stanford's code, so that costs compare.
+  1/2 is that of Stanford's code, so that the costs of both can be compared.
 
   Args:
     params: the four tables.
-    batch: counts; entries whose mask is 0 add nothing.
+    batch: B counts; entries whose mask is 0 add nothing.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
 
   Returns:
     A scalar: the sum, not the mean, over the batch.
+
+  Example:
+    A prediction of 0 for a count of e costs 1/2 f(e) (0 - 1)^2.
+
+    >>> params = Params(*map(jnp.zeros, [(2, 3), (2, 3), 2, 2]))
+    >>> batch = Batch(*map(jnp.array, ([0], [1], [jnp.e], [1.0])))
+    >>> print(loss(params, batch, x_max=1.0))
+    0.5
   """
   return weighted_squares(
     predict(params, batch.row, batch.col),
@@ -92,7 +133,13 @@ def loss(
 
 
 def weighted_squares(prediction, log_count, weight):
-  """1/2 sum f (prediction - log X)^2, over arrays of any one shape."""
+  """1/2 sum f (prediction - log X)^2, over arrays of one shape.
+
+  Example:
+    >>> ones = jnp.ones((2, 3))
+    >>> print(weighted_squares(3 * ones, ones, 0.5 * ones))
+    6.0
+  """
   squares = weight * (prediction - log_count) ** 2
-  # The first axis first: XLA's CPU vectorises that sum.
+  # Sum the first axis first: XLA vectorises that sum on a CPU.
   return 0.5 * jnp.sum(jnp.sum(squares, axis=0))

@@ -11,7 +11,7 @@ from glove_jax import config as configs
 from glove_jax.counts import triplets
 from glove_jax.sweeps import runner
 from glove_jax.sweeps.grid import Point
-from glove_jax.training import engines
+from glove_jax.training import loop
 from glove_jax.workdir import inputs
 
 # Seconds for each count, pass and dimension on 2 CPU cores, of the default
@@ -73,7 +73,7 @@ def _format_estimate(todo, points, workdir: pathlib.Path) -> str:
 
 def work(config: configs.Config, num_counts: float) -> float:
   """What training time is proportional to: counts x passes x dimensions."""
-  return num_counts * engines.num_epochs(config.train) * config.train.dim
+  return num_counts * loop.num_epochs(config.train) * config.train.dim
 
 
 def _rate_of_done(points, workdir: pathlib.Path) -> Rate | None:

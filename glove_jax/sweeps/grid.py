@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from glove_jax import atomic, settings
 from glove_jax import config as configs
-from glove_jax import settings
 
 Settings = dict[str, Any]
 Sweep = list[Settings]

@@ -1,7 +1,6 @@
 """A random sample of a corpus, to measure what more text is worth."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,21 +13,17 @@ _SEED = 0  # the same for all shares, so that smaller ones are subsets
 
 
 def write_sample(
-  paths: Sequence[str], config: CorpusConfig, workdir: str | os.PathLike
-) -> str:
-  """Writes a random share of the documents to a file in the work directory.
+  paths: Sequence[str], config: CorpusConfig, output: str | os.PathLike
+) -> None:
+  """Writes a random share of the documents to a file.
 
   One random draw decides about each document. So the share is met on average,
-  and a smaller share is a subset of a larger one. A sample that is newer than
-  the corpus is reused.
+  and a smaller share is a subset of a larger one.
 
   Args:
     paths: files of text.
     config: `share`, and `documents`, which separates documents.
-    workdir: the folder of the file.
-
-  Returns:
-    The path of the file: documents as in the corpus, words separated by spaces.
+    output: the file: documents as in the corpus, words separated by spaces.
 
   Raises:
     ValueError: the share exceeds 1, or it keeps no document.
@@ -36,10 +31,6 @@ def write_sample(
   """
   if config.share > 1:
     raise ValueError(f"share must be at most 1, got {config.share}.")
-  output = pathlib.Path(workdir, f"share-{config.share:g}.txt")
-  newest = max(os.stat(path).st_mtime_ns for path in paths)
-  if output.exists() and output.stat().st_mtime_ns > newest:
-    return str(output)
   rng, kept = np.random.default_rng(_SEED), False
   separator = b"\n\n" if config.documents == "blank_line" else b"\n"
   size = 0
@@ -62,4 +53,3 @@ def write_sample(
         f"share={config.share:g} keeps none of the documents: use a larger "
         "share, or a corpus of more documents."
       )
-  return str(output)

@@ -1,4 +1,4 @@
-"""Counts in a random order, cut into batches of one shape."""
+"""Counts in random order, cut into batches of one shape."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -30,6 +30,12 @@ def plan_batches(
     num_triplets: N.
     batch_size: the most triplets in a batch.
     max_steps: the most batches in a stack.
+
+  Example:
+    A thousand triplets in batches of at most 300: four batches of 250.
+
+    >>> plan_batches(1000, 300)
+    BatchPlan(calls=1, steps=4, size=250)
   """
   num_batches = -(-num_triplets // batch_size)
   calls = -(-num_batches // max_steps)
@@ -38,16 +44,16 @@ def plan_batches(
 
 
 class Picks(NamedTuple):
-  """Which counts make a stack of batches."""
+  """Which counts make up a stack of K batches."""
 
-  place: np.ndarray  # [K, B] int64, of the counts
+  position: np.ndarray  # [K, B] int64, into the triplets
   mask: np.ndarray  # [K, B] bool, False marks padding
 
 
 def draw(
   num_triplets: int, batch_size: int, rng: np.random.Generator
 ) -> Iterator[Picks]:
-  """One epoch in an order drawn from rng, as stacks of batches.
+  """One epoch in random order, as stacks of batches.
 
   Args:
     num_triplets: N.
@@ -55,30 +61,39 @@ def draw(
     rng: draws the order.
 
   Yields:
-    Picks of shape [K, B], the same at every call; `plan_batches` tells K, B
-    and the number of stacks.
+    Picks of one shape [K, B]. `plan_batches` has K, B and the number of stacks.
+
+  Example:
+    Five triplets in two batches of at most 3: the first has one of padding.
+
+    >>> (picks,) = draw(5, 3, np.random.default_rng(0))
+    >>> print(picks.mask.astype(int))
+    [[1 1 0]
+     [1 1 1]]
+    >>> print(np.sort(picks.position[picks.mask]))
+    [0 1 2 3 4]
   """
   plan = plan_batches(num_triplets, batch_size)
   order = rng.permutation(num_triplets)
   ends = np.arange(plan.num_batches + 1) * num_triplets // plan.num_batches
   for stack in np.split(np.arange(plan.num_batches), plan.calls):
-    place = ends[stack, None] + np.arange(plan.size)
-    mask = place < ends[stack + 1, None]
-    yield Picks(order[np.where(mask, place, 0)], mask)
+    rank = ends[stack, None] + np.arange(plan.size)
+    mask = rank < ends[stack + 1, None]
+    yield Picks(order[np.where(mask, rank, 0)], mask)
 
 
 def read(triplets: Triplets, picks: Picks, dtype=np.float32) -> Batch:
-  """Reads batches.
+  """Reads a stack of batches [K, B].
 
   Args:
     triplets: the counts.
     picks: which of them.
     dtype: the type of the counts and the mask.
   """
-  place, mask = picks
+  position, mask = picks
   return Batch(
-    triplets.row[place],
-    triplets.col[place],
-    np.where(mask, triplets.count[place], 1).astype(dtype),
+    triplets.row[position],
+    triplets.col[position],
+    np.where(mask, triplets.count[position], 1).astype(dtype),
     mask.astype(dtype),
   )

@@ -1,17 +1,52 @@
-"""The best biases without vectors, in closed form: where training starts."""
+"""Where training starts: random vectors, and biases fitted without vectors."""
 
 import itertools
+from collections.abc import Callable
 from concurrent import futures
 
+import jax
+import jax.numpy as jnp
 import numba
 import numpy as np
 
-from glove_jax import metrics
+from glove_jax import metrics, model
+from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets, by_row, release
 from glove_jax.threads import default_threads
-from glove_jax.training import multihost
 
-_CHUNK = 1 << 22  # counts at work at once, in each thread
+_CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
+
+
+def initial_params(
+  vocab_size: int, config: TrainConfig, fit: Callable
+) -> model.Params:
+  """Draws the vectors, and draws or fits the biases (`bias_init`).
+
+  Args:
+    vocab_size: V.
+    config: has the shape, the type and the seed.
+    fit: (x_max=, alpha=) -> (word_bias, context_bias), such as `fit_biases` of
+      some counts.
+  """
+  with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
+    params = random_params(vocab_size, config)
+    if config.bias_init == "random":
+      return params
+    word_bias, context_bias = fit(x_max=config.x_max, alpha=config.alpha)
+    return params._replace(
+      word_bias=jnp.asarray(word_bias, config.dtype),
+      context_bias=jnp.asarray(context_bias, config.dtype),
+    )
+
+
+def random_params(vocab_size: int, config: TrainConfig) -> model.Params:
+  """Draws all parameters with the seed of the config."""
+  return model.init_params(
+    jax.random.key(config.seed),
+    vocab_size,
+    config.dim,
+    jnp.dtype(config.dtype),
+  )
 
 
 def fit_biases(
@@ -20,67 +55,79 @@ def fit_biases(
   x_max: float = 100.0,
   alpha: float = 0.75,
   rounds: int = 10,
+  rows: slice = slice(None),
+  reduce: Callable[[np.ndarray], np.ndarray] = lambda array: array,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Fits log X_ij by b_i + b~_j alone, weighted by f(X_ij).
 
   With w = w~ = 0 the loss of GloVe is a weighted two-way fit. Each side has a
-  closed form when the other is held, so the two are solved in turn:
+  closed form while the other is fixed, so the two are solved in turn:
 
     b_i = sum_j f_ij (log X_ij - b~_j) / sum_j f_ij,   then b~_j likewise.
 
-  Of several processes each reads a share of the rows, and they add up.
-
   Args:
-    triplets: N counts; 4 * N bytes are held for their weights.
+    triplets: N counts. Their weights take 4 * N bytes of memory.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
     rounds: how often each side is solved.
+    rows: the range of triplets that this process sums. The slices of all
+      processes together must cover the triplets once.
+    reduce: sums an array over the processes.
 
   Returns:
     (word_bias, context_bias), each [V] float64; 0 for a word without counts.
+
+  Example:
+    The outer product of (1, 2) and (3, 5) is fitted exactly.
+
+    >>> row, col = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    >>> count = np.array([3.0, 5.0, 6.0, 10.0])
+    >>> word, context = fit_biases(Triplets(row, col, count, 2))
+    >>> print(np.exp(word[row] + context[col]).round(3))
+    [ 3.  5.  6. 10.]
   """
-  triplets, starts = by_row(
-    triplets, multihost.share(len(triplets.row)), multihost.total
-  )
+  triplets, starts = by_row(triplets, rows, reduce)
   size = triplets.vocab_size
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
   weights = np.empty(len(col), np.float32)
   word_bias, context_bias = np.zeros(size), np.zeros(size)
   row_weight, row_target = np.zeros(size), np.zeros(size)
 
-  def weigh(part):
+  def weigh(chunk):
     sums = np.zeros((2, size))
     _weigh(
-      *part, starts, col, count, x_max, alpha, weights, row_weight, row_target,
+      *chunk, starts, col, count, x_max, alpha, weights, row_weight, row_target,
       *sums,
     )  # fmt: skip
     release(triplets)
     return sums
 
-  def solve(part):
-    """Solves the rows of a part; returns what they add to the columns."""
+  def solve(chunk):
+    """Solves the rows of a chunk; returns what they add to the columns."""
     sums = np.zeros(size)
     _solve(
-      *part, starts, col, weights, row_weight, row_target, context_bias,
+      *chunk, starts, col, weights, row_weight, row_target, context_bias,
       word_bias, sums,
     )  # fmt: skip
     release(triplets)
     return sums
 
-  parts = _parts(starts)
-  parts = parts[multihost.share(len(parts))]
+  chunks = _chunks(starts, rows)
+  is_first = not rows.start  # one progress bar, however many processes
   with (
     futures.ThreadPoolExecutor(default_threads()) as pool,
-    metrics.progress("fitting biases", rounds + 1, " rounds") as bar,
+    metrics.progress(
+      "fitting biases", rounds + 1, " rounds", enabled=is_first
+    ) as bar,
   ):
-    sums = sum(pool.map(weigh, parts), np.zeros((2, size)))
-    col_weight, col_target = multihost.total(sums)
+    sums = sum(pool.map(weigh, chunks), np.zeros((2, size)))
+    col_weight, col_target = reduce(sums)
     bar.update()
     for _ in range(rounds):
-      sums = multihost.total(sum(pool.map(solve, parts), np.zeros(size)))
+      sums = reduce(sum(pool.map(solve, chunks), np.zeros(size)))
       context_bias = _ratio(col_target - sums, col_weight)
       bar.update()
-  return multihost.total(word_bias), context_bias
+  return reduce(word_bias), context_bias
 
 
 @numba.njit(nogil=True, cache=True)
@@ -88,16 +135,16 @@ def _weigh(
   first, last, starts, col, count, x_max, alpha, weights, row_weight,
   row_target, col_weight, col_target,
 ):  # fmt: skip
-  """Weights f of rows first..last - 1, and sums of f and f log X."""
+  """Fills the weights f of rows first..last - 1; sums f and f log X."""
   for row in range(first, last):
-    for at in range(starts[row], starts[row + 1]):
-      weights[at] = min(1.0, (count[at] / x_max) ** alpha)
-      weight = np.float64(weights[at])  # as rounded, in all sums
-      target = weight * np.log(count[at])
+    for i in range(starts[row], starts[row + 1]):
+      weights[i] = min(1.0, (count[i] / x_max) ** alpha)
+      weight = np.float64(weights[i])  # rounded as in `weights`
+      target = weight * np.log(count[i])
       row_weight[row] += weight
       row_target[row] += target
-      col_weight[col[at]] += weight
-      col_target[col[at]] += target
+      col_weight[col[i]] += weight
+      col_target[col[i]] += target
 
 
 @numba.njit(nogil=True, cache=True)
@@ -110,20 +157,26 @@ def _solve(
     if row_weight[row] == 0:
       continue
     total = row_target[row]
-    for at in range(starts[row], starts[row + 1]):
-      total -= weights[at] * context_bias[col[at]]
+    for i in range(starts[row], starts[row + 1]):
+      total -= weights[i] * context_bias[col[i]]
     word_bias[row] = total / row_weight[row]
-    for at in range(starts[row], starts[row + 1]):
-      sums[col[at]] += weights[at] * word_bias[row]
+    for i in range(starts[row], starts[row + 1]):
+      sums[col[i]] += weights[i] * word_bias[row]
 
 
-def _parts(starts: np.ndarray) -> list[tuple[int, int]]:
-  """Runs of rows of about _CHUNK counts."""
-  number = -(-starts[-1] // _CHUNK)
-  wanted = np.linspace(0, starts[-1], number + 1)
+def _chunks(starts: np.ndarray, rows: slice) -> list[tuple[int, int]]:
+  """Chunks of rows with about _CHUNK counts each, that start in `rows`."""
+  num_triplets = int(starts[-1])
+  num_chunks = -(-num_triplets // _CHUNK)
+  wanted = np.linspace(0, num_triplets, num_chunks + 1)
   ends = np.unique(np.searchsorted(starts, wanted, side="left"))
   ends[-1] = len(starts) - 1
-  return list(itertools.pairwise(ends))
+  local = range(num_triplets)[rows]
+  return [
+    (first, last)
+    for first, last in itertools.pairwise(ends)
+    if int(starts[first]) in local  # an int, which a range finds at once
+  ]
 
 
 def _ratio(total, weight):

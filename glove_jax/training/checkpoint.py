@@ -1,10 +1,11 @@
-"""Training states on disk: a .npz file of each process for an epoch.
+"""Training states on disk: one .npz file per epoch and process.
 
-A state is a handful of arrays, so a checkpoint is numpy's own format: read
-without this library, equal bytes for equal states, and whole or absent, because
-a file gets its name only once all of it is on disk. Of an array that is spread
-over devices a file holds the pieces of the process that wrote it, each under
-the number of the array and the place of the piece in it.
+A state is a handful of arrays, so a checkpoint is in NumPy's format: other
+programs can read it, and equal states give equal bytes. A write is atomic: a
+file gets its name only once all of it is on disk. If an array is spread over
+devices, a file holds the pieces of the process that wrote it. The key of a
+piece is the number of the array in the state and the ranges of the piece in it:
+rows 0 to 63 of array 3, with 100 columns, are '3:0-64,0-100'.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ _KEEP = 2
 
 
 class File(NamedTuple):
-  """A file of a checkpoint."""
+  """A file of a checkpoint, such as epoch_000005.1-of-4.npz."""
 
   epoch: int
   part: int
@@ -44,17 +45,17 @@ class File(NamedTuple):
 
 
 class Piece(NamedTuple):
-  """A part of an array in a file."""
+  """A piece of an array in a file."""
 
-  ranges: list[tuple[int, int]]  # of each axis
+  ranges: list[tuple[int, int]]  # (start, stop) for each axis
   read: Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-  """An array on disk, of which no more is read than is asked for.
+  """An array on disk; indexing reads only the pieces that it needs.
 
-  No NamedTuple, for to jax it is a leaf of a tree.
+  It is not a NamedTuple, because jax must see it as a leaf of a tree.
   """
 
   shape: tuple[int, ...]
@@ -65,20 +66,22 @@ class Saved:
     """Reads array[...] or, with a slice for each axis, array[index]."""
     index = (slice(None),) * len(self.shape) if index is ... else index
     wanted = _ranges(index, self.shape)
-    found = np.empty([stop - start for start, stop in wanted], self.dtype)
+    array = np.empty([stop - start for start, stop in wanted], self.dtype)
     for ranges, read in self.pieces:
       pairs = list(zip(wanted, ranges, strict=True))
-      both = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in pairs]
-      if all(start < stop for start, stop in both):
-        to, of = (
-          tuple(
-            slice(start - pair[side][0], stop - pair[side][0])
-            for (start, stop), pair in zip(both, pairs, strict=True)
-          )
-          for side in (0, 1)
-        )
-        found[to] = read().view(self.dtype)[of]
-    return found
+      overlap = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in pairs]
+      if all(start < stop for start, stop in overlap):
+        target = _shifted(overlap, wanted)
+        array[target] = read().view(self.dtype)[_shifted(overlap, ranges)]
+    return array
+
+
+def _shifted(ranges, origin) -> tuple[slice, ...]:
+  """Slices of the ranges, counted from where those of `origin` start."""
+  return tuple(
+    slice(start - first, stop - first)
+    for (start, stop), (first, _) in zip(ranges, origin, strict=True)
+  )
 
 
 def _ranges(index, shape) -> list[tuple[int, int]]:
@@ -86,40 +89,43 @@ def _ranges(index, shape) -> list[tuple[int, int]]:
 
 
 def save(folder: str | os.PathLike, epoch: int, state) -> None:
-  """Writes the state after `epoch` epochs, and drops all but the last two.
+  """Writes the state after `epoch` epochs, and deletes all but the last two.
 
-  Each process writes what its devices have, once where several have the same.
-  Of several processes a third epoch may stay, as none knows how far others are.
+  Each process writes the pieces on its devices; a piece that several devices
+  hold is written once. With several processes a third epoch may remain, since
+  no process knows how far the others have got.
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
-  own = File(epoch, jax.process_index(), jax.process_count())
+  ours = File(epoch, jax.process_index(), jax.process_count())
   pieces = {}
-  for number, leaf in enumerate(jax.tree.leaves(state)):
+  for i, leaf in enumerate(jax.tree.leaves(state)):
     for shard in leaf.addressable_shards:
       if shard.replica_id == 0:
-        key = _key(number, _ranges(shard.index, leaf.shape))
+        key = _key(i, _ranges(shard.index, leaf.shape))
         pieces[key] = _as_bits(np.asarray(shard.data))
-  for part in folder.glob(f".{own.like}.*.part"):  # of a run killed in writing
+  for part in folder.glob(f".{ours.like}.*.part"):  # of a killed run
     part.unlink(missing_ok=True)
-  with atomic.write_whole(folder / own.name) as file:
+  with atomic.write_whole(folder / ours.name) as file:
     np.savez(file, **pieces)
   kept = epochs(folder)[-_KEEP:]
   for old in _files(folder):
-    ours = old.part == own.part or (own.part == 0 and old.part >= own.parts)
-    if ours and kept and old.epoch < kept[0]:
+    is_ours = old.part == ours.part or (
+      ours.part == 0 and old.part >= ours.parts
+    )
+    if is_ours and kept and old.epoch < kept[0]:
       (folder / old.name).unlink(missing_ok=True)
 
 
-def _key(number: int, ranges: list[tuple[int, int]]) -> str:
-  """The name of a piece in a file: '3:0-64,0-100'."""
-  return f"{number}:" + ",".join(f"{start}-{stop}" for start, stop in ranges)
+def _key(leaf: int, ranges: list[tuple[int, int]]) -> str:
+  """The key of a piece in a file: '3:0-64,0-100'."""
+  return f"{leaf}:" + ",".join(f"{start}-{stop}" for start, stop in ranges)
 
 
 def _read_key(key: str) -> tuple[int, list[tuple[int, int]]]:
-  number, _, ranges = key.partition(":")
+  leaf, _, ranges = key.partition(":")
   pairs = [one.split("-") for one in ranges.split(",") if one]
-  return int(number), [(int(start), int(stop)) for start, stop in pairs]
+  return int(leaf), [(int(start), int(stop)) for start, stop in pairs]
 
 
 def _files(folder: str | os.PathLike) -> list[File]:
@@ -131,8 +137,8 @@ def _files(folder: str | os.PathLike) -> list[File]:
   ]
 
 
-def _whole(folder: str | os.PathLike) -> dict[int, list[File]]:
-  """The files of each epoch of which every part is there, in order."""
+def _complete(folder: str | os.PathLike) -> dict[int, list[File]]:
+  """{epoch: files} for each epoch that has all its parts, in order."""
   groups = {}
   for file in sorted(_files(folder)):
     groups.setdefault((file.epoch, file.parts), []).append(file)
@@ -144,29 +150,32 @@ def _whole(folder: str | os.PathLike) -> dict[int, list[File]]:
 
 
 def epochs(folder: str | os.PathLike) -> list[int]:
-  """The epochs after which a checkpoint is there, in order."""
-  return list(_whole(folder))
+  """The epochs that have a complete checkpoint, in order."""
+  return list(_complete(folder))
 
 
-def drop_halves(folder: str | os.PathLike, done: int) -> None:
-  """Drops what this process has of later epochs that lack other parts.
+def drop_incomplete(folder: str | os.PathLike, done: int) -> None:
+  """Deletes files of this process for later epochs that lack other parts.
 
-  They are left by a run that was killed. Parts that another run writes later
-  must not make them whole, for on a GPU no two runs are the same.
+  A killed run leaves them. Parts that a later run writes must not complete
+  them, because on a GPU no two runs are the same.
   """
-  whole = [file for group in _whole(folder).values() for file in group]
-  for file in set(_files(folder)) - set(whole):
+  complete = [file for group in _complete(folder).values() for file in group]
+  for file in set(_files(folder)) - set(complete):
     if file.epoch > done and file.part == jax.process_index():
       pathlib.Path(folder, file.name).unlink(missing_ok=True)
 
 
 def restore(folder: str | os.PathLike, epoch: int, like):
-  """Finds the state after `epoch` epochs; its arrays are `Saved`.
+  """Opens the state after `epoch` epochs.
 
   Args:
-    folder: where `save` wrote, in as many processes as it may have been.
+    folder: where `save` wrote, with any number of processes.
     epoch: one of `epochs(folder)`.
     like: a state of the same structure, shapes and types.
+
+  Returns:
+    The state, with an array of type `Saved` for each leaf.
 
   Raises:
     ValueError: a file is damaged, or holds a state of another shape.
@@ -174,20 +183,20 @@ def restore(folder: str | os.PathLike, epoch: int, like):
   folder = pathlib.Path(folder)
   leaves, structure = jax.tree.flatten(like)
   pieces = [[] for _ in leaves]
-  paths = [folder / file.name for file in _whole(folder)[epoch]]
+  paths = [folder / file.name for file in _complete(folder)[epoch]]
   for path in paths:
     try:
       file = np.load(path)
       for key in file.files:
-        number, ranges = _read_key(key)
+        leaf, ranges = _read_key(key)
         read = functools.partial(file.__getitem__, key)
-        pieces[number].append(Piece(ranges, read))
+        pieces[leaf].append(Piece(ranges, read))
     except (ValueError, IndexError, OSError, zipfile.BadZipFile) as error:
       raise ValueError(
-        f"{path} is damaged: remove it to go on from the checkpoint before."
+        f"{path} is damaged: remove it to resume from the checkpoint before."
       ) from error
-  for leaf, found in zip(leaves, pieces, strict=True):
-    ends = [[stop for _, stop in piece.ranges] for piece in found]
+  for leaf, parts in zip(leaves, pieces, strict=True):
+    ends = [[stop for _, stop in piece.ranges] for piece in parts]
     if tuple(np.max(ends or [[-1]], axis=0)) != leaf.shape:
       raise ValueError(
         f"{paths[0]} holds a state of other shapes than this run's: train in "
@@ -197,12 +206,12 @@ def restore(folder: str | os.PathLike, epoch: int, like):
   return jax.tree.unflatten(
     structure,
     [
-      Saved(leaf.shape, leaf.dtype, found)
-      for leaf, found in zip(leaves, pieces, strict=True)
+      Saved(leaf.shape, leaf.dtype, parts)
+      for leaf, parts in zip(leaves, pieces, strict=True)
     ],
   )
 
 
 def _as_bits(array: np.ndarray) -> np.ndarray:
-  """bfloat16 is no type of numpy's files: its bits are kept as uint16."""
+  """Views bfloat16 as uint16, since NumPy's files lack bfloat16."""
   return array.view(np.uint16) if array.dtype.name == "bfloat16" else array

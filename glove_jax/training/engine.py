@@ -1,74 +1,149 @@
-"""What an engine is, and what all engines share."""
+"""The interface of an engine, and the parts of a step that engines share.
 
-import functools
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+An engine is one way to train on counts. `rows` has the reference engines,
+`tiles.engine` the fast one for one device, and `tiles.ring` the fast one for
+several devices. The loop trains with any of them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
-from glove_jax import model
-from glove_jax.config import TrainConfig
-from glove_jax.training import optimizers, steps
+from glove_jax.model import Batch, Params
+
+# (params, batch) -> the cost summed over the batch, such as `model.loss`.
+Loss = Callable[[Params, Batch], jax.Array]
+
+# K batches for one call of `run_steps`: a NamedTuple of arrays [K, ...].
+Stack = Any
+
+
+class TrainState(NamedTuple):
+  """Everything that training carries from step to step."""
+
+  params: Params  # or the engine's own layout of them
+  opt_state: optax.OptState
 
 
 class Epoch(NamedTuple):
-  """How much there is to an epoch."""
+  """The size of an epoch."""
 
-  num_steps: int  # batches
-  num_triplets: int  # counts
+  num_steps: int
+  num_triplets: int
 
 
-class Engine(NamedTuple):
-  """A way to train: what it starts from, and how it does an epoch.
+class Placement(NamedTuple):
+  """How a model is spread over devices; without a mesh, it is on one device."""
 
-  `stacks` yields K batches at a time, for one call of `run_steps`, and [K] how
-  many steps each of them is; `run_steps` takes with them [K] the shares of the
-  learning rate, and returns [K] costs. It gives up the state that goes in.
+  name: str  # 'batch', 'dim' or 'blocks', see `sharding`
+  mesh: Mesh | None
+
+  @property
+  def num_devices(self) -> int:
+    return self.mesh.size if self.mesh else 1
+
+
+ONE_DEVICE = Placement("batch", None)
+
+
+class Engine(Protocol):
+  """What the loop needs from a way to train.
+
+  An epoch is a sequence of stacks. A stack holds K batches of one shape, which
+  `run_steps` trains on in one compiled call.
   """
 
-  init: Callable[[model.Params], Any]  # parameters -> state, not yet in place
-  put: Callable[[Any], Any]  # state -> state where it belongs
-  start_epoch: Callable[[Any], Any]  # state -> state
-  stacks: Callable[[int], Iterator[tuple[Any, np.ndarray]]]  # epoch, from 1
-  run_steps: Callable[[Any, Any, np.ndarray], Any]  # state, stack, rates
-  params: Callable[[Any], model.Params]  # state -> parameters
-  schedule: Callable[[np.ndarray], np.ndarray]  # done share -> that of the rate
-  epochs: list[Epoch]  # of the whole run
+  placement: Placement  # where the state must be for `run_steps`
+  epochs: Sequence[Epoch]  # the sizes of all epochs of a run
+
+  def init(self, params: Params) -> TrainState:
+    """Builds the first state. `sharding.put_state` then places it."""
+
+  def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
+    """Yields the stacks of an epoch in random order.
+
+    Args:
+      epoch: from 1; it seeds the order, so a resumed run repeats it.
+
+    Yields:
+      A stack of K batches, and how many steps each batch counts as: [K] int. A
+      batch may merge several steps, and padding counts as none.
+    """
+
+  def run_steps(
+    self, state: TrainState, stack: Stack, multipliers: np.ndarray
+  ) -> tuple[TrainState, jax.Array]:
+    """Trains on a stack.
+
+    Args:
+      state: donated: its memory is reused, so do not read it afterwards.
+      stack: from `stacks`.
+      multipliers: [K] float32, multiplies the update of each batch.
+
+    Returns:
+      The new state, and the summed cost of each batch before its update: [K].
+    """
+
+  def params(self, state: TrainState) -> Params:
+    """Returns the parameters in the order of the vocabulary."""
 
 
-def make_optimizer(
-  config: TrainConfig, learning_rate
-) -> optax.GradientTransformation:
-  """The optimizer that the config names, at a rate that may be traced."""
-  return optimizers.make_optimizer(
-    config.optimizer,
-    learning_rate=learning_rate,
-    initial_accumulator=config.initial_accumulator,
-    clip=config.clip,
-  )
+def init_state(params: Params, tx: optax.GradientTransformation) -> TrainState:
+  """The state before the first step."""
+  return TrainState(params, tx.init(params))
 
 
-@functools.partial(jax.jit, static_argnames="keep", donate_argnums=0)
-def forget(state: steps.TrainState, keep: float) -> steps.TrainState:
-  """Keeps a share of Adagrad's sums of squares, of other optimizers all.
+def apply_gradients(tx, grads, opt_state, params, multiplier):
+  """Returns (params, opt_state) after one update, times the multiplier."""
+  updates, opt_state = tx.update(grads, opt_state, params)
+  updates = jax.tree.map(lambda u: (multiplier * u).astype(u.dtype), updates)
+  return optax.apply_updates(params, updates), opt_state
 
-  The early gradients are large and all of one mind; remembered for ever they
-  hold back the later steps.
+
+def slice_step(
+  state: TrainState, multiplier, take: Callable, put: Callable, loss, tx
+) -> tuple[TrainState, jax.Array]:
+  """One step that reads and writes only a slice of the tables.
+
+  Args:
+    state: its parameters, and every table inside the optimizer's state, are of
+      one NamedTuple type, the table type.
+    multiplier: multiplies the update.
+    take: table -> Params, the slice to train.
+    put: (table, Params) -> the table with its slice replaced.
+    loss: Params of the slice -> cost.
+    tx: the optimizer.
+
+  Returns:
+    The new state, and the cost before the step.
   """
-  if keep == 1:
-    return state
-
-  def fade(node):
-    if not isinstance(node, optax.ScaleByRssState):
-      return node
-    sums = jax.tree.map(lambda table: table * keep, node.sum_of_squares)
-    return node._replace(sum_of_squares=sums)
-
-  opt_state = jax.tree.map(
-    fade,
-    state.opt_state,
-    is_leaf=lambda node: isinstance(node, optax.ScaleByRssState),
+  table_type = type(state.params)
+  params = take(state.params)
+  opt_slice = map_tables(table_type, take, state.opt_state)
+  cost, grads = jax.value_and_grad(loss)(params)
+  params, opt_slice = apply_gradients(tx, grads, opt_slice, params, multiplier)
+  opt_state = map_tables(
+    Params, lambda new, table: put(table, new), opt_slice, state.opt_state
   )
-  return state._replace(opt_state=opt_state)
+  return TrainState(put(state.params, params), opt_state), cost
+
+
+def map_tables(table_type: type, function: Callable, opt_state, *rest):
+  """Applies a function to each node of `table_type` in optimizer states.
+
+  Other leaves, such as a step count, are copied from the first state.
+  """
+
+  def is_table(node):
+    return isinstance(node, table_type)
+
+  return jax.tree.map(
+    lambda node, *others: function(node, *others) if is_table(node) else node,
+    opt_state,
+    *rest,
+    is_leaf=is_table,
+  )

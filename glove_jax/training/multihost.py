@@ -1,10 +1,11 @@
 """Several processes that train as one, on one machine or many.
 
-All run the same command and see the same files. The first leads: it reads,
-counts, evaluates and writes what a process alone would. The others wait until
-it tells them what to train, and do their part of it; jax connects the devices
-of all. Beside that, each holds a connection to the first: what to train comes
-by it, and when a process is gone its end closes, so that all stop at once.
+All processes run the same command and see the same files. The first one leads:
+it reads, counts, evaluates and writes, like a process without others. The rest
+wait for training jobs from the first and do their part of each. jax connects
+the devices of all processes. In addition, each process holds a connection to
+the first. Jobs are sent over it, and it closes when a process dies: if one
+dies, all of them stop with a one-line message.
 """
 
 import contextlib
@@ -24,15 +25,17 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-_SILENCE = 45  # seconds without a sign of life after which jax ends all
-_ASSEMBLY = 300  # seconds to wait for the others at the start
-_GREETING = 10  # seconds for one who comes to say who it is
-_ASK, _ALL_HERE = b"?", b"+"  # bytes that the first sends at the start
+_SILENCE = 45  # seconds without a heartbeat after which jax aborts
+_ASSEMBLY = 300  # seconds to wait for all processes at the start
+_GREETING = 10  # seconds for a new connection to identify itself
+_ASK, _ALL_HERE = b"?", b"+"  # what the first sends at the start
 _ADDRESS_BYTES = 1024
 
-_connections: list[socket.socket] = []  # to the others; to the first
-_told: queue.SimpleQueue = queue.SimpleQueue()  # what the first has told
-_is_over = threading.Event()  # from here on all may go
+_connections: list[
+  socket.socket
+] = []  # the first: to all others; the others: to the first
+_jobs: queue.SimpleQueue = queue.SimpleQueue()  # received from the first
+_is_over = threading.Event()  # set once connections may close
 
 
 def start(
@@ -41,16 +44,16 @@ def start(
   """Joins the processes of this run, if there are several.
 
   Args:
-    coordinator: host:port of the first, where it will listen; '' for what
-      Slurm, MPI, Kubernetes or a TPU pod tells, or to be alone.
-    num_processes: how many there are.
-    process_id: which this is, from 0.
+    coordinator: host:port where the first process will listen; '' uses what
+      Slurm, MPI, Kubernetes or a TPU pod provides, if any.
+    num_processes: how many processes there are.
+    process_id: the number of this one, from 0.
 
   Raises:
-    ValueError: numbers that do not go together.
+    ValueError: the arguments do not fit together.
     ConnectionError: the others cannot be reached.
   """
-  # With it, jax would keep to itself that a process is to end.
+  # With this service, jax would catch SIGTERM and not end the process.
   jax.config.update("jax_enable_preemption_service", False)
   if coordinator or num_processes or process_id >= 0:
     connected = _join(coordinator, num_processes, process_id)
@@ -66,9 +69,9 @@ def start(
 
 
 def _join(coordinator, num_processes, process_id) -> dict[int, socket.socket]:
-  """Joins by flags; returns the connections to others."""
+  """Joins as the arguments say; returns {process: connection}."""
   host, port = _check(coordinator, num_processes, process_id)
-  # Before jax, which waits in vain with an abort and a stack of C++.
+  # Before jax, which would abort with a C++ stack trace if one is missing.
   if process_id == 0:
     with _listen_at(port) as server:
       connected = _accept(server, num_processes)
@@ -86,24 +89,25 @@ def _join(coordinator, num_processes, process_id) -> dict[int, socket.socket]:
 
 
 def _join_launched() -> dict[int, socket.socket]:
-  """Joins by what a launcher tells; returns the connections to others."""
+  """Joins as the launcher says; returns {process: connection}."""
   try:
     jax.distributed.initialize(heartbeat_timeout_seconds=_SILENCE)
   except ValueError as error:
-    if not _is_launched():  # a machine with a TPU, and no word of others
+    if not _is_launched():  # one machine with a TPU
       return {}
     raise ValueError(
       "A launcher has started several processes, but jax does not find the "
-      f"others ({error}) Give --coordinator, --num_processes, --process_id."
+      f"others ({error}) Use --coordinator, --num_processes and --process_id."
     ) from error
   _begin()
   return _connect() if several() else {}
 
 
 def _begin() -> None:
-  """Checks the devices, and does the first collective operation.
+  """Checks the devices, and runs the first collective operation.
 
-  For that, Gloo has processes wait no more than 30 seconds for each other.
+  It runs now, while all processes are here: Gloo lets them wait for each other
+  for no more than 30 seconds.
   """
   here, everywhere = jax.local_device_count(), jax.device_count()
   if here * jax.process_count() != everywhere:
@@ -115,7 +119,7 @@ def _begin() -> None:
 
 
 def _check(coordinator, num_processes, process_id) -> tuple[str, int]:
-  """The host and the port of the coordinator."""
+  """Checks the arguments of `start`; returns host and port."""
   host, _, port = coordinator.rpartition(":")
   host = host.removeprefix("[").removesuffix("]")  # of IPv6
   if not host or not port.isdecimal() or not int(port):
@@ -138,7 +142,7 @@ def _check(coordinator, num_processes, process_id) -> tuple[str, int]:
 
 
 def _is_launched() -> bool:
-  """Whether Slurm, MPI or Kubernetes says that there are several processes."""
+  """Whether Slurm, MPI or Kubernetes has started several processes."""
   env = os.environ
   tasks = env.get("SLURM_STEP_NUM_TASKS", env.get("SLURM_NTASKS", 1))
   return (
@@ -149,17 +153,20 @@ def _is_launched() -> bool:
 
 
 def several() -> bool:
-  """Whether this is one process of more."""
+  """Whether there is more than one process."""
   return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def is_first() -> bool:
-  """Whether this is the process that reads, counts and writes, or alone."""
+  """Whether this is the first process, which writes; True without others."""
   return not several() or jax.process_index() == 0
 
 
 def share(size: int) -> slice:
-  """The part of so many things that this process is to look at."""
+  """The range of `size` items that this process works on.
+
+  The first of 2 processes gets slice(0, 3) of 7 items, the second slice(3, 7).
+  """
   if not several():
     return slice(0, size)
   ends = np.arange(jax.process_count() + 1) * size // jax.process_count()
@@ -167,23 +174,30 @@ def share(size: int) -> slice:
 
 
 def gather(array) -> np.ndarray:
-  """[P, ...]: an array of each process, of one shape and type, to the bit."""
+  """Gathers an array from each of P processes, unchanged to the bit.
+
+  Args:
+    array: of the same shape and type in every process.
+
+  Returns:
+    [P, ...], the same in every process.
+  """
   array = np.asarray(array)
   if not several():
     return array[None]
-  # As bytes, for jax would make 64-bit numbers 32-bit ones.
+  # As bytes, because jax would convert 64-bit numbers to 32 bits.
   data = np.frombuffer(array.tobytes(), np.uint8)
   every = multihost_utils.process_allgather(data)
   return every.reshape(-1).view(array.dtype).reshape(-1, *array.shape)
 
 
 def total(array) -> np.ndarray:
-  """The sum of an array over the processes."""
+  """Sums an array over the processes."""
   return gather(array).sum(axis=0, dtype=np.asarray(array).dtype)
 
 
-def tell(job: dict | None) -> None:
-  """Tells the others what is next, in plain data. Only the first does."""
+def send(job: dict | None) -> None:
+  """Sends a job, as JSON, to the other processes; only the first may."""
   line = (json.dumps(job) + "\n").encode()
   for connection in _connections:
     connection.sendall(line)
@@ -191,12 +205,12 @@ def tell(job: dict | None) -> None:
 
 @contextlib.contextmanager
 def together(job: dict) -> Iterator[None]:
-  """Has the others do a job with this process.
+  """Starts a job in the other processes, to run with the body of the `with`.
 
-  Where it fails here alone, they would wait for ever, and so the run ends. A
-  cost that is not finite is so in all of them.
+  If the body fails here alone, the others would wait for ever, so the whole run
+  ends. A cost that is not finite stops the job in all processes alike.
   """
-  tell(job)
+  send(job)
   try:
     yield
   except FloatingPointError:
@@ -208,23 +222,23 @@ def together(job: dict) -> Iterator[None]:
 
 
 def listen() -> dict | None:
-  """What the first has told; None when there is nothing more to do."""
-  return _told.get()
+  """Waits for a job from the first process; None: there are no more."""
+  return _jobs.get()
 
 
 def finish() -> None:
-  """Ends a run in which all went well."""
+  """Ends a run that succeeded."""
   if not several():
     return
   _is_over.set()
   if is_first():
-    tell(None)
+    send(None)
   jax.distributed.shutdown()
 
 
 def stop(message: str) -> None:
-  """Says what went wrong, and ends this process; the others will notice."""
-  # It may have gone wrong because another is gone: then that is being said.
+  """Prints what went wrong and ends this process, and so all others."""
+  # If it failed because another process died, `_watch` reports that first.
   with contextlib.suppress(KeyboardInterrupt):
     time.sleep(2)
   _end(message)
@@ -236,8 +250,8 @@ def _end(message: str) -> None:
   sys.stdout.flush()
   if not _is_over.is_set() and jax.distributed.is_initialized() and is_first():
     with contextlib.suppress(OSError):
-      tell({"end": message})
-  os._exit(1)  # jax would wait for those that are gone
+      send({"end": message})
+  os._exit(1)  # jax would wait for dead processes
 
 
 def _listen_at(port: int) -> socket.socket:
@@ -252,16 +266,16 @@ def _listen_at(port: int) -> socket.socket:
 
 
 def _connect() -> dict[int, socket.socket]:
-  """Connects each process to the first, where jax alone knows where it is."""
-  number, process = jax.process_count(), jax.process_index()
+  """Connects each process to the first; its address is sent through jax."""
+  num_processes, process = jax.process_count(), jax.process_index()
   if process:
-    return {0: _call(*_publish(None), number, process)}
+    return {0: _call(*_publish(None), num_processes, process)}
   with _listen_at(0) as server:
-    _publish([_own_addresses(), server.getsockname()[1]])
-    return _accept(server, number)
+    _publish([_local_addresses(), server.getsockname()[1]])
+    return _accept(server, num_processes)
 
 
-def _own_addresses() -> list[str]:
+def _local_addresses() -> list[str]:
   name = socket.gethostname()
   try:
     return [name, *socket.gethostbyname_ex(name)[2]]
@@ -270,7 +284,7 @@ def _own_addresses() -> list[str]:
 
 
 def _publish(address: list | None) -> list:
-  """Gives everyone the address that the first process passes."""
+  """Returns, in every process, the address that the first one passes."""
   data = np.zeros(_ADDRESS_BYTES, np.uint8)
   if address:
     text = json.dumps(address).encode()
@@ -278,29 +292,34 @@ def _publish(address: list | None) -> list:
   return json.loads(gather(data)[0].tobytes().rstrip(b"\0"))
 
 
-def _greeting(number: int, process: int) -> bytes:
-  return f"glove_jax {number} {process}\n".encode()
+def _greeting(num_processes: int, process: int) -> bytes:
+  return f"glove_jax {num_processes} {process}\n".encode()
 
 
-def _accept(server: socket.socket, number: int) -> dict[int, socket.socket]:
-  """Waits for the others, and says so when all are there."""
-  expected = {_greeting(number, process): process for process in range(number)}
+def _accept(
+  server: socket.socket, num_processes: int
+) -> dict[int, socket.socket]:
+  """Waits until all others have connected, and tells them so."""
+  expected = {
+    _greeting(num_processes, process): process
+    for process in range(num_processes)
+  }
   found, end = {}, time.monotonic() + _ASSEMBLY
-  while len(_still_there(found)) < number - 1:
+  while len(_alive(found)) < num_processes - 1:
     server.settimeout(max(0.01, end - time.monotonic()))
     try:
       connection, _ = server.accept()
     except TimeoutError as error:
       raise ConnectionError(
-        f"Of {number} processes only {len(found) + 1} came within {_ASSEMBLY} "
-        "seconds: start all of them."
+        f"Of {num_processes} processes only {len(found) + 1} came within "
+        f"{_ASSEMBLY} seconds: start all of them."
       ) from error
     line = b""
-    with contextlib.suppress(OSError):  # a stranger
+    with contextlib.suppress(OSError):  # not one of ours
       connection.settimeout(_GREETING)
       line = connection.makefile("rb").readline(100)
     if process := expected.get(line):
-      found[process] = connection  # the latest: it may have been started again
+      found[process] = connection  # may replace that before a restart
     else:
       connection.close()
   for connection in found.values():
@@ -309,8 +328,8 @@ def _accept(server: socket.socket, number: int) -> dict[int, socket.socket]:
   return found
 
 
-def _still_there(found: dict[int, socket.socket]) -> dict:
-  """Asks all whether they are there, and forgets those that are not."""
+def _alive(found: dict[int, socket.socket]) -> dict:
+  """Drops the connections that no longer answer."""
   for process, connection in list(found.items()):
     answer = b""
     with contextlib.suppress(OSError):
@@ -322,31 +341,31 @@ def _still_there(found: dict[int, socket.socket]) -> dict:
 
 
 def _call(
-  hosts: list[str], port: int, number: int, process: int
+  hosts: list[str], port: int, num_processes: int, process: int
 ) -> socket.socket:
-  """Connects to the first process, and waits until all are there."""
+  """Connects to the first process, and waits until all have connected."""
   end = time.monotonic() + _ASSEMBLY
   while time.monotonic() < end:
     for host in hosts:
       with contextlib.suppress(OSError):
         connection = socket.create_connection((host, port), _GREETING)
-        connection.sendall(_greeting(number, process))
+        connection.sendall(_greeting(num_processes, process))
         connection.settimeout(_ASSEMBLY)
-        while (said := connection.recv(1)) == _ASK:
+        while (received := connection.recv(1)) == _ASK:
           connection.sendall(_ASK)
-        if said == _ALL_HERE:
+        if received == _ALL_HERE:
           connection.settimeout(None)
           return connection
     time.sleep(0.2)
   raise ConnectionError(
-    f"Process {process} of {number} found no others within {_ASSEMBLY} "
+    f"Process {process} of {num_processes} found no others within {_ASSEMBLY} "
     f"seconds: start all of them with one --num_processes and a --process_id "
     f"each, the first where port {port} of {hosts[0]} is."
   )
 
 
 def _watch(process: int, line: BinaryIO) -> None:
-  """Reads what a process says, until its end."""
+  """Reads the messages of a process until its connection closes."""
   try:
     for text in line:
       job = json.loads(text)
@@ -354,12 +373,12 @@ def _watch(process: int, line: BinaryIO) -> None:
         _is_over.set()
       elif "end" in job:
         _end(job["end"])
-      _told.put(job)
+      _jobs.put(job)
   except (OSError, ValueError):
-    pass  # the end as well, in the middle of a line
+    pass  # closed in the middle of a line
   if not _is_over.is_set():
     _end(
       f"process {process} of {jax.process_count()} is gone, so all stop: start "
-      "all again with the same commands, and training goes on from the last "
+      "all again with the same commands, and training resumes from the last "
       "checkpoint."
     )

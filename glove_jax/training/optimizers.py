@@ -1,5 +1,6 @@
 """Optimizers as optax transformations over `model.Params`, chosen by name."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from glove_jax.config import TrainConfig
 from glove_jax.model import Params
 
 
 class StanfordState(NamedTuple):
-  """Sums of squared gradients, one number for each parameter."""
+  """The sum of squared gradients of each parameter."""
 
   sum_of_squares: Params
 
@@ -22,13 +24,14 @@ def stanford(eta: float = 0.05, clip: float = 100.0):
   """The update rule of Stanford's glove.c, as an optax transformation.
 
   The C code scales a gradient g by eta, divides it by the root of an
-  accumulator that starts at 1, and only then adds (eta g)^2 to it. That is
+  accumulator that starts at 1, and only then adds (eta g)^2 to the
+  accumulator. In terms of g this is
 
     update = -g / sqrt(G),    G <- G + g^2    (in this order),
 
-  with G = 1 / eta^2 at first for the vectors. The biases know neither eta nor
-  the clip: their G starts at 1. Fed one count at a time this is the C code's
-  arithmetic; fed batches, g is the sum over the batch.
+  where G starts at 1 / eta^2 for the vectors. The biases use neither eta nor
+  the clip, and their G starts at 1. With batches of one count this is the
+  arithmetic of the C code; otherwise g is the sum over the batch.
 
   Args:
     eta: the learning rate of the C code (`-eta`).
@@ -58,13 +61,20 @@ def stanford(eta: float = 0.05, clip: float = 100.0):
 
 
 def make_schedule(name: str) -> Callable[[np.ndarray], np.ndarray]:
-  """How the learning rate falls: the done share of a run -> share of the rate.
+  """Makes a schedule: fraction of the run completed -> multiplier.
 
-  It is data that every step is handed, not part of the optimizer: neither the
-  rate nor the length of a run is compiled in.
+  The multipliers of the learning rate are data of each step, not part of the
+  optimizer, so neither the rate nor the length of a run is compiled in.
+
+  Args:
+    name: 'constant', 'linear' or 'cosine'.
 
   Raises:
-    ValueError: no such schedule.
+    ValueError: there is no such schedule.
+
+  Example:
+    >>> print(make_schedule("linear")(np.array([0.0, 0.25, 1.0])))
+    [1.   0.75 0.  ]
   """
   schedules = {
     "constant": np.ones_like,
@@ -78,6 +88,25 @@ def make_schedule(name: str) -> Callable[[np.ndarray], np.ndarray]:
   return schedules[name]
 
 
+def from_config(
+  config: TrainConfig, learning_rate=None
+) -> optax.GradientTransformation:
+  """Makes the optimizer of a config.
+
+  Args:
+    config: names the optimizer and its constants.
+    learning_rate: replaces that of the config; it may be traced.
+  """
+  if learning_rate is None:
+    learning_rate = config.learning_rate
+  return make_optimizer(
+    config.optimizer,
+    learning_rate=learning_rate,
+    initial_accumulator=config.initial_accumulator,
+    clip=config.clip,
+  )
+
+
 def make_optimizer(
   name: str = "adagrad",
   *,
@@ -85,24 +114,24 @@ def make_optimizer(
   initial_accumulator: float = 0.1,
   clip: float = 100.0,
 ) -> optax.GradientTransformation:
-  """Makes the optimizer that a run asks for.
+  """Makes an optimizer by name.
 
   Args:
     name: 'adagrad' (optax.adagrad), 'stanford', or any other optimizer of
-      optax that needs no more than a learning rate: 'adam', 'rmsprop', 'sgd'.
+      optax that needs only a learning rate: 'adam', 'rmsprop', 'sgd'.
     learning_rate: the step size; eta for 'stanford'. It may be traced.
-    initial_accumulator: where Adagrad's sums of squares start.
-    clip: for 'stanford', the bound on each component of a vector's gradient.
+    initial_accumulator: for 'adagrad', where its sums of squares start.
+    clip: for 'stanford', bound on each component of a vector's gradient.
 
   Raises:
-    ValueError: no such optimizer.
+    ValueError: there is no such optimizer.
   """
   if name == "stanford":
     return stanford(learning_rate, clip)
   if name == "adagrad":
     return optax.adagrad(learning_rate, initial_accumulator)
   make = getattr(optax, name, None)
-  if name.startswith("_") or not _takes_only_a_rate(make):
+  if name.startswith("_") or not _needs_only_a_rate(make):
     raise ValueError(
       f"There is no optimizer {name!r}: use adagrad, stanford, or the name of "
       "an optax optimizer that needs only a learning rate, such as adam."
@@ -110,7 +139,7 @@ def make_optimizer(
   return make(learning_rate)
 
 
-def _takes_only_a_rate(make) -> bool:
+def _needs_only_a_rate(make) -> bool:
   if not inspect.isfunction(make):
     return False
   needed = [
@@ -119,3 +148,30 @@ def _takes_only_a_rate(make) -> bool:
     if p.default is p.empty and p.kind is not p.VAR_KEYWORD
   ]
   return needed == ["learning_rate"]
+
+
+@functools.partial(jax.jit, static_argnames="keep", donate_argnums=0)
+def decay_sums(opt_state: optax.OptState, keep: float) -> optax.OptState:
+  """Multiplies Adagrad's sums of squares by `keep`.
+
+  Early gradients are large and point the same way. Without decay they slow
+  down all later steps.
+
+  Args:
+    opt_state: donated. Optimizers other than Adagrad are left unchanged.
+    keep: the multiplier; 1 leaves the sums unchanged.
+  """
+  if keep == 1:
+    return opt_state
+
+  def decay(node):
+    if not isinstance(node, optax.ScaleByRssState):
+      return node
+    sums = jax.tree.map(lambda table: table * keep, node.sum_of_squares)
+    return node._replace(sum_of_squares=sums)
+
+  return jax.tree.map(
+    decay,
+    opt_state,
+    is_leaf=lambda node: isinstance(node, optax.ScaleByRssState),
+  )

@@ -1,19 +1,17 @@
-"""Meshes, and where each array lives.
+"""Where each array lives when training uses several devices.
 
-Three placements of a model on n devices:
+There are three placements of a model on n devices:
 
-- batch: every device holds all tables; each takes 1/n of a batch, and the
+- batch: every device holds all tables and computes 1/n of each batch; the
   gradients of the rows that the batch names are summed over the devices.
-- dim: every device holds 1/n of each vector; the partial products of a batch
-  are summed over the devices, one number a count.
+- dim: every device holds 1/n of each vector; the partial dot products of a
+  batch are summed over the devices, one number per count.
 - blocks: every device holds 1/n of the words and, in turn, of the contexts,
-  which go round a ring, see `ring`; nothing is summed over the devices.
+  which travel around a ring, see `tiles.ring`; nothing is summed over devices.
 """
 
-import math
-import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,10 +22,10 @@ from glove_jax.config import TrainConfig
 from glove_jax.model import Batch
 from glove_jax.training import multihost
 from glove_jax.training.batches import Picks
-from glove_jax.training.steps import Loss
+from glove_jax.training.engine import Loss, Placement
 
 AXIS = "data"
-_GATHERED = 1 << 22  # numbers at a time
+_GATHERED = 1 << 22  # numbers gathered at a time
 _ENGINES = {
   "batch": ("rows", "dense"),
   "dim": ("rows", "dense"),
@@ -35,37 +33,23 @@ _ENGINES = {
 }
 
 
-class Placement(NamedTuple):
-  """How a model is spread over devices; without a mesh, it is on one."""
-
-  name: str  # 'batch', 'dim' or 'blocks'
-  mesh: Mesh | None
-
-  @property
-  def num_devices(self) -> int:
-    return self.mesh.size if self.mesh else 1
-
-
-ONE_DEVICE = Placement("batch", None)
-
-
 def make_placement(config: TrainConfig) -> Placement:
-  """The placement that the config asks for, on the devices of all processes.
+  """Makes the placement of a config, on the devices of all processes.
 
   Raises:
-    ValueError: there are fewer devices than asked for, the engine lacks the
-      placement, or the dimension cannot be split evenly.
+    ValueError: there are too few devices, the engine lacks the placement, or
+      the dimensions cannot be split evenly.
   """
-  found = jax.device_count()
-  size = config.mesh or found
-  if jax.process_count() > 1 and size != found:
+  available = jax.device_count()
+  size = config.mesh or available
+  if jax.process_count() > 1 and size != available:
     raise ValueError(
-      f"--mesh={size}: several processes train on all their devices, {found} "
-      "here: leave it out."
+      f"--mesh={size} is not possible: several processes train on all of their "
+      f"{available} devices. Leave it out."
     )
-  if size > found:
+  if size > available:
     raise ValueError(
-      f"--mesh={size} asks for more devices than the {found} that jax sees "
+      f"--mesh={size} asks for more devices than the {available} that jax sees "
       "here."
     )
   name = config.placement
@@ -87,7 +71,7 @@ def make_placement(config: TrainConfig) -> Placement:
 
 
 def make_mesh(size: int) -> Mesh:
-  """The first so many devices, in a row."""
+  """A mesh of one axis over the first `size` devices."""
   return jax.make_mesh(
     (size,),
     (AXIS,),
@@ -110,12 +94,15 @@ def state_specs(placement: Placement, state) -> Any:
 
 
 def put_state(placement: Placement, state):
-  """Puts a state where it belongs.
+  """Copies a state to the devices of a placement.
 
   Args:
-    placement: where.
-    state: of arrays that each process has all of: jax's, NumPy's, or saved ones
-      of which no more is read than devices of this process are to have.
+    placement: the devices.
+    state: a tree of whole arrays: jax arrays, NumPy arrays, or saved arrays
+      (`checkpoint.Saved`), of which only the slices of local devices are read.
+
+  Returns:
+    The same tree of jax arrays, sharded by `state_specs`.
   """
   if placement.mesh is None:
     return jax.tree.map(
@@ -134,26 +121,26 @@ def put_state(placement: Placement, state):
   return jax.tree.map(put, state, _shardings(placement, state))
 
 
-def own_devices(placement: Placement) -> list[int]:
-  """Which devices of the mesh belong to this process."""
+def local_devices(placement: Placement) -> list[int]:
+  """The positions in the mesh of the devices of this process."""
   here = jax.process_index()
   return [
-    number
-    for number, device in enumerate(placement.mesh.devices)
+    i
+    for i, device in enumerate(placement.mesh.devices)
     if device.process_index == here
   ]
 
 
 def join(placement: Placement, spec: P, pieces: Callable[[int], Any]) -> Any:
-  """Arrays of which each device has a piece.
+  """Builds arrays from one piece per device.
 
   Args:
     placement: with a mesh.
-    spec: along which axis the pieces of arrays follow each other.
-    pieces: number of a device -> its tree of arrays of the host. It is called
-      for devices of this process alone.
+    spec: names the axis along which the pieces are concatenated.
+    pieces: position of a device -> a tree of NumPy arrays, its piece. It is
+      called only for the devices of this process.
   """
-  own = own_devices(placement)
+  local = local_devices(placement)
   sharding = NamedSharding(placement.mesh, spec)
   axis = spec.index(AXIS)
 
@@ -161,36 +148,36 @@ def join(placement: Placement, spec: P, pieces: Callable[[int], Any]) -> Any:
     shape = list(parts[0].shape)
     shape[axis] *= placement.num_devices
     placed = [
-      jax.device_put(part, placement.mesh.devices[number])
-      for number, part in zip(own, parts, strict=True)
+      jax.device_put(part, placement.mesh.devices[device])
+      for device, part in zip(local, parts, strict=True)
     ]
     return jax.make_array_from_single_device_arrays(
       tuple(shape), sharding, placed
     )
 
-  return jax.tree.map(join_leaf, *map(pieces, own))
+  return jax.tree.map(join_leaf, *map(pieces, local))
 
 
-def whole(tree) -> Any:
-  """All of some arrays, in the host's memory, wherever their devices are."""
-  return jax.tree.map(_whole, tree)
+def fetch(tree) -> Any:
+  """Copies whole arrays to the host's memory, from the devices of all."""
+  return jax.tree.map(_fetch, tree)
 
 
-def _whole(array: jax.Array) -> np.ndarray:
+def _fetch(array: jax.Array) -> np.ndarray:
   if array.is_fully_addressable or array.is_fully_replicated:
     return np.asarray(array)
-  found = np.empty(array.shape, array.dtype)
-  for shard in array.addressable_shards:  # all processes have as many
-    begins = [part.start or 0 for part in shard.index]
-    every = _gather_in_pieces(np.asarray(shard.data))
-    for begin, piece in zip(multihost.gather(begins), every, strict=True):
-      place = zip(begin, piece.shape, strict=True)
-      found[tuple(slice(b, b + size) for b, size in place)] = piece
-  return found
+  whole = np.empty(array.shape, array.dtype)
+  for shard in array.addressable_shards:  # equally many in every process
+    starts = [axis.start or 0 for axis in shard.index]
+    pieces = _gather_in_pieces(np.asarray(shard.data))
+    for offset, piece in zip(multihost.gather(starts), pieces, strict=True):
+      ranges = zip(offset, piece.shape, strict=True)
+      whole[tuple(slice(start, start + size) for start, size in ranges)] = piece
+  return whole
 
 
 def _gather_in_pieces(array: np.ndarray) -> np.ndarray:
-  """As `processes.gather`, which puts what it is given on every device."""
+  """`multihost.gather` in pieces, since gather copies to every device."""
   flat = array.reshape(-1)
   pieces = [
     multihost.gather(flat[start : start + _GATHERED])
@@ -206,76 +193,77 @@ def _shardings(placement, state):
   )
 
 
-def bytes_by_device(state) -> dict[jax.Device, int]:
-  """What each device holds of a state."""
-  held = {}
-  for leaf in jax.tree.leaves(state):
-    for shard in leaf.addressable_shards:
-      held[shard.device] = held.get(shard.device, 0) + shard.data.nbytes
-  return held
-
-
 def compile_steps(placement: Placement, run: Callable) -> Callable:
-  """Compiles (state, stack, rates) -> (state, costs) for 'batch' or 'dim'.
+  """Compiles the steps of a stack for 'batch' or 'dim'.
 
-  Each device is handed a piece of the stack, as by `read_batches`, and gets the
-  others from those that have them. The state must be in its place, and comes
-  out there.
+  Each device starts with a piece of the stack, see `read_batches`, and gathers
+  the other pieces once per call. The state must be placed already, and the new
+  state has the same placement.
+
+  Args:
+    placement: 'batch' or 'dim', with or without a mesh.
+    run: (state, stack, multipliers) -> (state, costs), to compile.
+
+  Returns:
+    The compiled function. It donates its input state.
   """
   if placement.mesh is None:
     return jax.jit(run, donate_argnums=0)
   if placement.name == "batch":
-    # Left to itself the partitioner splits the rows of a batch as well, and
-    # gathers them again.
+    # Without shard_map the partitioner also splits the rows of a batch, and
+    # then gathers them again.
     run = jax.shard_map(run, mesh=placement.mesh, in_specs=P(), out_specs=P())
   everywhere = NamedSharding(placement.mesh, P())
 
-  def run_in_place(state, stack, rates):
+  def run_placed(state, stack, multipliers):
     stack = jax.lax.with_sharding_constraint(stack, everywhere)
-    state, costs = run(state, stack, rates)
-    place = _shardings(placement, state)
+    state, costs = run(state, stack, multipliers)
+    shardings = _shardings(placement, state)
     return (
-      jax.lax.with_sharding_constraint(state, place),
+      jax.lax.with_sharding_constraint(state, shardings),
       jax.lax.with_sharding_constraint(costs, everywhere),
     )
 
-  return jax.jit(run_in_place, donate_argnums=0)
+  return jax.jit(run_placed, donate_argnums=0)
 
 
 def split_loss(placement: Placement, loss: Loss) -> Loss:
-  """A loss of which each device computes the share of 1/n of the batch.
+  """For 'batch': each device computes the loss of 1/n of the batch.
 
-  It and its gradients come out summed over the devices. It is for programs of
-  `compile_steps`; other placements than 'batch' leave it as it is.
+  The loss and its gradients are then summed over the devices. The result is
+  for use inside `compile_steps`. Other placements return the loss unchanged.
   """
   if placement.mesh is None or placement.name != "batch":
     return loss
 
-  def shared(params, batch):
+  def summed(params, batch):
     size = batch.row.size // placement.num_devices
     start = jax.lax.axis_index(AXIS) * size
-    share = jax.tree.map(
+    local = jax.tree.map(
       lambda a: jax.lax.dynamic_slice_in_dim(a, start, size), batch
     )
-    return jax.lax.psum(loss(params, share), AXIS)
+    return jax.lax.psum(loss(params, local), AXIS)
 
-  return shared
+  return summed
 
 
 def read_batches(
   placement: Placement, picks: Picks, read: Callable[[Picks], Batch]
 ) -> Batch:
-  """Reads a stack of batches: of each batch, every device has a piece.
+  """Reads a stack of batches; each device gets a piece of every batch.
 
   Args:
     placement: 'batch' or 'dim'.
-    picks: [K, B] which counts.
-    read: reads some of them.
+    picks: which counts, [K, B].
+    read: picks -> batches of the same shape.
+
+  Returns:
+    Batches [K, B'], where B' is B rounded up to a multiple of the devices.
   """
   if placement.mesh is None:
     return read(picks)
   picks = pad_batches(placement, picks)
-  size = picks.place.shape[1] // placement.num_devices
+  size = picks.position.shape[1] // placement.num_devices
 
   def piece(device):
     part = slice(device * size, (device + 1) * size)
@@ -285,46 +273,12 @@ def read_batches(
 
 
 def pad_batches(placement: Placement, picks: Picks) -> Picks:
-  """Lengthens batches [K, B] until each device can have as much of them.
+  """Pads batches [K, B] until B is a multiple of the number of devices.
 
-  What is added names words that the batch names anyway, for some optimizers
-  move every word of a batch.
+  The padding repeats the last pick, because some optimizers move every word
+  that a batch names: with 2 devices, positions 7 8 9 become 7 8 9 9.
   """
-  end = ((0, 0), (0, -picks.place.shape[1] % placement.num_devices))
-  return Picks(np.pad(picks.place, end, mode="edge"), np.pad(picks.mask, end))
-
-
-class Transfer(NamedTuple):
-  """An operation of a compiled program by which devices communicate."""
-
-  kind: str  # 'all-reduce', 'collective-permute', ...
-  shapes: list[str]  # what it brings to each device, such as 'f32[64,8]'
-
-  @property
-  def num_bytes(self) -> int:
-    return sum(map(_num_bytes, self.shapes))
-
-
-def _num_bytes(shape: str) -> int:
-  """Bytes of an array such as 'f32[64,8]': its type's name has the bits."""
-  dtype, sizes = shape.removesuffix("]").split("[")
-  bits = int(re.search(r"\d+$", dtype)[0])
-  return bits // 8 * math.prod(int(size) for size in sizes.split(",") if size)
-
-
-_TRANSFER = re.compile(
-  r"= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|"
-  r"collective-permute|collective-broadcast|ragged-all-to-all)(?:-start)?\("
-)
-
-
-def transfers(program: str) -> list[Transfer]:
-  """Finds all communication between devices in a compiled program's text.
-
-  The text is that for a CPU: other compilers may write an operation in two
-  halves and name what goes in as well.
-  """
-  return [
-    Transfer(kind, re.findall(r"\w+\[[\d,]*\]", shapes))
-    for shapes, kind in _TRANSFER.findall(program)
-  ]
+  end = ((0, 0), (0, -picks.position.shape[1] % placement.num_devices))
+  return Picks(
+    np.pad(picks.position, end, mode="edge"), np.pad(picks.mask, end)
+  )

@@ -10,288 +10,240 @@ where a score is `{"correct", "seen", "all", "accuracy", "coverage"}`:
 `accuracy` is correct / seen, as published figures are, and `coverage` is
 seen / all, so that correct / all is there too. A similarity set gives
 
-    {"kind": "similarity", "spearman", "seen", "all", "coverage"}.
+    {"kind": "similarity", "spearman", "seen", "all", "coverage"}
 
-A question or pair is *seen* when all its words have vectors. A ratio of
+A question or pair is *seen* if all its words have vectors. A ratio of
 nothing, and a correlation of fewer than two pairs, is None. `evaluation.json`
 holds one such dict for each set, under the set's name.
+
+With `suite`, `sets` or `against` in the config there is more. Each score has
+
+    "interval": [low, high]       at 95%
+    "against": {"score", "difference", "interval", "p", "seen"}
+
+where `score` is that of the other vectors and `difference` ours minus theirs,
+both on what both have seen. An analogy set also has "methods": its total by
+each method. A set of the suite that cannot be had has "missing": the reason.
 """
 
-import os
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from glove_jax import metrics
 from glove_jax.config import EvaluateConfig
-from glove_jax.text import datasets
+from glove_jax.vectors import (
+  analogy,
+  formats,
+  intervals,
+  sets,
+  similarity,
+  standard,
+)
+from glove_jax.vectors.score_table import format_table
+from glove_jax.vectors.sets import Pair, Relation, Sections
 from glove_jax.vectors.word_vectors import WordVectors
 
+__all__ = [
+  "check",
+  "compare_analogies",
+  "compare_similarity",
+  "evaluate_vectors",
+  "format_table",
+  "question_files",
+]
 
-class Pair(NamedTuple):
-  """Two words and how similar people find them."""
 
-  first: str
-  second: str
-  score: float
-
-
-def read_analogies(
-  path: str | os.PathLike,
-) -> dict[str, list[tuple[str, str, str, str]]]:
-  """The questions of each section of a file like Google's questions-words.txt.
-
-  A line ": name" starts a section; every other line is four words a b c d, for
-  "a is to b as c is to d". Empty lines and lines that start with # or // are
-  skipped. Questions before any section are in one called "questions".
+def question_files(config: EvaluateConfig) -> list[pathlib.Path]:
+  """The files that an evaluation reads.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: a line of another number of words, or no questions at all.
+    FileNotFoundError: a file that the config names does not exist.
   """
-  sections: dict[str, list[tuple[str, str, str, str]]] = {}
-  name = "questions"
-  for number, line in _lines(path, ("#", "//")):
-    words = tuple(line.split())
-    if line.startswith(":"):
-      name = line[1:].strip()
-    elif len(words) == 4:
-      sections.setdefault(name, []).append(words)
-    else:
-      raise ValueError(
-        f"Line {number} of {path} has {len(words)} words: an analogy question "
-        "has four, and a section starts with a colon."
-      )
-  if not sections:
-    raise ValueError(
-      f"{path} holds no analogy questions: give lines of four words."
-    )
-  return sections
+  return [entry.path for entry in standard.find_sets(config) if entry.path]
 
 
-def evaluate_analogies(
-  vectors: WordVectors,
-  sections: Mapping[str, Sequence[tuple[str, str, str, str]]],
-  *,
-  method: str = "add",
-  lowercase: bool = True,
-) -> dict:
-  """Answers analogy questions, and counts the right answers.
-
-  The answer is the best of all words but the question's own three, as in
-  Stanford's evaluate.py. Sections whose name starts with "gram" are syntactic,
-  the others semantic.
-
-  Args:
-    vectors: the vectors.
-    sections: questions by section, as `read_analogies` gives them.
-    method: 'add' (3CosAdd) or 'mul' (3CosMul), see `WordVectors.analogy`.
-    lowercase: look up the words of the questions in lower case.
-
-  Returns:
-    The dict that the head of this module describes.
+def check(config: EvaluateConfig) -> None:
+  """Reads every set that the config names, to find mistakes early.
 
   Raises:
-    ValueError: an unknown method, or vectors that are not finite.
+    FileNotFoundError, ValueError: as `evaluate_vectors`.
   """
-  questions = [q for section in sections.values() for q in section]
-  ids = _encode(vectors, questions, 4, lowercase)
-  seen = (ids >= 0).all(axis=1)
-  correct = np.zeros(len(ids), bool)
-  correct[seen] = vectors.answers(ids[seen, :3], method) == ids[seen, 3]
-  section = np.repeat(
-    np.arange(len(sections)), [len(s) for s in sections.values()]
-  )
-  is_syntactic = np.array([n.startswith("gram") for n in sections], bool)
-  syntactic = is_syntactic[section]
-
-  def score(chosen):
-    right, known, number = (
-      int(np.count_nonzero(chosen & mask)) for mask in (correct, seen, True)
-    )
-    return {
-      "correct": right,
-      "seen": known,
-      "all": number,
-      "accuracy": _ratio(right, known),
-      "coverage": _ratio(known, number),
-    }
-
-  return {
-    "kind": "analogies",
-    "method": method,
-    "sections": {n: score(section == i) for i, n in enumerate(sections)},
-    "semantic": score(~syntactic),
-    "syntactic": score(syntactic),
-    "total": score(np.ones(len(ids), bool)),
-  }
-
-
-def read_similarity(path: str | os.PathLike) -> list[Pair]:
-  """Word pairs and scores, in the forms that such sets are published in.
-
-  A line holds two words and, somewhere after them, a number; the first is the
-  score, so that SimLex-999's part of speech and what follows the score do not
-  matter. A line with a tab is split at tabs, else at commas or semicolons if
-  it has any, else at spaces. Empty lines, lines that start with #, and a first
-  line without a number (the names of the columns) are skipped.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: another line without a score, or no pairs at all.
-  """
-  pairs = []
-  for place, (number, line) in enumerate(_lines(path, ("#",))):
-    mark = next((m for m in "\t,;" if m in line), None)
-    fields = [field.strip().strip('"') for field in line.split(mark)]
-    scores = [x for x in map(_number, fields[2:]) if x is not None]
-    if scores:
-      pairs.append(Pair(fields[0], fields[1], scores[0]))
-    elif place:
-      raise ValueError(
-        f"Line {number} of {path} is not two words and a score: separate the "
-        "three by a tab, a comma or spaces."
-      )
-  if not pairs:
-    raise ValueError(
-      f"{path} holds no word pairs: give lines of two words and a score."
-    )
-  return pairs
-
-
-def evaluate_similarity(
-  vectors: WordVectors, pairs: Sequence[Pair], *, lowercase: bool = True
-) -> dict:
-  """Spearman's rank correlation of cosines with people's scores.
-
-  Equal values share the mean of their ranks, as in `scipy.stats.spearmanr`.
-
-  Args:
-    vectors: the vectors.
-    pairs: as `read_similarity` gives them.
-    lowercase: look up the words in lower case.
-
-  Returns:
-    The dict that the head of this module describes.
-
-  Raises:
-    ValueError: vectors that are not finite.
-  """
-  ids = _encode(vectors, [pair[:2] for pair in pairs], 2, lowercase)
-  seen = (ids >= 0).all(axis=1)
-  first, second = vectors.unit[ids[seen].T].astype(np.float64)
-  cosines = np.einsum("ij,ij->i", first, second)
-  scores = np.array([pair[2] for pair in pairs], np.float64)[seen]
-  spearman = None
-  if len(scores) > 1 and np.ptp(scores) > 0 and np.ptp(cosines) > 0:
-    from scipy import stats  # takes 0.4 s, which counting need not wait for
-
-    spearman = float(stats.spearmanr(cosines, scores).statistic)
-  return {
-    "kind": "similarity",
-    "spearman": spearman,
-    "seen": len(scores),
-    "all": len(pairs),
-    "coverage": _ratio(len(scores), len(pairs)),
-  }
+  for entry in standard.find_sets(config):
+    if entry.path:
+      _read(entry)
 
 
 def evaluate_vectors(vectors: WordVectors, config: EvaluateConfig) -> dict:
-  """Asks the vectors every question set that the config names.
+  """Evaluates vectors on every set that the config names.
 
   Returns:
     Results by the name of the set, as the head of this file describes them.
+
+  Raises:
+    FileNotFoundError: a file that the config names does not exist.
+    ValueError: a file that the config names is malformed, or the vectors are
+      not finite.
   """
-  results, number = {}, len(config.analogies) + len(config.similarity)
-  with metrics.progress("evaluating", number, " sets") as bar:
-    for name in config.analogies:
-      results[_set_name(name)] = evaluate_analogies(
-        vectors,
-        read_analogies(_evaluation_file(name)),
-        method=config.analogy_method,
-      )
-      bar.update()
-    for name in config.similarity:
-      results[_set_name(name)] = evaluate_similarity(
-        vectors, read_similarity(_evaluation_file(name))
-      )
+  entries = standard.find_sets(config)
+  is_plain = not (config.sets or config.against) and config.suite == "none"
+  other = formats.load_vectors(config.against) if config.against else None
+  results, contents = {}, []
+  with metrics.progress("evaluating", len(entries), " sets") as bar:
+    for entry in entries:
+      content, reason = _read(entry)
+      # A folder may have another copy of a set: its questions count once.
+      if entry.kind or content is None or content not in contents:
+        results[entry.name] = (
+          _missing(entry.kind, reason, config.analogy_method)
+          if content is None
+          else _evaluate(content, vectors, config, is_plain, other)
+        )
+      contents.append(content)
       bar.update()
   return results
 
 
-def _evaluation_file(name: str) -> str:
-  known = name in datasets.evaluation_sets()
-  return datasets.evaluation_set(name) if known else name
+def compare_analogies(
+  vectors: WordVectors,
+  sections: Sections,
+  method: str = "add",
+  other: WordVectors | None = None,
+) -> dict:
+  """Evaluates an analogy set by every method, with intervals and tests.
 
+  Args:
+    vectors: the vectors.
+    sections: questions or relations, see `sets.read_analogies`.
+    method: 'add' or 'mul', the method of the sections' scores.
+    other: vectors to compare with.
 
-def _set_name(name: str) -> str:
-  return pathlib.Path(name).stem
-
-
-def format_table(results: Mapping[str, Mapping]) -> str:
-  """A text table of results by the name of their set.
-
-  Accuracies and coverages are in percent; a correlation is as it is.
+  Returns:
+    A dict as the head of this file describes it.
   """
-  rows = [("", "score", "seen/all", "coverage")]
-  for name, result in results.items():
-    if result["kind"] == "similarity":
-      rows.append(_row(name, result, result["spearman"], "{:.4f}"))
-      continue
-    totals = {n: result[n] for n in ("semantic", "syntactic", "total")}
-    rows.append((f"{name} (3Cos{result['method'].title()})", "", "", ""))
-    for part, score in (result["sections"] | totals).items():
-      rows.append(_row(f"  {part}", score, score["accuracy"], "{:.2%}"))
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  return "\n".join(
-    "  ".join(
-      [row[0].ljust(widths[0])]
-      + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
-    ).rstrip()
-    for row in rows
-  )
+  methods = ["add", "mul"]
+  items = [item for section in sections.values() for item in section[:1]]
+  if items and all(isinstance(item, Relation) for item in items):
+    methods.append("avg")
+  scores = {
+    name: _analogy_scores(vectors, sections, name, other) for name in methods
+  }
+  totals = {name: score["total"] for name, score in scores.items()}
+  head = {"kind": "analogies", "method": method}
+  return head | scores[method] | {"methods": totals}
 
 
-def _row(name, score, value, form):
-  coverage = score["coverage"]
-  return (
-    name,
-    "-" if value is None else form.format(value),
-    f"{score['seen']}/{score['all']}",
-    "-" if coverage is None else f"{coverage:.1%}",
-  )
+def compare_similarity(
+  vectors: WordVectors,
+  pairs: Sequence[Pair],
+  other: WordVectors | None = None,
+) -> dict:
+  """Evaluates a similarity set, with an interval and a test.
 
+  Args:
+    vectors: the vectors.
+    pairs: see `sets.read_similarity`.
+    other: vectors to compare with.
 
-def _encode(vectors, tuples, width, lowercase):
-  """[N, width] int64 rows of the words; -1 marks a word without a vector."""
-  change = str.lower if lowercase else str
-  get = vectors.index.get
-  ids = [get(change(word), -1) for words in tuples for word in words]
-  return np.array(ids, np.int64).reshape(-1, width)
-
-
-def _lines(path, comments):
-  """(number, stripped text) of each line that is neither empty nor comment."""
-  if not os.path.isfile(path):
-    raise FileNotFoundError(
-      f"There is no evaluation file {path}: check the path."
+  Returns:
+    A dict as the head of this file describes it.
+  """
+  people = np.array([pair.score for pair in pairs], np.float64)
+  cosine = similarity.cosines(vectors, pairs)
+  seen = ~np.isnan(cosine)
+  result = similarity.score(cosine, pairs) | {
+    "interval": intervals.spearman_interval(cosine[seen], people[seen])
+  }
+  if other is not None:
+    theirs = similarity.cosines(other, pairs)
+    both = seen & ~np.isnan(theirs)
+    result["against"] = _against(
+      intervals.spearman(theirs[both], people[both]),
+      intervals.spearman_difference(cosine[both], theirs[both], people[both]),
+      int(np.count_nonzero(both)),
     )
-  with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-    for number, line in enumerate(file, 1):
-      line = line.strip()
-      if line and not line.startswith(comments):
-        yield number, line
+  return result
 
 
-def _number(text: str) -> float | None:
+def _read(entry: standard.Entry) -> tuple[sets.Content | None, str]:
+  """The content of a set, or None and the reason why it is missing.
+
+  Raises:
+    ValueError: a file is malformed that the config names, or that is of the
+      suite; a file of the folder `sets` is only reported as missing.
+  """
+  if entry.path is None:
+    return None, entry.reason
   try:
-    value = float(text)
-  except ValueError:
-    return None
-  return value if np.isfinite(value) else None
+    return entry.read(), ""
+  except (ValueError, OSError) as error:
+    if entry.kind:
+      raise
+    return None, str(error)
 
 
-def _ratio(part: int, whole: int) -> float | None:
-  return part / whole if whole else None
+def _evaluate(content, vectors, config, is_plain, other) -> dict:
+  method = config.analogy_method
+  if isinstance(content, dict):
+    if is_plain:
+      return analogy.evaluate_analogies(vectors, content, method=method)
+    return compare_analogies(vectors, content, method, other)
+  if is_plain:
+    return similarity.evaluate_similarity(vectors, content)
+  return compare_similarity(vectors, content, other)
+
+
+def _missing(kind: str, reason: str, method: str) -> dict:
+  """The result of a set that cannot be had: one without questions."""
+  if kind != "analogies":
+    return similarity.score(np.zeros(0), []) | {"missing": reason}
+  none = np.zeros(0, bool)
+  answers = analogy.Answers(np.zeros(0, np.int64), none, none)
+  head = {"kind": "analogies", "method": method}
+  return head | analogy.scores(answers, {}) | {"missing": reason}
+
+
+def _analogy_scores(vectors, sections, method, other) -> dict:
+  """The scores of one method, each with its interval and comparison."""
+  ours = analogy.ask(vectors, sections, method)
+  theirs = analogy.ask(other, sections, method) if other is not None else None
+
+  def finish(score: dict, chosen: np.ndarray) -> dict:
+    score["interval"] = intervals.accuracy_interval(
+      score["correct"], score["seen"]
+    )
+    if theirs is not None:
+      both = chosen & ours.seen & theirs.seen
+      right = theirs.correct[both]
+      score["against"] = _against(
+        analogy.ratio(int(np.count_nonzero(right)), len(right)),
+        intervals.accuracy_difference(ours.correct[both], right),
+        len(right),
+      )
+    return score
+
+  return _each_score(analogy.scores(ours, sections), ours, sections, finish)
+
+
+def _each_score(
+  scores: dict,
+  answers: analogy.Answers,
+  sections: Sections,
+  change: Callable[[dict, np.ndarray], dict],
+) -> dict:
+  """The scores with `change(score, its questions [N] bool)` for each."""
+  out = {
+    "sections": {
+      name: change(score, answers.section == i)
+      for i, (name, score) in enumerate(scores["sections"].items())
+    }
+  }
+  for name, chosen in analogy.kinds(answers, sections):
+    out[name] = change(scores[name], chosen)
+  return out
+
+
+def _against(score: float | None, difference: Mapping | None, seen: int):
+  none = {"difference": None, "interval": None, "p": None, "seen": seen}
+  return {"score": score} | dict(difference or none)

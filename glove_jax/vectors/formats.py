@@ -1,17 +1,17 @@
 """Files of word vectors, in the formats of other programs and in our own.
 
-Each is written whole or not at all, and each is read back:
+Writes are atomic, and every format can be read back:
 
 | format          | content                                                |
 |-----------------|--------------------------------------------------------|
-| Stanford text   | a line a word: the word, then D numbers, 6 decimals    |
+| Stanford text   | for each word a line: the word, D numbers, 6 decimals  |
 | word2vec text   | the same after a line "V D"                            |
 | word2vec binary | the line "V D", then each word, a space, D float32     |
-| npz             | all four tables and the words, for going on or looking |
+| npz             | all four tables and the words, to resume or to inspect |
 
 The two word2vec formats load in gensim with
 `KeyedVectors.load_word2vec_format(path, binary=...)`, Stanford's with
-`no_header=True`. Words are UTF-8; bytes that are not survive a round trip.
+`no_header=True`. Words are UTF-8; invalid bytes survive a round trip.
 """
 
 import collections
@@ -20,50 +20,46 @@ import os
 import re
 import zipfile
 from collections.abc import Sequence
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from glove_jax import atomic
-from glove_jax.vectors.word_vectors import UNK, WordVectors, combine, floating
+from glove_jax.text.symbols import UNK
+from glove_jax.vectors.word_vectors import WordVectors, combine, floating
+
+if TYPE_CHECKING:  # loads jax, which reading and evaluating vectors do not need
+  from glove_jax.model import Params
 
 _CHUNK = 1 << 24  # bytes of text parsed at once
-# What, after a space, looks like a number rather than the end of a word.
+_TABLES = ("word", "context", "word_bias", "context_bias")  # fields of Params
+# A number after the last space of a line, rather than the end of a word.
 _NUMBER = r" [-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 _TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
-class Tables(NamedTuple):
-  """All that training fits, as numpy arrays; V words, D dimensions."""
-
-  word: np.ndarray  # [V, D]
-  context: np.ndarray  # [V, D]
-  word_bias: np.ndarray  # [V]
-  context_bias: np.ndarray  # [V]
-
-
 def write_stanford_text(vectors: WordVectors, path: str | os.PathLike) -> None:
-  """A line a word, 6 decimals: byte for byte what glove.c writes.
+  """Writes a line for each word, 6 decimals: byte for byte as glove.c does.
 
   Raises:
-    ValueError: a word that the reader could not tell from its vector: one
-      with a line break, or a number after its last space.
+    ValueError: a word has a line break, or a number after its last space, so
+      that a reader could not separate the word from its vector.
   """
   _write_text(vectors, path, header=False)
 
 
 def write_word2vec_text(vectors: WordVectors, path: str | os.PathLike) -> None:
-  """As `write_stanford_text`, after a line "V D"."""
+  """Writes a line "V D", then the lines of `write_stanford_text`."""
   _write_text(vectors, path, header=True)
 
 
 def write_word2vec_binary(
   vectors: WordVectors, path: str | os.PathLike
 ) -> None:
-  """The line "V D"; then each word, a space, D little-endian float32, "\\n".
+  """Writes a line "V D"; for each word, the word, a space, D float32, "\\n".
 
   Raises:
-    ValueError: a word with a space or a line break.
+    ValueError: a word has a space or a line break.
   """
   _refuse_words(vectors.words, r"[ \n]", path)
   with atomic.write_whole(path) as file:
@@ -75,9 +71,9 @@ def write_word2vec_binary(
 
 
 def write_tables(
-  path: str | os.PathLike, tables: Tables, words: Sequence[str]
+  path: str | os.PathLike, params: "Params", words: Sequence[str]
 ) -> None:
-  """All four tables and the words, as .npz: equal tables give equal bytes.
+  """Writes all four tables and the words as .npz; equal tables, equal bytes.
 
   The words are one uint8 array, UTF-8 with a line break between words, since
   numpy would pad every word to the longest:
@@ -85,31 +81,31 @@ def write_tables(
 
   Args:
     path: the file.
-    tables: anything with the fields of `Tables`, such as model.Params.
+    params: tables [V, D], [V, D], [V] and [V], of jax or numpy.
     words: V words.
 
   Raises:
-    ValueError: tables whose shapes differ, or a word with a line break.
+    ValueError: the shapes differ, or a word has a line break.
   """
-  tables = Tables(*(floating(getattr(tables, n)) for n in Tables._fields))
+  tables = {name: floating(getattr(params, name)) for name in _TABLES}
   _check_tables(tables, words, path)
   _refuse_words(words, r"\n", path)
   text = "\n".join(words).encode(**_TEXT)
   with atomic.write_whole(path) as file:
-    np.savez(file, words=np.frombuffer(text, np.uint8), **tables._asdict())
+    np.savez(file, words=np.frombuffer(text, np.uint8), **tables)
 
 
 def read_stanford_text(path: str | os.PathLike) -> WordVectors:
   """Reads lines of a word and D numbers, one space between, with any header.
 
-  D is what most of the first lines have, or what the header says. A line is
-  taken from its right end, so that a word may hold spaces; only where such a
-  word ends in a number is the line refused, as being too wide.
+  D is taken from the header, or is the most frequent number of numbers in the
+  first lines. Lines are split from the right, so that a word may hold spaces.
+  A line whose word ends in a number is refused, since it looks too wide.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: no lines, a line that does not end in D numbers, or fewer or
-      more lines than the header says; it names the line.
+    FileNotFoundError: there is no such file.
+    ValueError: there are no lines, a line does not end in D numbers, or the
+      header gives another number of lines; the message names the line.
   """
   with _existing(path) as file:
     header = _split_header(file.readline())
@@ -124,7 +120,7 @@ def read_stanford_text(path: str | os.PathLike) -> WordVectors:
     raise ValueError(
       f"{path} holds no vectors: write it again, or give another file."
     )
-  # glove.c leaves the <unk> that it appends out of the number in the header.
+  # The header of glove.c does not count the <unk> that it appends.
   if header and header[0] not in (len(words), len(words) - (words[-1] == UNK)):
     raise ValueError(
       f"{path} says that it holds {header[0]} vectors, and it holds "
@@ -140,8 +136,8 @@ def read_word2vec_binary(path: str | os.PathLike) -> WordVectors:
   """Reads the line "V D", then V times a word, a space and D float32.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: no such header, or the file ends early or too late.
+    FileNotFoundError: there is no such file.
+    ValueError: there is no such header, or the file is too short or too long.
   """
   with _existing(path) as file:
     header, data = file.readline(), file.read()
@@ -172,14 +168,54 @@ def read_word2vec_binary(path: str | os.PathLike) -> WordVectors:
 
 def read_tables(
   path: str | os.PathLike,
-) -> tuple[Tables, tuple[str, ...]]:
-  """The tables and the words that `write_tables` wrote.
+) -> tuple["Params", tuple[str, ...]]:
+  """Reads the tables and the words that `write_tables` wrote.
+
+  Returns:
+    The tables as numpy arrays [V, D], [V, D], [V] and [V], and the V words.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: a damaged file, a missing table, or shapes that differ.
+    FileNotFoundError: there is no such file.
+    ValueError: the file is damaged, a table is missing, or shapes differ.
   """
-  names = ("words", *Tables._fields)
+  from glove_jax.model import Params  # here, since it loads jax
+
+  tables, words = _read_arrays(path)
+  return Params(**tables), words
+
+
+def load_vectors(path: str | os.PathLike, how: str = "sum") -> WordVectors:
+  """Reads vectors in any of the formats above, recognised by its first bytes.
+
+  Args:
+    path: the file.
+    how: how to combine the word and context tables of an .npz, see `combine`.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: the file is malformed, see the reader of its format.
+
+  >>> import tempfile
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   path = os.path.join(folder, "vectors.txt")
+  ...   write_stanford_text(WordVectors(["a", "b"], np.eye(2)), path)
+  ...   load_vectors(path)["b"]
+  array([0., 1.], dtype=float32)
+  """
+  with _existing(path) as file:
+    first, second = file.readline(), file.readline()
+  if zipfile.is_zipfile(path) or os.fspath(path).endswith(".npz"):
+    tables, words = _read_arrays(path)
+    return WordVectors(words, combine(tables["word"], tables["context"], how))
+  header = _split_header(first)
+  if header and not _is_text(second, header[1]):
+    return read_word2vec_binary(path)
+  return read_stanford_text(path)
+
+
+def _read_arrays(path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+  """The four tables by name, and the words."""
+  names = ("words", *_TABLES)
   with _existing(path) as file:
     try:
       with np.load(file) as arrays:
@@ -189,31 +225,10 @@ def read_tables(
         f"{path} does not hold the arrays {', '.join(names)} ({e}): it is cut "
         "off or another kind of file, so write it again."
       ) from e
-  tables, words = Tables(*tables), bytes(text).decode(**_TEXT).split("\n")
-  _check_tables(tables, words, path)
-  return tables, tuple(words)
-
-
-def load_vectors(path: str | os.PathLike, how: str = "sum") -> WordVectors:
-  """Reads vectors of any of the formats above, known by its first bytes.
-
-  Args:
-    path: the file.
-    how: how the word and context tables of an .npz become one, see `combine`.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: as the reader of the format.
-  """
-  with _existing(path) as file:
-    first, second = file.readline(), file.readline()
-  if zipfile.is_zipfile(path) or os.fspath(path).endswith(".npz"):
-    tables, words = read_tables(path)
-    return WordVectors(words, combine(tables.word, tables.context, how))
-  header = _split_header(first)
-  if header and not _is_text(second, header[1]):
-    return read_word2vec_binary(path)
-  return read_stanford_text(path)
+  found = dict(zip(_TABLES, tables, strict=True))
+  words = bytes(text).decode(**_TEXT).split("\n")
+  _check_tables(found, words, path)
+  return found, tuple(words)
 
 
 def _existing(path: str | os.PathLike) -> IO[bytes]:
@@ -229,7 +244,7 @@ def _header(vectors):
 
 
 def _split_header(line: bytes) -> tuple[int, int] | None:
-  """(V, D) from a line of two positive integers, otherwise None."""
+  """(V, D) if the line is two positive integers, otherwise None."""
   match = re.fullmatch(rb"([1-9]\d*) ([1-9]\d*)\s*", line)
   return (int(match[1]), int(match[2])) if match else None
 
@@ -238,15 +253,15 @@ def _refuse_words(words, pattern, path):
   found = next((w for w in words if re.search(pattern, w)), None)
   if found is not None:
     raise ValueError(
-      f"The word {found!r} cannot be written to {path}, where its end could "
-      "not be found again: leave it out, or write another format."
+      f"The word {found!r} cannot be written to {path}, since a reader could "
+      "not find its end: leave it out, or write another format."
     )
 
 
 def _check_tables(tables, words, path):
-  sizes = len(words), *tables.word.shape[1:]
+  sizes = len(words), *tables["word"].shape[1:]
   wanted = (sizes, sizes, sizes[:1], sizes[:1])
-  shapes = tuple(table.shape for table in tables)
+  shapes = tuple(tables[name].shape for name in _TABLES)
   if not words or len(sizes) != 2 or shapes != wanted:
     raise ValueError(
       f"The tables of {path} have the shapes {shapes} and {len(words)} words, "
@@ -266,14 +281,14 @@ def _write_text(vectors, path, header):
 def _usual_width(lines: list[bytes]) -> int:
   """The most frequent number of numbers at the end of a line; at least 1.
 
-  Of several that are as frequent, the one that comes first.
+  Ties go to the number that comes first.
   """
   widths = collections.Counter(_numbers_at_end(line) for line in lines[:1000])
   return max(1, widths.most_common(1)[0][0])
 
 
 def _numbers_at_end(line: bytes) -> int:
-  """How many numbers end a line; what begins it is the word."""
+  """How many numbers follow the word that starts a line."""
   number = 0
   for field in reversed(line.rstrip(b" \r\n").split(b" ")[1:]):
     try:
@@ -285,7 +300,7 @@ def _numbers_at_end(line: bytes) -> int:
 
 
 def _split_line(line: bytes, dim: int) -> tuple[bytes, bytes] | None:
-  """(word, its dim numbers) from the right; None where it is not that."""
+  """(word, its dim numbers), split from the right; None if malformed."""
   line = line.rstrip(b" \r\n")
   if line.count(b" ") == dim:  # nearly always
     word, _, numbers = line.partition(b" ")
@@ -297,14 +312,14 @@ def _split_line(line: bytes, dim: int) -> tuple[bytes, bytes] | None:
 
 
 def _is_text(line: bytes, dim: int) -> bool:
-  """Whether a line is a word and dim numbers, rather than bytes of floats."""
+  """Whether a line ends in dim numbers, rather than being binary."""
   with contextlib.suppress(ValueError):
     return len([float(x) for x in line.split()[-dim:]]) == dim
   return False
 
 
 def _parse_lines(lines, dim, words, path, number):
-  """[n, dim] float32 from n lines, the first being line `number`."""
+  """[n, dim] float32 from n lines; `number` is that of the first."""
   numbers = []
   for i, line in enumerate(lines):
     word, rest = _split_line(line, dim) or _refuse_line(path, number + i, dim)

@@ -1,4 +1,4 @@
-"""Word vectors: combining, neighbours, analogies."""
+"""Word vectors: combining tables, neighbours, analogies."""
 
 import functools
 from collections.abc import Sequence
@@ -7,31 +7,35 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glove_jax.text.symbols import UNK
 from glove_jax.threads import default_threads
 
-UNK = "<unk>"
 _MUL_EPSILON = 1e-3  # Levy & Goldberg (2014), section 4: keeps 3CosMul finite
-_COLUMNS = 4096  # answers, and ...
+_COLUMNS = 4096  # candidates, and ...
 _ROWS = 128  # ... questions scored at once: 2 MiB, about what L2 holds
 _TILE = 1 << 23  # most scores of question words held at once
+_CASED = 0.01  # more words than this share with capitals: cased vectors
 
 
 def combine(
   word: np.ndarray, context: np.ndarray, how: str = "sum"
 ) -> np.ndarray:
-  """One table from the two that training fits.
+  """Combines the two tables that training fits into one.
 
   Args:
     word: [V, D].
     context: [V, D].
-    how: 'sum' (the paper's choice, section 4.2), 'average', 'word',
-      'context', or 'concat'.
+    how: 'sum' (the paper's choice, section 4.2), 'word', 'context', or
+      'concat'.
 
   Returns:
     [V, D], or [V, 2 * D] for 'concat'.
 
   Raises:
-    ValueError: `how` is none of these, or the two shapes differ.
+    ValueError: `how` is unknown, or the two shapes differ.
+
+  >>> combine(np.array([[1.0, 2.0]]), np.array([[3.0, 8.0]]))
+  array([[ 4., 10.]])
   """
   if np.shape(word) != np.shape(context):
     raise ValueError(
@@ -40,8 +44,6 @@ def combine(
     )
   if how == "sum":
     return word + context
-  if how == "average":
-    return (word + context) / 2
   if how == "word":
     return word
   if how == "context":
@@ -49,22 +51,28 @@ def combine(
   if how == "concat":
     return np.concatenate([word, context], axis=1)
   raise ValueError(
-    f"Cannot combine tables by {how!r}: use sum, average, word, context or "
-    "concat."
+    f"Cannot combine tables by {how!r}: use sum, word, context or concat."
   )
 
 
 class WordVectors:
   """Words and their vectors.
 
-  `<unk>` stands for no word in particular, so it is never an answer; of a
-  word that occurs twice in a file, the first vector counts.
+  `<unk>` stands for no particular word, so it is never an answer. If a word
+  occurs twice, its first vector counts and the others are never answers.
 
   Attributes:
     words: V words.
     vectors: [V, D] float32 or float64.
     index: the row of each word.
     unit: [V, D] float32, the vectors scaled to length 1 (zero stays zero).
+    is_cased: whether the words keep their capitals.
+
+  >>> angles = np.deg2rad([90, 50, 0])
+  >>> table = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+  >>> vectors = WordVectors(["north", "northeast", "east"], table)
+  >>> [word for word, cosine in vectors.neighbors("north", k=1)]
+  ['northeast']
   """
 
   def __init__(self, words: Sequence[str], vectors: np.ndarray):
@@ -102,6 +110,12 @@ class WordVectors:
     length = np.sqrt(squares).astype(self.vectors.dtype)[:, None]
     return (self.vectors / length).astype(np.float32, copy=False)
 
+  @functools.cached_property
+  def is_cased(self) -> bool:
+    """Whether more than one word in a hundred has a capital letter."""
+    num = sum(word != word.lower() for word in self.words)
+    return num > _CASED * len(self)
+
   def __len__(self) -> int:
     return len(self.words)
 
@@ -109,11 +123,11 @@ class WordVectors:
     return word in self.index
 
   def __getitem__(self, word: str) -> np.ndarray:
-    """The vector [D] of a word; ValueError where it has none."""
+    """The vector [D] of a word; ValueError if it has none."""
     return self.vectors[self.id(word)]
 
   def id(self, word: str) -> int:
-    """The row of a word; ValueError where it has none."""
+    """The row of a word; ValueError if it has none."""
     if word not in self.index:
       raise ValueError(
         f"The word {word!r} is not among the {len(self)} words of these "
@@ -126,9 +140,12 @@ class WordVectors:
   ) -> list[tuple[str, float]]:
     """The k words of highest cosine to a word, or to any vector [D].
 
+    Args:
+      query: a word, which is not its own neighbour, or a vector.
+      k: the number of neighbours.
+
     Returns:
-      (word, cosine), the highest first, ties in the order of the rows; a word
-      is not its own neighbour.
+      (word, cosine), the highest first, ties in the order of the rows.
 
     Raises:
       ValueError: the word is unknown, the vector has another width or is not
@@ -152,10 +169,10 @@ class WordVectors:
     """The words d for which "a is to b as c is to d", without a, b and c.
 
     Args:
-      a: as in man,
+      a: such as man,
       b: king,
       c: woman.
-      k: how many words to return.
+      k: the number of words to return.
       method: 'add' for the cosine to b - a + c of unit vectors (3CosAdd,
         Mikolov et al., 2013), 'mul' for cos(d, b) cos(d, c) / (cos(d, a) +
         0.001) of cosines moved to [0, 1] (3CosMul, Levy & Goldberg, 2014).
@@ -176,19 +193,20 @@ class WordVectors:
     return self._best(score, rows, k)
 
   def answers(self, questions: np.ndarray, method: str = "add") -> np.ndarray:
-    """The best answer to each of many analogy questions, as `analogy`'s.
+    """The best answer to each of many analogy questions, as by `analogy`.
 
-    Both scores are sums over the three words of a question, so the cosines of
-    the distinct words (some 900 in Google's 19,544 questions) with the
-    vocabulary are computed once, and a question costs one addition and one
-    maximum a word. Memory is some tens of MiB a thread.
+    Both scores are sums of one term for each word of the question. The
+    cosines of the distinct words (some 900 in Google's 19,544 questions) with
+    the vocabulary are therefore computed once, and a question costs one
+    addition and one maximum for each candidate. Memory is some tens of MiB
+    for each thread.
 
     Args:
       questions: [N, 3] integers, the rows of a, b and c.
       method: 'add' or 'mul'.
 
     Returns:
-      [N] int64: the row of each answer, the lowest among equals; -1 where the
+      [N] int64: the row of each answer, the lowest of equal ones; -1 if the
       vocabulary has no other words.
     """
     questions = np.asarray(questions, np.int64).reshape(-1, 3)
@@ -208,33 +226,63 @@ class WordVectors:
         best = np.maximum(score, best)
     return answer
 
+  def closest(self, queries: np.ndarray, excluded: np.ndarray) -> np.ndarray:
+    """The word of highest cosine to each of many vectors.
+
+    Args:
+      queries: [N, D].
+      excluded: [N, E] integers, rows that are not answers to the query.
+
+    Returns:
+      [N] int64: the row of each answer, the lowest of equal ones; -1 if the
+      vocabulary has no other words.
+    """
+    queries = np.asarray(queries, np.float32)
+    best = np.full(len(queries), -np.inf, np.float32)
+    answer = np.full(len(queries), -1)
+    columns = max(64, _TILE // max(1, len(queries)))
+    for start in range(0, len(self), columns):
+      score = queries @ self.unit[start : start + columns].T
+      score[:, _columns_of(self._never, start, score.shape[1])] = -np.inf
+      _exclude(score, excluded, start)
+      row = score.argmax(axis=1)
+      top = np.take_along_axis(score, row[:, None], axis=1)[:, 0]
+      answer = np.where(top > best, row + start, answer)
+      best = np.maximum(top, best)
+    return answer
+
   def to_gensim(self):
     """These vectors as a `gensim.models.KeyedVectors`."""
     from gensim import models  # here, since it takes a second to import
 
+    rows = sorted(self.index.values())
     out = models.KeyedVectors(self.vectors.shape[1], dtype=self.vectors.dtype)
-    out.add_vectors(list(self.words), self.vectors)
+    out.add_vectors([self.words[row] for row in rows], self.vectors[rows])
     return out
 
   def _best(self, score, excluded, k):
     if k < 1:
       raise ValueError(f"Cannot list {k} words: ask for 1 or more.")
-    excluded = {*excluded, *self._never}
+    excluded = {*excluded, *self._never.tolist()}
     score[list(excluded)] = -np.inf
     rows = np.argsort(-score, kind="stable")
     rows = rows[: min(k, len(self) - len(excluded))]
     return [(self.words[row], float(score[row])) for row in rows]
 
-  @property
-  def _never(self) -> list[int]:
-    return [self.index[UNK]] if UNK in self.index else []
+  @functools.cached_property
+  def _never(self) -> np.ndarray:
+    """Rows that are never answers: `<unk>` and words that occurred before."""
+    never = {self.index[UNK]} if UNK in self.index else set()
+    if len(self.index) < len(self):
+      never |= {i for i, word in enumerate(self.words) if self.index[word] != i}
+    return np.array(sorted(never), np.int64)
 
 
 def with_unk(vectors: WordVectors) -> WordVectors:
-  """These vectors and, last, Stanford's `<unk>`: the mean of the rarest words.
+  """Adds Stanford's `<unk>` as the last word: the mean of the rarest words.
 
-  glove.c takes the last min(100, V). Vectors that have an `<unk>` of their
-  own come back as they are.
+  The mean is over the last min(100, V) words, as in glove.c. Vectors that
+  already have an `<unk>` are returned unchanged.
   """
   if UNK in vectors:
     return vectors
@@ -245,7 +293,7 @@ def with_unk(vectors: WordVectors) -> WordVectors:
 
 
 def floating(array) -> np.ndarray:
-  """A float32 or float64 array, whatever came: numpy stores no bfloat16."""
+  """The array as float32 or float64, since numpy stores no bfloat16."""
   array = np.asarray(array)
   if array.dtype in (np.float32, np.float64):
     return array
@@ -253,7 +301,7 @@ def floating(array) -> np.ndarray:
 
 
 def _terms(cosines, method):
-  """What b and c add to a score, and what a takes from it: [.., V] each."""
+  """What b and c add to a score, and what a subtracts: [.., V] each."""
   if method == "add":
     return cosines, cosines
   if method == "mul":
@@ -263,16 +311,16 @@ def _terms(cosines, method):
 
 
 class _Plan(NamedTuple):
-  """Questions, and their words and (a, b) pairs without repetition."""
+  """N questions, with their distinct words and distinct (a, b) pairs."""
 
   questions: np.ndarray  # [N, 3] rows of the vectors
   words: np.ndarray  # [U] rows of the vectors
-  pairs: np.ndarray  # [P, 2] places in words
-  pair: np.ndarray  # [N] places in pairs
-  third: np.ndarray  # [N] places in words
+  pairs: np.ndarray  # [P, 2] positions in words
+  pair: np.ndarray  # [N] positions in pairs
+  third: np.ndarray  # [N] positions in words
 
 
-def _make_plan(questions):
+def _make_plan(questions) -> _Plan:
   words, local = np.unique(questions, return_inverse=True)
   local = local.reshape(-1, 3)
   pairs, pair = np.unique(local[:, :2], axis=0, return_inverse=True)
@@ -280,23 +328,45 @@ def _make_plan(questions):
 
 
 def _best_in_columns(unit, plan, never, method, columns, start):
-  """The best score [N], and its row [N], among `columns` rows from start."""
+  """The best score [N] and its row [N] among `columns` rows from `start`.
+
+  `gain` and `loss` hold a row for each distinct word of the questions, and
+  `change` one for each distinct pair (a, b). For the questions (7, 2, 5) and
+  (7, 2, 9), which are rows of the vectors:
+
+    words  = 2 5 7 9          the distinct words
+    pairs  = (2, 0)           a is words[2] = 7, b is words[0] = 2
+    change[0] = gain[0] - loss[2]
+    scores = change[0] + gain[1]      of the first question, third = 1
+             change[0] + gain[3]      of the second, third = 3
+  """
   candidates = unit[start : start + columns]
-  columns = len(candidates)
   gain, loss = _terms(unit[plan.words] @ candidates.T, method)
   change = gain[plan.pairs[:, 1]] - loss[plan.pairs[:, 0]]
-  change[
-    :, [n - start for n in never if start <= n < start + columns]
-  ] = -np.inf
+  change[:, _columns_of(never, start, len(candidates))] = -np.inf
   best = np.empty(len(plan.questions), np.float32)
   answer = np.empty(len(plan.questions), np.int64)
   for i in range(0, len(best), _ROWS):
     part = slice(i, i + _ROWS)
     score = change[plan.pair[part]]
     score += gain[plan.third[part]]
-    own = plan.questions[part] - start
-    row, place = np.nonzero((own >= 0) & (own < columns))
-    score[row, own[row, place]] = -np.inf
+    _exclude(score, plan.questions[part], start)
     answer[part] = score.argmax(axis=1)
     best[part] = np.take_along_axis(score, answer[part, None], axis=1)[:, 0]
   return best, answer + start
+
+
+def _exclude(score, excluded, start) -> None:
+  """Sets scores [N, C] of the rows from `start` to -inf, in place.
+
+  `excluded` is [N, E]: the rows that are not answers to each query.
+  """
+  local = np.asarray(excluded) - start
+  query, position = np.nonzero((local >= 0) & (local < score.shape[1]))
+  score[query, local[query, position]] = -np.inf
+
+
+def _columns_of(rows, start, columns) -> np.ndarray:
+  """The positions of those rows that are among `columns` rows from start."""
+  local = rows - start
+  return local[(local >= 0) & (local < columns)]

@@ -30,7 +30,7 @@ from glove_jax.counts import (
 from glove_jax.model import Params
 from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, engines, loop
+from glove_jax.training import checkpoint, loop
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs
@@ -84,7 +84,7 @@ class Pipeline:
         raised before anything is counted.
       OSError: another process works in the folder, or it cannot be written to.
     """
-    engines.check(self.config.train)
+    loop.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
     with self._open():
       words, _ = self._run_counts()
@@ -235,7 +235,7 @@ class Pipeline:
       count_corpus = functools.partial(
         distributed.count_corpus, run=self._cluster.map
       )
-      num_sections = len(distributed.cut_sections(self._paths))
+      num_sections = len(distributed.cut_sections(self._text.paths))
     self._say(
       forecast.forecast(self._text, words, output, config, added, num_sections)
     )
@@ -243,7 +243,8 @@ class Pipeline:
     with metrics.progress("counting pairs", total, " words") as bar:
       count_corpus(
         self._text, words, output, config,
-        source=self._source("counts", self._count_inputs()), added=added, progress=bar.update,
+        source=self._source("counts", self._count_inputs()), added=added,
+        progress=bar.update,
       )  # fmt: skip
 
   def _report_epoch(self, line: dict) -> None:
@@ -263,7 +264,7 @@ class Pipeline:
       settings = settings | {"epochs": "any"}
     saved = checkpoint.epochs(folder)
     old = atomic.read_json(owner) if owner.exists() else {}
-    too_far = saved and saved[-1] > engines.num_epochs(config)
+    too_far = saved and saved[-1] > loop.num_epochs(config)
     if old == settings and not too_far:
       return
     if saved:

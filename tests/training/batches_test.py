@@ -10,9 +10,12 @@ from glove_jax.training import batches
 
 
 def make_triplets(size):
-  place = np.arange(size)
+  position = np.arange(size)
   return Triplets(
-    place.astype(np.int32), (place + 7).astype(np.int32), place + 1.0, size + 7
+    position.astype(np.int32),
+    (position + 7).astype(np.int32),
+    position + 1.0,
+    size + 7,
   )
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from glove_jax import model
-from glove_jax.training import checkpoint, optimizers, steps
+from glove_jax.training import checkpoint, engine, optimizers
 
 
 def make_state(dtype=jnp.float32, dim=3, seed=0):
   params = model.init_params(jax.random.key(seed), 5, dim, dtype)
-  return steps.init_state(params, optimizers.make_optimizer("adam"))
+  return engine.init_state(params, optimizers.make_optimizer("adam"))
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
@@ -50,7 +50,7 @@ def test_halves_of_later_epochs_are_dropped(tmp_path):
   for name in names:
     (tmp_path / name).touch()
   assert checkpoint.epochs(tmp_path) == [2, 4]
-  checkpoint.drop_halves(tmp_path, 4)
+  checkpoint.drop_incomplete(tmp_path, 4)
   names.remove("epoch_000005.0-of-2.npz")  # another process has the other
   assert sorted(path.name for path in tmp_path.iterdir()) == names
 

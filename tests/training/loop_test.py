@@ -9,7 +9,7 @@ import pytest
 
 from glove_jax import config, metrics, model
 from glove_jax.counts import stanford, triplets
-from glove_jax.training import checkpoint, engines, loop
+from glove_jax.training import biases, checkpoint, loop
 
 SMALL = config.make_config(
   engine="rows",
@@ -61,7 +61,8 @@ def test_the_engines_agree(counts, dtype, rtol):
 def test_the_reported_cost_is_the_loss(counts):
   """Before the first update the cost is J over the number of counts."""
   settings = config.make_config(**{**vars(SMALL), "batch_size": 10**6}).train
-  params = engines.initial_params(counts, settings)
+  fit = functools.partial(biases.fit_biases, counts)
+  params = biases.initial_params(60, settings, fit)
   batch = model.Batch(counts.row, counts.col, counts.count, 1.0)
   want = model.loss(params, batch, x_max=10.0) / len(counts.row)
   _, costs = costs_of(counts, batch_size=10**6, epochs=1)

@@ -139,7 +139,7 @@ def test_what_stops_the_first_stops_all(tmp_path):
   ends = finish(start_all(2, "--corpus=nowhere", f"--workdir={tmp_path}"))
   for code, errors in ends:
     assert code == 1 and "Traceback" not in errors
-    assert "run.py: Corpus 'nowhere': no such file" in errors
+    assert "run.py: corpus 'nowhere': no such file" in errors
 
 
 def test_each_process_needs_as_many_devices(tmp_path):
@@ -179,7 +179,7 @@ def test_strangers_and_processes_that_start_again_do_no_harm():
 def test_processes_that_do_not_come_are_not_waited_for_for_ever():
   wait = (
     "from glove_jax.training import multihost; multihost._ASSEMBLY = 2; "
-    "processes.start('127.0.0.1:{}', 2, {})"
+    "multihost.start('127.0.0.1:{}', 2, {})"
   )
   alone = [start("-c", wait.format(free_port(), i)) for i in (0, 1)]
   (code, errors), (other, other_errors) = finish(alone)

@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 import worker_process
 
+from benchmarks import collectives
 from glove_jax import config, model
-from glove_jax.training import engines, loop, optimizers, sharding
-from glove_jax.training.tiles import engine as tile_engine
-from glove_jax.training.tiles import layout as tile_layout
-from glove_jax.training.tiles import ring
+from glove_jax.training import loop, optimizers, sharding
+from glove_jax.training.biases import fit_biases, initial_params
+from glove_jax.training.rows import make_run_steps
+from glove_jax.training.tiles import codec, cutting, layout, ring
+from glove_jax.training.tiles.engine import (
+  DeviceSettings,
+  Hyper,
+  cut_settings,
+)
 
 SIZE = worker_process.SIZE
 
@@ -115,18 +121,18 @@ def test_split_blocks_train_as_well_as_one_device(
 def start(counts, **changes):
   """An engine, the state that it starts from, its optimizer, its placement."""
   how = settings(**changes)
-  engine = engines.make_engine(counts, how)
-  state = engine.put(engine.init(engines.initial_params(counts, how)))
+  engine = loop.make_engine(counts, how)
+  fit = functools.partial(fit_biases, counts)
+  params = initial_params(counts.vocab_size, how, fit)
+  state = sharding.put_state(engine.placement, engine.init(params))
   tx = optimizers.make_optimizer(how.optimizer)
   return engine, state, tx, sharding.make_placement(how)
 
 
 def cut(counts, folder, num_parts):
   """All blocks, dealt as the engine deals them."""
-  made = tile_layout.build(
-    counts, folder, **tile_engine.cut_settings(settings())
-  )
-  return ring.deal(made, num_parts)
+  made = cutting.build(counts, folder, cut_settings(settings()))
+  return layout.deal(made, num_parts)
 
 
 def compiled_text(run, *arguments):
@@ -143,11 +149,11 @@ def test_a_step_on_batches_has_one_sum_over_devices(
   made, state, tx, place = start(
     counts, engine=engine, placement=placement, mesh=mesh
   )
-  run = engines.make_run_steps(engine, model.loss, tx, place)
+  run = make_run_steps(engine, model.loss, tx, place)
   stack, _ = next(made.stacks(1))
   calls, size = stack.row.shape
   text = compiled_text(run, state, stack, np.ones(calls, np.float32))
-  found = sharding.transfers(text)
+  found = collectives.transfers(text)
   gathers = [t.shapes for t in found if t.kind == "all-gather"]
   batches = [f"{of}[{calls},{size}]" for of in ("s32", "s32", "f32", "f32")]
   gathered = list(itertools.chain(*gathers))
@@ -166,7 +172,7 @@ def test_a_step_on_batches_has_one_sum_over_devices(
 def test_split_blocks_only_hand_their_contexts_on(counts, mesh):
   made, state, _, place = start(counts, mesh=mesh)
   programs = ring.make_programs(settings(), place)
-  hyper = tile_engine.Hyper(*np.float32([10, 0.75, 0.2]))
+  hyper = Hyper(*np.float32([10, 0.75, 0.2]))
   seen = {}
   for stack, counted in made.stacks(4):
     if type(stack) not in seen:
@@ -174,8 +180,8 @@ def test_split_blocks_only_hand_their_contexts_on(counts, mesh):
         programs[type(stack)], state, hyper, None, stack,
         np.ones(len(counted), np.float32),
       )  # fmt: skip
-      seen[type(stack)] = sharding.transfers(text)
-  assert not seen[tile_layout.Tiles] and not seen[tile_layout.Lines]
+      seen[type(stack)] = collectives.transfers(text)
+  assert not seen[layout.Tiles] and not seen[layout.Lines]
   size = -(-SIZE // (8 * mesh))  # blocks of 8 contexts on a device
   contexts = [f"f32[{size},8,8]", f"f32[{size},8]"]
   assert sorted(seen[ring.Turn]) == sorted(
@@ -187,7 +193,7 @@ def test_a_device_holds_its_share_of_the_state(counts):
   for mesh in (2, 4, 8):
     _, state, *_ = start(counts, mesh=mesh)
     whole = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    held = sharding.bytes_by_device(state)
+    held = collectives.bytes_by_device(state)
     assert list(held.values()) == [whole // mesh] * mesh
     size = -(-SIZE // (8 * mesh))  # blocks of 8 words on a device
     numbers = 2 * size * 8 * (8 + 1)  # words and contexts, with their biases
@@ -195,7 +201,7 @@ def test_a_device_holds_its_share_of_the_state(counts):
 
     _, state, *_ = start(counts, engine="rows", placement="dim", mesh=mesh)
     vectors = 4 * SIZE * 8 * 4 // mesh  # parameters and Adagrad's sums
-    held = sharding.bytes_by_device(state)
+    held = collectives.bytes_by_device(state)
     assert list(held.values()) == [vectors + 4 * SIZE * 4] * mesh
 
 
@@ -203,10 +209,10 @@ def test_state_stays_in_its_place(counts):
   """A step or a pass later each device holds what it held, no more."""
   for changes in ({}, {"engine": "rows", "placement": "dim"}):
     engine, state, *_ = start(counts, mesh=4, **changes)
-    before = sharding.bytes_by_device(state)
+    before = collectives.bytes_by_device(state)
     for epoch in (1, 2):
-      state, _ = loop.run_epoch(engine, state, epoch)
-    assert sharding.bytes_by_device(state) == before
+      state, _ = loop.run_epoch(engine, settings(**changes), state, epoch)
+    assert collectives.bytes_by_device(state) == before
 
 
 def test_contexts_go_round_and_come_home(counts, tmp_path):
@@ -240,7 +246,7 @@ def codes_by_count(parts, stacks):
   """
   num_parts, tile_size = parts.num_parts, parts.local.tile_size
   half = parts.local.num_blocks * tile_size
-  word_at = {place: word for word, place in enumerate(parts.place)}
+  word_at = {position: w for w, position in enumerate(parts.position)}
   tiles, rows, cols = {}, {}, {}
   turn = 0
 
@@ -257,16 +263,16 @@ def codes_by_count(parts, stacks):
       turn += 1
       continue
     stack = type(stack)(*map(np.asarray, stack))
-    for place in zip(*np.nonzero(stack.code), strict=True):
-      device = place[0] // (len(stack.code) // num_parts)
-      code = stack.code[place]
-      if isinstance(stack, tile_layout.Tiles):
-        first, second = stack.pair[place[:2]] * tile_size
-        note(tiles, device, first + place[2], second + place[3], code)
-      elif stack.own[place[:2]] < half:
-        note(rows, device, stack.own[place[:2]], stack.other[place], code)
+    for index in zip(*np.nonzero(stack.code), strict=True):
+      device = index[0] // (len(stack.code) // num_parts)
+      code = stack.code[index]
+      if isinstance(stack, layout.Tiles):
+        first, second = stack.pair[index[:2]] * tile_size
+        note(tiles, device, first + index[2], second + index[3], code)
+      elif stack.trained[index[:2]] < half:
+        note(rows, device, stack.trained[index[:2]], stack.fixed[index], code)
       else:
-        note(cols, device, stack.other[place], stack.own[place[:2]], code)
+        note(cols, device, stack.fixed[index], stack.trained[index[:2]], code)
   assert turn == num_parts
   return tiles, rows, cols
 
@@ -279,7 +285,7 @@ def test_a_pass_visits_every_count_where_it_may(counts, tmp_path, mesh):
   tiles, rows, cols = codes_by_count(parts, engine.stacks(4))
   assert rows == cols and tiles and rows
   want = {
-    (row, col): tile_layout.encode(count)
+    (row, col): codec.encode(count)
     for row, col, count in zip(*counts[:3], strict=True)
   }
   assert tiles | rows == want and not tiles.keys() & rows.keys()
@@ -292,9 +298,7 @@ def test_a_pass_has_few_shapes_and_the_steps_that_it_tells(counts, mesh):
     stacks = list(engine.stacks(epoch))
     counted = sum(int(number.sum()) for _, number in stacks)
     assert counted == engine.epochs[epoch - 1].num_steps
-  widths = {
-    s.code.shape[-1] for s, _ in stacks if isinstance(s, tile_layout.Lines)
-  }
+  widths = {s.code.shape[-1] for s, _ in stacks if isinstance(s, layout.Lines)}
   shapes = {(type(s), *(a.shape for a in s)) for s, _ in stacks}
   assert len(shapes) == len(widths) + 2  # tiles, and turns
 
@@ -304,8 +308,11 @@ def test_tiles_that_stay_on_devices_train_as_those_that_are_read(
 ):
   ends = []
   for resident in (False, True):
-    layout = tile_engine.Layout(resident, 2, 4, line_cells=1 << 10)
-    monkeypatch.setattr(tile_engine, "device_layout", lambda *_, of=layout: of)
+    device = DeviceSettings(resident, 2, 4, line_cells=1 << 10)
+    monkeypatch.setattr(
+      "glove_jax.training.tiles.engine.device_settings",
+      lambda *_, chosen=device: chosen,
+    )
     ends.append(train_on(counts, mesh=4))
   for a, b in zip(*(params for params, _ in ends), strict=True):
     np.testing.assert_array_equal(a, b)

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks import collectives
 from glove_jax import config
-from glove_jax.training import batches, sharding
+from glove_jax.training import batches, engine, sharding
 
 
 def test_on_eight_devices():
@@ -53,7 +54,7 @@ def test_communication_is_found_in_a_program():
   %c = f32[4,8]{1,0} all-gather-done(%b)
   %all-reduce.1 = f32[2]{0} add(%p, %q)
   """
-  found = sharding.transfers(text)
+  found = collectives.transfers(text)
   assert found == [
     ("all-reduce", ["f32[64]"]),
     ("all-gather", ["f32[4,8]", "bf16[]"]),
@@ -65,8 +66,8 @@ def test_batches_are_filled_up_with_words_of_their_own():
   class Mesh:
     size = 4
 
-  place = np.array([[7, 8, 9], [4, 5, 6]])
-  picks = batches.Picks(place, np.ones((2, 3), bool))
-  padded = sharding.pad_batches(sharding.Placement("batch", Mesh()), picks)
-  np.testing.assert_array_equal(padded.place, [[7, 8, 9, 9], [4, 5, 6, 6]])
+  position = np.array([[7, 8, 9], [4, 5, 6]])
+  picks = batches.Picks(position, np.ones((2, 3), bool))
+  padded = sharding.pad_batches(engine.Placement("batch", Mesh()), picks)
+  np.testing.assert_array_equal(padded.position, [[7, 8, 9, 9], [4, 5, 6, 6]])
   np.testing.assert_array_equal(padded.mask, [[1, 1, 1, 0]] * 2)

@@ -1,4 +1,4 @@
-"""Trains a small model in every placement; `processes_test` runs it.
+"""Trains a small model in every placement; `multihost_test` runs it.
 
   python tests/training/worker_process.py FOLDER [COORDINATOR NUMBER ID]
 
@@ -14,7 +14,7 @@ import numpy as np
 from glove_jax import config
 from glove_jax.counts import triplets
 from glove_jax.training import loop, multihost
-from glove_jax.training.tiles import layout
+from glove_jax.training.tiles import cutting
 
 SIZE, TILE_SIZE = 150, 8
 
@@ -34,12 +34,12 @@ def make_counts() -> triplets.Triplets:
 def spoil_others(counts: triplets.Triplets) -> triplets.Triplets:
   """Makes nonsense of the counts of words that other processes have."""
   rank = np.argsort(-np.bincount(counts.row, minlength=SIZE), kind="stable")
-  place = np.empty(SIZE, int)
-  place[rank] = layout.tiered_order(SIZE, 2048, np.random.default_rng(0))
-  part = place[counts.row] // TILE_SIZE % jax.device_count()
+  position = np.empty(SIZE, int)
+  position[rank] = cutting.tiered_order(SIZE, 2048, np.random.default_rng(0))
+  part = position[counts.row] // TILE_SIZE % jax.device_count()
   processes_of = np.array([device.process_index for device in jax.devices()])
   own = processes_of[part] == jax.process_index()
-  return counts._replace(count=np.where(own, counts.count, 1e4))
+  return counts._reposition(count=np.where(own, counts.count, 1e4))
 
 
 def main(folder: str, coordinator="", number=0, process=-1) -> None:

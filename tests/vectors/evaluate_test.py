@@ -1,262 +1,52 @@
-"""Evaluation: hand-worked scores, gensim's sets, and published figures."""
+"""Evaluation as a whole: files and names, tables, published figures."""
 
 import importlib.util
 import json
 import pathlib
+import subprocess
+import sys
 
 import gensim
 import numpy as np
 import pytest
-from scipy import stats
+from word_grid import QUESTIONS, grid
 
 from glove_jax import config
-from glove_jax.vectors import evaluate
-from glove_jax.vectors.evaluate import Pair
+from glove_jax.vectors import analogy, evaluate, formats, sets, similarity
+from glove_jax.vectors.sets import Pair, Relation
 from glove_jax.vectors.word_vectors import WordVectors
 
 SETS = pathlib.Path(gensim.__file__).parent / "test" / "test_data"
 
 
-def grid() -> WordVectors:
-  """Words on a grid of sex and rank, so that analogies come out exactly."""
-  places = {
-    "man": [1, 0, 0],
-    "woman": [1, 1, 0],
-    "king": [1, 0, 2],
-    "queen": [1, 1, 2],
-    "prince": [1, 0, 1],
-    "princess": [1, 1, 1],
-    "apple": [-3, 1, -1],
-  }
-  return WordVectors(list(places), np.array(list(places.values()), "f4"))
-
-
-def write(tmp_path, text: str) -> pathlib.Path:
-  path = tmp_path / "set.txt"
-  path.write_text(text, encoding="utf-8")
+def write_questions(path) -> pathlib.Path:
+  lines = []
+  for name, questions in QUESTIONS.items():
+    lines += [f": {name}", *(" ".join(words) for words in questions)]
+  path.write_text("\n".join(lines))
   return path
 
 
-QUESTIONS = """# a comment
-: family
-man king Woman Queen
-king man queen woman
-man king woman apple
-: gram1-plural
-man king woman xyzzy
-
-: gram2
-prince king princess queen
-"""
-
-
-def test_analogies_by_section(tmp_path):
-  sections = evaluate.read_analogies(write(tmp_path, QUESTIONS))
-  assert list(sections) == ["family", "gram1-plural", "gram2"]
-  assert sections["family"][0] == ("man", "king", "Woman", "Queen")
-  result = evaluate.evaluate_analogies(grid(), sections)
-
-  def score(correct, seen, number):
-    return {
-      "correct": correct,
-      "seen": seen,
-      "all": number,
-      "accuracy": correct / seen if seen else None,
-      "coverage": seen / number,
-    }
-
-  assert result == {
-    "kind": "analogies",
-    "method": "add",
-    "sections": {
-      "family": score(2, 3, 3),
-      "gram1-plural": score(0, 0, 1),
-      "gram2": score(1, 1, 1),
-    },
-    "semantic": score(2, 3, 3),
-    "syntactic": score(1, 1, 2),
-    "total": score(3, 4, 5),
-  }
-  assert json.loads(json.dumps(result, allow_nan=False)) == result
-
-
-def test_capitals_can_be_kept(tmp_path):
-  sections = evaluate.read_analogies(write(tmp_path, QUESTIONS))
-  result = evaluate.evaluate_analogies(grid(), sections, lowercase=False)
-  assert result["sections"]["family"]["seen"] == 2
-
-
-def test_questions_without_a_section(tmp_path):
-  path = write(tmp_path, "// a comment\na b c d\n")
-  assert evaluate.read_analogies(path) == {"questions": [("a", "b", "c", "d")]}
-
-
-def test_a_vocabulary_that_knows_no_question():
-  made = WordVectors(["x", "y"], np.eye(2))
-  sections = {"family": [("a", "b", "c", "d")]}
-  total = evaluate.evaluate_analogies(made, sections)["total"]
-  assert total["accuracy"] is None and total["coverage"] == 0
-  result = evaluate.evaluate_similarity(made, [Pair("a", "b", 1.0)])
-  assert result["spearman"] is None and result["seen"] == 0
-
-
-def test_an_answer_among_the_words_of_the_question_is_wrong():
-  made = WordVectors("abc", np.eye(3))
-  sections = {"s": [("a", "b", "c", "a"), ("a", "b", "c", "c")]}
-  total = evaluate.evaluate_analogies(made, sections)["total"]
-  assert total["correct"] == 0 and total["seen"] == 2
-
-
-def test_unknown_method():
-  sections = {"s": [("man", "king", "woman", "queen")]}
-  with pytest.raises(ValueError, match="use add or mul"):
-    evaluate.evaluate_analogies(grid(), sections, method="cosine")
-
-
-def test_analogies_agree_with_gensim(parity):
-  keyed = gensim.models.KeyedVectors.load_word2vec_format(
-    str(parity / "vectors.txt"), no_header=True
-  )
-  words = [word for word in keyed.index_to_key if word != "<unk>"]
-  made = WordVectors(words, keyed[words])
-  rng = np.random.default_rng(0)
-  # Every fourth question is answered by its right answer, others at random.
-  questions = [[words[i] for i in rng.integers(0, 99, 4)] for _ in range(40)]
-  for question in questions[::4]:
-    question[3] = made.analogy(*question[:3], k=1)[0][0]
-  sections = {"all": [tuple(question) for question in questions]}
-  right = sum(
-    made.to_gensim().most_similar([b, c], [a], topn=1)[0][0] == d
-    for a, b, c, d in questions
-  )
-  total = evaluate.evaluate_analogies(made, sections)["total"]
-  assert total["correct"] == right >= 10
-
-
-@pytest.mark.parametrize(
-  "text, message",
-  [
-    ("", "holds no analogy questions"),
-    (": family\n", "holds no analogy questions"),
-    (": family\na b c d\na b c\n", r"Line 3 of .*set.txt has 3 words"),
-  ],
-)
-def test_bad_questions(text, message, tmp_path):
-  with pytest.raises(ValueError, match=message):
-    evaluate.read_analogies(write(tmp_path, text))
-
-
-def test_missing_files():
-  for read in (evaluate.read_analogies, evaluate.read_similarity):
-    with pytest.raises(FileNotFoundError, match="no evaluation file nowhere"):
-      read("nowhere")
-
-
-@pytest.mark.parametrize(
-  "text",
-  [
-    "tiger\tcat\t7.35\nnew york\tcity\t5\n",
-    "# comment\n\nWord 1,Word 2,Human (mean)\ntiger,cat,7.35\nnew york,city,5",
-    "tiger;cat;7.35;1;2\nnew york;city;5;1;2\n",
-    '"tiger","cat","7.35"\r\n"new york","city","5"\r\n',
-    "\ufeffw1\tw2\tPOS\tSimLex999\tSD\ntiger\tcat\tN\t7.35\t1.2\n"
-    "new york\tcity\tN\t5\t0.3\n",
-  ],
-)
-def test_forms_of_similarity_sets(text, tmp_path):
-  expected = [Pair("tiger", "cat", 7.35), Pair("new york", "city", 5.0)]
-  assert evaluate.read_similarity(write(tmp_path, text)) == expected
-
-
-def test_similarity_set_with_spaces(tmp_path):
-  path = write(tmp_path, "tiger  cat 7.35\nsun moon 5.0\n")
-  assert evaluate.read_similarity(path) == [
-    Pair("tiger", "cat", 7.35),
-    Pair("sun", "moon", 5.0),
-  ]
-
-
-@pytest.mark.parametrize(
-  "text, message",
-  [
-    ("# only a comment\n", "holds no word pairs"),
-    ("word1 word2 score\n", "holds no word pairs"),
-    ("a b 1\nc d\n", "Line 2 of .*set.txt is not two words and a score"),
-    ("a b 1\nc d nan\n", "Line 2 of .*set.txt is not two words and a score"),
-  ],
-)
-def test_bad_similarity_sets(text, message, tmp_path):
-  with pytest.raises(ValueError, match=message):
-    evaluate.read_similarity(write(tmp_path, text))
-
-
-def test_sets_of_gensim():
-  sections = evaluate.read_analogies(SETS / "questions-words.txt")
-  assert len(sections) == 14 and sum(map(len, sections.values())) == 19544
-  pairs = evaluate.read_similarity(SETS / "wordsim353.tsv")
-  assert len(pairs) == 353 and pairs[0] == ("love", "sex", 6.77)
-  pairs = evaluate.read_similarity(SETS / "simlex999.txt")
-  assert len(pairs) == 999 and pairs[0] == ("old", "new", 1.58)
-
-
-def test_spearman_by_hand():
-  # The cosines rank 3, 2, 1 and people's scores 2, 3, 1, so that rho is
-  # 1 - 6 * (1 + 1 + 0) / (3 * 8) = 0.5. The fourth pair is not seen.
-  pairs = [
-    Pair("Man", "woman", 2.0),  # cosine 0.71
-    Pair("man", "princess", 3.0),  # 0.58
-    Pair("man", "king", 1.0),  # 0.45
-    Pair("man", "xyzzy", 9.0),
-  ]
-  result = evaluate.evaluate_similarity(grid(), pairs)
-  assert result["spearman"] == pytest.approx(0.5)
-  assert (result["seen"], result["all"]) == (3, 4)
-  assert result["coverage"] == 0.75
-
-
-def test_ties_are_those_of_scipy():
-  rng = np.random.default_rng(0)
-  made = WordVectors([f"w{i}" for i in range(9)], rng.integers(-1, 2, (9, 4)))
-  pairs = [
-    Pair(f"w{i}", f"w{j}", float(rng.integers(3)))
-    for i in range(9)
-    for j in range(i)
-  ]
-  ids = np.array([[int(w[1:]) for w in pair[:2]] for pair in pairs])
-  first, second = made.unit[ids.T].astype(np.float64)
-  ranks = stats.rankdata(np.einsum("ij,ij->i", first, second))
-  other = stats.rankdata([pair.score for pair in pairs])
-  expected = np.corrcoef(ranks, other)[0, 1]
-  result = evaluate.evaluate_similarity(made, pairs)
-  assert result["spearman"] == pytest.approx(expected)
-
-
-def test_equal_scores_have_no_correlation():
-  pairs = [Pair("man", "king", 1.0), Pair("man", "queen", 1.0)]
-  assert evaluate.evaluate_similarity(grid(), pairs)["spearman"] is None
-
-
 def test_sets_by_name_and_by_file(tmp_path):
-  questions = write(tmp_path, QUESTIONS)
+  questions = write_questions(tmp_path / "set.txt")
   settings = config.make_config(
     analogies=[str(questions)], similarity=["wordsim353"], analogy_method="mul"
   )
   results = evaluate.evaluate_vectors(grid(), settings.evaluate)
   assert list(results) == ["set", "wordsim353"]
   assert results["set"]["method"] == "mul"
-  assert results["set"] == evaluate.evaluate_analogies(
-    grid(), evaluate.read_analogies(questions), method="mul"
+  assert results["set"] == analogy.evaluate_analogies(
+    grid(), sets.read_analogies(questions), method="mul"
   )
   assert results["wordsim353"]["all"] == 353
 
 
-def test_table(tmp_path):
-  sections = evaluate.read_analogies(write(tmp_path, QUESTIONS))
+def test_table():
   pairs = [Pair("man", "king", 1.0), Pair("man", "woman", 2.0)]
   table = evaluate.format_table(
     {
-      "google": evaluate.evaluate_analogies(grid(), sections),
-      "pairs": evaluate.evaluate_similarity(grid(), pairs),
+      "google": analogy.evaluate_analogies(grid(), QUESTIONS),
+      "pairs": similarity.evaluate_similarity(grid(), pairs),
     }
   )
   assert table == (
@@ -270,6 +60,102 @@ def test_table(tmp_path):
     "  total            75.00%       4/5     80.0%\n"
     "pairs              1.0000       2/2    100.0%"
   )
+
+
+# Intervals and comparison.
+
+
+def test_a_comparison_by_hand():
+  other = WordVectors(grid().words[:-1], grid().vectors[:-1, ::-1].copy())
+  result = evaluate.compare_analogies(grid(), QUESTIONS, "add", other)
+  assert list(result["methods"]) == ["add", "mul"]
+  plain = analogy.evaluate_analogies(grid(), QUESTIONS)
+  for name in ("semantic", "syntactic", "total"):
+    assert plain[name].items() <= result[name].items()
+  # The other vectors do not have apple: they have seen three of the four.
+  total = result["total"]
+  assert total["against"]["seen"] == 3
+  theirs = analogy.evaluate_analogies(other, QUESTIONS)["total"]
+  assert total["against"]["score"] == theirs["accuracy"]
+  difference = 1 - theirs["accuracy"]
+  assert total["against"]["difference"] == pytest.approx(difference)
+  low, high = total["interval"]
+  assert 0 <= low <= total["accuracy"] <= high <= 1
+  assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_relations_are_also_answered_by_3cosavg():
+  relations = {
+    "E10": [Relation("man", ("woman",)), Relation("king", ("queen",))]
+  }
+  result = evaluate.compare_analogies(grid(), relations)
+  assert list(result["methods"]) == ["add", "mul", "avg"]
+  assert result["methods"]["avg"]["correct"] == 2
+  assert "against" not in result["total"]
+
+
+def test_equal_vectors_do_not_differ():
+  pairs = [Pair(a, b, float(len(a + b))) for a in grid().words for b in "xy"]
+  pairs += [Pair(a, "king", float(i)) for i, a in enumerate(grid().words)]
+  result = evaluate.compare_similarity(grid(), pairs, grid())
+  assert (result["seen"], result["all"]) == (7, 21)
+  against = result["against"]
+  assert against["score"] == result["spearman"]
+  assert against["difference"] == 0 and against["p"] == 1
+  assert against["interval"] == [0, 0]
+  assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_a_folder_of_sets_against_other_vectors(tmp_path):
+  folder = tmp_path / "sets"
+  folder.mkdir()
+  write_questions(folder / "set.txt")
+  (folder / "RG-65.txt").write_text("man king 1\nman woman 2\nman queen 3\n")
+  (folder / "copy.csv").write_text("man,king,1\nman,woman,2\nman,queen,3\n")
+  (folder / "broken.csv").write_text("man,king,1\nman,woman\n")
+  formats.write_stanford_text(grid(), tmp_path / "other.txt")
+  settings = config.make_config(
+    analogies=[],
+    similarity=[],
+    sets=str(folder),
+    against=str(tmp_path / "other.txt"),
+  )
+  results = evaluate.evaluate_vectors(grid(), settings.evaluate)
+  assert set(results) == {"set", "rg65", "broken"}
+  assert results["rg65"]["against"]["seen"] == 3
+  assert "Line 2 of" in results["broken"]["missing"]
+  table = evaluate.format_table(results).splitlines()
+  head = "score 95% interval seen/all coverage other difference 95% interval p"
+  assert " ".join(table[0].split()) == head
+  assert table[1].split()[:3] == ["set", "(3CosAdd)", "75.00%"]
+  assert [line.split()[0] for line in table[1:6]] == [
+    "set",
+    "semantic",
+    "syntactic",
+    "set",
+    "rg65",
+  ]
+  assert table[-2].startswith("broken is missing: Line 2 of")
+  assert table[-1] == (
+    "Higher than the other vectors on 0 of 2 sets (0 with p < 0.05), lower on "
+    "0 (0 with p < 0.05)."
+  )
+
+
+def test_evaluating_does_not_load_jax():
+  code = (
+    "import sys; from glove_jax.vectors import evaluate, formats; "
+    "from glove_jax import config; "
+    "from glove_jax.vectors.word_vectors import WordVectors; "
+    "made = WordVectors(['man', 'king'], [[1.0, 0], [0, 1]]); "
+    "evaluate.evaluate_vectors(made, config.EvaluateConfig()); "
+    "sys.exit('jax' in sys.modules)"
+  )
+  done = subprocess.run([sys.executable, "-c", code], check=False)
+  assert done.returncode == 0
+
+
+# Published figures.
 
 
 def published_vectors() -> WordVectors:
@@ -289,14 +175,14 @@ def test_published_vectors_score_as_published():
   # No best answer leads the next by less than 1e-6, some ten times float32's
   # rounding of a cosine, so the counts are exact.
   made = published_vectors()
-  sections = evaluate.read_analogies(SETS / "questions-words.txt")
-  result = evaluate.evaluate_analogies(made, sections)
+  sections = sets.read_analogies(SETS / "questions-words.txt")
+  result = analogy.evaluate_analogies(made, sections)
   total = result["total"]
   assert (total["correct"], total["seen"], total["all"]) == (9033, 19544, 19544)
   assert round(100 * total["accuracy"], 2) == 46.22
   assert round(100 * result["semantic"]["accuracy"], 2) == 48.46
   assert round(100 * result["syntactic"]["accuracy"], 2) == 44.36
-  pairs = evaluate.read_similarity(SETS / "wordsim353.tsv")
-  result = evaluate.evaluate_similarity(made, pairs)
+  pairs = sets.read_similarity(SETS / "wordsim353.tsv")
+  result = similarity.evaluate_similarity(made, pairs)
   assert result["seen"] == 353
   assert round(result["spearman"], 4) == 0.5033

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from word_vectors_test import random_vectors
 
+from glove_jax.model import Params
 from glove_jax.vectors import formats, word_vectors
-from glove_jax.vectors.formats import Tables
 from glove_jax.vectors.word_vectors import WordVectors
 
 
-def random_tables(vocab_size=9, dim=4) -> Tables:
+def random_tables(vocab_size=9, dim=4) -> Params:
   rng = np.random.default_rng(1)
   shapes = [(vocab_size, dim)] * 2 + [(vocab_size,)] * 2
-  return Tables(*(rng.normal(size=s).astype(np.float32) for s in shapes))
+  return Params(*(rng.normal(size=s).astype(np.float32) for s in shapes))
 
 
 def parity_vectors(parity) -> WordVectors:
@@ -84,7 +84,7 @@ def test_tables_load_back_exactly(tmp_path):
   formats.write_tables(path, tables, words)
   read, read_words = formats.read_tables(path)
   assert read_words == words
-  for name in Tables._fields:
+  for name in Params._fields:
     np.testing.assert_array_equal(getattr(read, name), getattr(tables, name))
   loaded = formats.load_vectors(path, how="concat")
   assert loaded.words == words and loaded.vectors.shape == (9, 8)

@@ -32,7 +32,6 @@ def test_combine():
   word, context = np.array([[1.0, 2.0]]), np.array([[3.0, 8.0]])
   expected = {
     "sum": [[4, 10]],
-    "average": [[2, 5]],
     "word": [[1, 2]],
     "context": [[3, 8]],
     "concat": [[1, 2, 3, 8]],
@@ -41,7 +40,7 @@ def test_combine():
     np.testing.assert_array_equal(
       word_vectors.combine(word, context, how), table
     )
-  with pytest.raises(ValueError, match="use sum, average"):
+  with pytest.raises(ValueError, match="use sum, word"):
     word_vectors.combine(word, context, "product")
   with pytest.raises(ValueError, match="one training run"):
     word_vectors.combine(word, context[:, :1])

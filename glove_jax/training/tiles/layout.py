@@ -1,87 +1,117 @@
-"""Frequency-ordered blocks: dense tiles of counts, and a sparse remainder.
+"""Tiles and lines: what they hold, and how a pass visits them.
 
 Counts of words in order of frequency are dense where it matters: on 25M words
-of Wikipedia (104,361 words, 71.8M counts), the 512 x 512 tiles that are filled
-by 2% or more are 6% of all cells and hold 85% of all counts. There the model is
-a product of matrices.
+of Wikipedia (104,361 words, 71.8M counts), the 512 x 512 tiles with at least 2%
+non-zero cells are 6% of all cells and hold 85% of all counts. There the model
+is a product of matrices.
 
-Words are ordered by frequency, shuffled inside tiers that double in size, and
-cut into blocks of T words. A pair of blocks that is filled well enough is a
-tile: [T, T] log counts in 2 bytes each, 0 where nothing was counted. What lies
-outside the tiles is kept row by row: each row's counts padded to one of few
-lengths, so that rows of like length make batches of one shape. Columns are kept
-likewise, since a row's batch trains the row only.
-
-All pieces are in one folder and are read stack by stack: memory grows with the
-vocabulary, not with the counts.
+Words are ordered by frequency and cut into blocks of T words, see `cutting`. A
+pair of blocks with enough counts is a tile: [T, T] codes, 0 where nothing was
+counted. The counts outside of tiles are the remainder. It is stored twice, by
+row and by column, as lines: the counts of one row, or of one column, padded to
+a power of two. The lines of one length make batches of one shape. The step on a
+row's line trains only the row, the step on a column's line only the column.
 """
 
-import json
-import os
 import pathlib
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from glove_jax import atomic, metrics
-from glove_jax.counts.triplets import Triplets, by_row, release
-from glove_jax.threads import default_threads, ordered_map
-from glove_jax.training import multihost
-
-# Log counts from e^-6 to e^18 in 65,535 steps: 0.02% of a count at most.
-LOG_MIN, LOG_MAX = -6.0, 18.0
-LOG_STEP = (LOG_MAX - LOG_MIN) / 65534
-
-BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
 MAX_BATCHES = 64  # batches in a stack of lines
-OUTSIDE = np.iinfo(np.int32).max  # no row of a table
-_ARRAYS = ("place", "pair", "filled", "at")  # of `Blocks`, a file each
+OUTSIDE = np.iinfo(np.int32).max  # an index outside of every table
 
 
 class Groups(NamedTuple):
-  """G groups of K tiles each, that share no block: a group is one batch."""
+  """G groups of K tiles each. The tiles of a group share no block."""
 
-  number: np.ndarray  # [G, K] int32, which tiles; padding is out of range
+  tile: np.ndarray  # [G, K] int32, which tiles; padding is out of range
   pair: np.ndarray  # [G, K, 2] int32, their blocks; padding is out of range
 
 
 class Tiles(NamedTuple):
-  """G groups of K tiles: their weight is 0 where nothing was counted."""
+  """G groups of K tiles with their counts."""
 
-  code: np.ndarray  # [G, K, T, T] uint16, see `encode`
-  pair: np.ndarray  # [G, K, 2] int32, blocks of the words and of the contexts
+  code: np.ndarray  # [G, K, T, T] uint16, see `codec`
+  pair: np.ndarray  # [G, K, 2] int32, the blocks of words and of contexts
 
 
 class Lines(NamedTuple):
-  """K batches of R rows, or columns, of the remainder, with N counts each."""
+  """K batches of R lines with N counts each."""
 
-  own: np.ndarray  # [K, R] int32, rows of the table; padding is out of range
-  other: np.ndarray  # [K, R, N] int32, rows of the table
+  trained: np.ndarray  # [K, R] int32, rows of the table; padding out of range
+  fixed: np.ndarray  # [K, R, N] int32, rows of the table
   code: np.ndarray  # [K, R, N] uint16, 0 is padding
 
 
 class Blocks(NamedTuple):
   """Counts cut into tiles and lines, in a folder.
 
-  The table has B blocks of T words, then B blocks of T contexts: word i is its
-  row place[i], context j its row B * T + place[j].
+  The table has B blocks of T words, then B blocks of T contexts. Word i is row
+  position[i] of the table, and context j is row B * T + position[j].
   """
 
   folder: pathlib.Path
-  place: np.ndarray  # [V] int32
+  position: np.ndarray  # [V] int32
   tile_size: int  # T
   num_blocks: int  # B
-  pair: np.ndarray  # [M, 2] int32, of the M tiles
-  filled: np.ndarray  # [M] int64, counts in each tile
-  outside: int  # counts in none
-  at: np.ndarray  # [M] int64, place of each tile in the file; -1 is elsewhere
+  pair: np.ndarray  # [M, 2] int32, block of words, block of contexts of M tiles
+  num_counts: np.ndarray  # [M] int64, in each tile
+  num_outside: int  # counts in no tile
+  file_index: np.ndarray  # [M] int64, of a tile in our file; -1: not in it
   lines: list[Lines]  # mapped from disk, one for each shape [R, N]
 
 
+class Parts(NamedTuple):
+  """Blocks dealt to n parts, so that each part has as many frequent words.
+
+  Block b belongs to part b mod n and is number b // n there. With 7 blocks and
+  n = 3:
+
+    part 0: blocks 0 3 6     part 1: blocks 1 4     part 2: blocks 2 5
+
+  Every part has room for B' = 3 blocks. The table of a device has the B' blocks
+  of its words, then the B' blocks of the contexts that it holds in a turn.
+  """
+
+  whole: Blocks
+  num_parts: int  # n
+  local: Blocks  # pair and num_blocks as in a device's table; lines are unused
+  tile_part: np.ndarray  # [M, 2] the parts of each tile's words and contexts
+  index: np.ndarray  # [M + 1] int32, of a tile in its part; OUTSIDE for tile M
+
+  def tiles(self, part: int) -> np.ndarray:
+    """The tiles of a part's words, in order."""
+    return np.flatnonzero(self.tile_part[:, 0] == part)
+
+  @property
+  def position(self) -> np.ndarray:
+    """The position of each word if the parts are concatenated: [V]."""
+    part, position = self.split(self.whole.position)
+    return part * self.local.num_blocks * self.local.tile_size + position
+
+  def split(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of positions in the whole, and the positions within them."""
+    size = self.local.tile_size
+    block, row = np.divmod(position, size)
+    return block % self.num_parts, block // self.num_parts * size + row
+
+
+def deal(blocks: Blocks, num_parts: int) -> Parts:
+  """Deals blocks to parts."""
+  size = -(-blocks.num_blocks // num_parts)
+  block = blocks.pair - np.array([0, blocks.num_blocks], np.int32)
+  pair = block // num_parts + np.array([0, size], np.int32)
+  local = blocks._replace(num_blocks=size, pair=pair.astype(np.int32))
+  index = np.full(len(pair) + 1, OUTSIDE, np.int32)
+  parts = Parts(blocks, num_parts, local, block % num_parts, index)
+  for part in range(num_parts):
+    index[parts.tiles(part)] = np.arange(len(parts.tiles(part)))
+  return parts
+
+
 class Pass(NamedTuple):
-  """What a pass visits: all, or the tiles of the most frequent words."""
+  """What a pass visits: everything, or tiles of the most frequent words."""
 
   tiles: np.ndarray  # [M'] which tiles
   with_lines: bool
@@ -89,345 +119,113 @@ class Pass(NamedTuple):
 
 
 def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
-  """Plans a pass over everything, or over the `words` most frequent words.
+  """Plans a pass.
 
-  The second visits the tiles that hold none but those words, and no lines.
+  Args:
+    blocks: tiles and lines.
+    words: visit only tiles within this many most frequent words, and no lines;
+      None visits everything.
   """
-  everything = words is None or words >= len(blocks.place)
+  everything = words is None or words >= len(blocks.position)
   last = blocks.pair - np.array([0, blocks.num_blocks])
   inside = (last.max(axis=1, initial=0) + 1) * blocks.tile_size <= (words or 0)
   tiles = np.flatnonzero(inside | everything)
-  outside = blocks.outside if everything else 0
-  return Pass(tiles, outside > 0, int(blocks.filled[tiles].sum()) + outside)
-
-
-@numba.vectorize(cache=True)
-def encode(count):
-  """The log of counts in steps of LOG_STEP, from 1; uint16."""
-  steps = np.rint((np.log(count) - LOG_MIN) / LOG_STEP)
-  return np.uint16(min(max(steps, 0.0), 65534.0) + 1.0)
-
-
-def tiered_order(
-  vocab_size: int, first: int, rng: np.random.Generator
-) -> np.ndarray:
-  """Shuffles ranks inside the tiers [0, first), [first, 2 first), ...
-
-  Words of like frequency share blocks, but no block is all of one rank.
-
-  Returns:
-    [V] int32: the place of each rank.
-  """
-  place = np.empty(vocab_size, np.int32)
-  start, stop = 0, first
-  while start < vocab_size:
-    stop = min(stop, vocab_size)
-    place[start:stop] = start + rng.permutation(stop - start)
-    start, stop = stop, stop * 2
-  return place
-
-
-def build(triplets: Triplets, folder: str | os.PathLike, **settings) -> Blocks:
-  """Cuts counts into tiles and lines, in a folder: `cut`, and its settings."""
-  made, rest = cut(triplets, folder, **settings)
-  lines = cut_lines(rest, made.num_blocks * made.tile_size)
-  _write(made._replace(lines=lines))
-  return read(folder)
-
-
-def cut(
-  triplets: Triplets,
-  folder: str | os.PathLike,
-  *,
-  tile_size: int = 512,
-  min_fill: float = 0.02,
-  first_tier: int = 2048,
-  seed: int = 0,
-  is_own: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> tuple[Blocks, "Rest"]:
-  """Cuts counts into tiles, in a folder, and what lies outside of them.
-
-  Args:
-    triplets: the counts.
-    folder: where the tiles go.
-    tile_size: T, the words in a block.
-    min_fill: the share of a tile's cells that makes it one: below it, its
-      counts are sooner done one by one.
-    first_tier: how many of the most frequent words are the first tier.
-    seed: of the order of words.
-    is_own: numbers of blocks of words -> which of them this process cuts and
-      has; each must be some process's. None for all.
-
-  Returns:
-    blocks that are without lines yet, and the rest, of own words alone.
-  """
-  folder = pathlib.Path(folder)
-  folder.mkdir(parents=True, exist_ok=True)
-  triplets, starts = by_row(
-    triplets, multihost.share(len(triplets.row)), multihost.total
-  )
-  size = triplets.vocab_size
-  tile_size = min(tile_size, size)
-  num_blocks = -(-size // tile_size)
-  rank = np.argsort(-np.diff(starts), kind="stable")
-  place = np.empty(size, np.int32)
-  place[rank] = tiered_order(size, first_tier, np.random.default_rng(seed))
-  own = np.arange(num_blocks)
-  own = own[is_own(own)] if is_own else own
-  with atomic.write_whole(folder / "tiles.bin") as file:
-    pair, filled, rest = _cut_tiles(
-      triplets, starts, place, own, tile_size, min_fill, file
-    )
-  here = np.isin(pair[:, 0], own)
-  at = np.where(here, np.cumsum(here) - 1, -1)
-  outside = int(starts[-1] - filled.sum())
-  pair[:, 1] += num_blocks
-  return Blocks(
-    folder, place, tile_size, num_blocks, pair, filled, outside, at, []
-  ), rest
-
-
-class Rest(NamedTuple):
-  """N counts outside of tiles."""
-
-  row: np.ndarray  # [N] int32, place of the word
-  col: np.ndarray  # [N] int32, place of the context
-  code: np.ndarray  # [N] uint16
-
-
-def _cut_tiles(triplets, starts, place, own, tile_size, min_fill, file):
-  """Writes the codes of own tiles to a file, one block of rows at a time.
-
-  Returns:
-    the pairs of blocks of all tiles, the counts in each, and what lies outside
-    of own tiles.
-  """
-  num_blocks = -(-len(place) // tile_size)
-  words = np.argsort(place).astype(np.int32)
-  col, count = np.asarray(triplets.col), np.asarray(triplets.count)
-  filled = np.zeros((num_blocks, num_blocks), np.int64)
-
-  def strip(block):
-    return words[block * tile_size :][:tile_size], starts, col, place, tile_size
-
-  def count_strip(block):
-    _count_strip(*strip(block), filled[block])
-    release(triplets)
-
-  def cut_strip(block):
-    slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
-    tiles = np.zeros((dense[block].sum(), tile_size, tile_size), np.uint16)
-    part = Rest(*(column[ends[block] : ends[block + 1]] for column in rest))
-    part.row[:] = block * tile_size
-    _cut_strip(*strip(block), count, slot, tiles, *part)
-    release(triplets)
-    return tiles
-
-  threads = default_threads()
-  with metrics.progress("cutting tiles", 2 * len(own), " blocks") as bar:
-    for _ in ordered_map(count_strip, own, threads):
-      bar.update()
-    dense = filled >= max(1, min_fill * tile_size**2)
-    ends = np.append(0, np.cumsum(np.where(dense, 0, filled).sum(axis=1)))
-    rest = Rest(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
-    for tiles in ordered_map(cut_strip, own, threads):
-      file.write(tiles)
-      bar.update()
-  filled = multihost.total(filled)
-  dense = filled >= max(1, min_fill * tile_size**2)
-  return np.argwhere(dense).astype(np.int32), filled[dense], rest
-
-
-@numba.njit(nogil=True, cache=True)
-def _count_strip(words, starts, col, place, tile_size, filled):
-  """Counts what some words have in each block of contexts, into filled [B]."""
-  for word in words:
-    for at in range(starts[word], starts[word + 1]):
-      filled[place[col[at]] // tile_size] += 1
-
-
-@numba.njit(nogil=True, cache=True)
-def _cut_strip(
-  words, starts, col, place, tile_size, count, slot, tiles,
-  rest_row, rest_col, rest_code,
-):  # fmt: skip
-  """Puts the counts of some words into tiles [slot] or, without slot, aside."""
-  aside = 0
-  for row, word in enumerate(words):
-    for at in range(starts[word], starts[word + 1]):
-      context = place[col[at]]
-      tile = slot[context // tile_size]
-      if tile >= 0:
-        tiles[tile, row, context % tile_size] = encode(count[at])
-      else:
-        rest_row[aside] += row
-        rest_col[aside] = context
-        rest_code[aside] = encode(count[at])
-        aside += 1
-
-
-def cut_lines(rest: Rest, half: int) -> list[Lines]:
-  """Rows, and columns, padded to powers of two, in batches of one shape each.
-
-  Args:
-    rest: what lies outside of tiles.
-    half: the rows of the table before the contexts.
-  """
-  length = np.concatenate(
-    [np.bincount(places, minlength=half) for places in (rest.row, rest.col)]
-  )
-  width = np.maximum(8, 2 ** np.ceil(np.log2(np.maximum(1, length))))
-  width = np.where(length, width, 0).astype(np.int64)
-  start, lines, size = np.zeros(2 * half, np.int64), [], 0
-  shapes = []
-  for wide in np.unique(width[width > 0]):
-    own = np.flatnonzero(width == wide).astype(np.int32)
-    batch = min(max(1, BATCH_CELLS // wide), len(own))
-    number = -(-len(own) // batch)
-    start[own] = size + wide * np.arange(len(own))
-    size += number * batch * wide
-    own = pad_end(own, number * batch - len(own), OUTSIDE)
-    shapes.append((own.reshape(number, batch), wide))
-  other, code = np.zeros(size, np.int32), np.zeros(size, np.uint16)
-  _fill_lines(*rest, 0, half, start, other, code)
-  _fill_lines(rest.col, rest.row, rest.code, half, 0, start, other, code)
-  first = 0
-  for own, wide in shapes:
-    shape = (*own.shape, wide)
-    part = slice(first, first + own.size * wide)
-    lines.append(
-      Lines(own, other[part].reshape(shape), code[part].reshape(shape))
-    )
-    first = part.stop
-  return lines
-
-
-@numba.njit(nogil=True, cache=True)
-def _fill_lines(
-  own, other, code, own_half, other_half, start, to_other, to_code
-):
-  """Appends each count to the line that begins at start [own]; moves start."""
-  for at in range(len(own)):
-    row = own[at] + own_half
-    to_other[start[row]] = other[at] + other_half
-    to_code[start[row]] = code[at]
-    start[row] += 1
-
-
-def _write(blocks: Blocks) -> None:
-  """Writes all but the tiles, and the manifest last."""
-  folder = blocks.folder
-  for number, line in enumerate(blocks.lines):
-    for name, array in line._asdict().items():
-      with atomic.write_whole(folder / f"lines_{number}_{name}.npy") as file:
-        np.save(file, array)
-  for name in _ARRAYS:
-    with atomic.write_whole(folder / f"{name}.npy") as file:
-      np.save(file, getattr(blocks, name))
-  manifest = {
-    "tile_size": blocks.tile_size,
-    "num_blocks": blocks.num_blocks,
-    "outside": blocks.outside,
-    "lines": len(blocks.lines),
-  }
-  atomic.write_text(folder / "manifest.json", json.dumps(manifest) + "\n")
-
-
-def read(folder: str | os.PathLike) -> Blocks:
-  """The blocks that `build` left in a folder; lines are mapped, not read."""
-  folder = pathlib.Path(folder)
-  manifest = json.loads((folder / "manifest.json").read_text())
-  lines = [
-    Lines(
-      *(
-        np.load(folder / f"lines_{number}_{name}.npy", mmap_mode="r")
-        for name in Lines._fields
-      )
-    )
-    for number in range(manifest["lines"])
-  ]
-  arrays = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
-  return Blocks(folder, **arrays, **(manifest | {"lines": lines}))
+  outside = blocks.num_outside if everything else 0
+  return Pass(tiles, outside > 0, int(blocks.num_counts[tiles].sum()) + outside)
 
 
 def disjoint_groups(
-  blocks: Blocks, tiles: np.ndarray, at_once: int, rng: np.random.Generator
+  blocks: Blocks, tiles: np.ndarray, max_tiles: int, rng: np.random.Generator
 ) -> Groups:
-  """Strews tiles over groups that share no block, in random order.
+  """Divides tiles at random into groups whose tiles share no block.
 
-  Blocks i and j of rows and columns, numbered anew at random, meet in group
-  (i + j) mod B: no two tiles of a group are in one row or one column. Groups of
-  more than `at_once` tiles are cut.
+  The blocks get random labels. The tile of blocks labelled (i, j) belongs to
+  group (i + j) mod B, so a group has one tile at most in each row and in each
+  column. With B = 3 the groups lie on the diagonals:
+
+            j=0  1  2
+      i=0     0  1  2     group 0 has tiles (0, 0), (1, 2), (2, 1)
+      i=1     1  2  0     group 1 has tiles (0, 1), (1, 0), (2, 2)
+      i=2     2  0  1     group 2 has tiles (0, 2), (1, 1), (2, 0)
+
+  A group of more than `max_tiles` tiles is split, and the tiles within a group
+  and the groups are in random order.
 
   Args:
-    blocks: where the tiles are.
+    blocks: has the blocks of each tile.
     tiles: [M'] which tiles.
-    at_once: K, the most tiles in a group.
+    max_tiles: K, the most tiles in a group.
     rng: draws the groups and their order.
-  """
-  size = blocks.num_blocks
-  row, col = (blocks.pair[tiles] - np.array([0, size])).T
-  size = 1 + max(row.max(initial=0), col.max(initial=0))
-  square = (rng.permutation(size)[row] + rng.permutation(size)[col]) % size
-  order = rng.permutation(len(tiles))
-  order = order[np.argsort(square[order], kind="stable")]
-  filled = np.bincount(square, minlength=size)
-  cuts = -(-filled // at_once)
-  place = np.arange(len(tiles)) - np.repeat(np.cumsum(filled) - filled, filled)
-  group = np.repeat(np.cumsum(cuts) - cuts, filled) + place // at_once
-  number = np.full((cuts.sum(), at_once), len(blocks.pair), np.int32)
-  number[group, place % at_once] = tiles[order]
-  number = rng.permutation(number)
-  none = np.full((1, 2), OUTSIDE, np.int32)
-  return Groups(number, np.concatenate([blocks.pair, none])[number])
-
-
-def cut_groups(groups: Groups, size: int) -> list[Groups]:
-  """Stacks of `size` groups; the last is filled up with empty groups."""
-  missing = -len(groups.number) % size
-  number, pair = (pad_end(a, missing, OUTSIDE) for a in groups)
-  starts = range(0, len(number), size)
-  return [Groups(number[i : i + size], pair[i : i + size]) for i in starts]
-
-
-def line_stacks(blocks: Blocks, cells: int) -> list[tuple[Lines, np.ndarray]]:
-  """All lines, in stacks of batches of one shape.
-
-  Args:
-    blocks: where the lines are.
-    cells: how many counts a batch should hold, padding included: as many whole
-      batches as fit are made one.
 
   Returns:
-    the stacks, and for each the number of batches that each of its is made of.
+    Groups [G, K]. A group of fewer tiles is padded with tile M.
   """
-  made = []
-  for line in blocks.lines:
-    number, rows, width = line.other.shape
-    at_once = min(max(1, cells // (rows * width)), number)
-    stacks = -(-number // (at_once * MAX_BATCHES))
-    size = -(-number // (at_once * stacks))
-    missing = stacks * size * at_once - number
-    padded = Lines(
-      pad_end(line.own, missing, OUTSIDE),
-      pad_end(line.other, missing, 0),
-      pad_end(line.code, missing, 0),
-    )
-    shape = (stacks, size, at_once * rows)
-    whole = Lines(
-      padded.own.reshape(shape),
-      padded.other.reshape(*shape, width),
-      padded.code.reshape(*shape, width),
-    )
-    steps = number - at_once * np.arange(stacks * size).reshape(stacks, size)
-    for i in range(stacks):
-      stack = Lines(*(array[i] for array in whole))
-      made.append((stack, np.clip(steps[i], 0, at_once)))
-  return made
+  num_blocks = blocks.num_blocks
+  row, col = (blocks.pair[tiles] - np.array([0, num_blocks])).T
+  size = 1 + max(row.max(initial=0), col.max(initial=0))
+  diagonal = (rng.permutation(size)[row] + rng.permutation(size)[col]) % size
+  order = rng.permutation(len(tiles))
+  order = order[np.argsort(diagonal[order], kind="stable")]
+  lengths = np.bincount(diagonal, minlength=size)  # [size] tiles on a diagonal
+  splits = -(-lengths // max_tiles)  # [size] groups of a diagonal
+  rank = np.arange(len(tiles))  # [M'] of a tile on its diagonal
+  rank -= np.repeat(np.cumsum(lengths) - lengths, lengths)
+  group = np.repeat(np.cumsum(splits) - splits, lengths) + rank // max_tiles
+  tile = np.full((splits.sum(), max_tiles), len(blocks.pair), np.int32)
+  tile[group, rank % max_tiles] = tiles[order]
+  tile = rng.permutation(tile)
+  padding = np.full((1, 2), OUTSIDE, np.int32)
+  return Groups(tile, np.concatenate([blocks.pair, padding])[tile])
+
+
+def stack_groups(groups: Groups, size: int) -> list[Groups]:
+  """Cuts groups into stacks of `size`; the last is padded with empty groups."""
+  missing = -len(groups.tile) % size
+  tile, pair = (pad_end(array, missing, OUTSIDE) for array in groups)
+  starts = range(0, len(tile), size)
+  return [Groups(tile[i : i + size], pair[i : i + size]) for i in starts]
+
+
+def count_tiles(blocks: Blocks, groups: Groups) -> np.ndarray:
+  """The number of tiles in each group, without padding."""
+  return (groups.tile < len(blocks.pair)).sum(axis=-1)
+
+
+def stack_lines(blocks: Blocks, cells: int) -> list[tuple[Lines, np.ndarray]]:
+  """All lines, in stacks of batches of one shape.
+
+  Batches are merged first, so that each has about `cells` counts. For example,
+  7 batches of 16 lines and at most 2 merged into one: 4 batches of 32 lines,
+  the last half empty, which count as 2, 2, 2 and 1 steps. With MAX_BATCHES = 3
+  these make two stacks of 2 batches, with steps [2, 2] and [2, 1].
+
+  Args:
+    blocks: has the lines.
+    cells: the number of counts in a batch, padding included; 0 merges nothing.
+
+  Returns:
+    The stacks, each with the number of original batches in its batches: [K].
+  """
+  stacks = []
+  for lines in blocks.lines:
+    num_batches, rows, width = lines.fixed.shape
+    merged = min(max(1, cells // (rows * width)), num_batches)
+    num_stacks = -(-num_batches // (merged * MAX_BATCHES))
+    size = -(-num_batches // (merged * num_stacks))
+    missing = num_stacks * size * merged - num_batches
+    shape = (num_stacks, size, merged * rows)
+    trained = pad_end(lines.trained, missing, OUTSIDE).reshape(shape)
+    fixed = pad_end(lines.fixed, missing, 0).reshape(*shape, width)
+    code = pad_end(lines.code, missing, 0).reshape(*shape, width)
+    starts = merged * np.arange(num_stacks * size).reshape(num_stacks, size)
+    num_steps = np.clip(num_batches - starts, 0, merged)
+    for i in range(num_stacks):
+      stacks.append((Lines(trained[i], fixed[i], code[i]), num_steps[i]))
+  return stacks
 
 
 def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
-  """Adds entries at the end; without any to add, the array stays mapped."""
+  """Appends entries of a value; with none to append the array stays mapped."""
   if not missing:
     return array
   end = np.full((missing, *array.shape[1:]), value, array.dtype)
@@ -435,22 +233,22 @@ def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
 
 
 def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
-  """Reads the tiles of a stack of groups, all own ones, from their file."""
-  shape = (*groups.number.shape, blocks.tile_size, blocks.tile_size)
+  """Reads the tiles of groups [G, K] from our file; padding is all 0."""
+  shape = (*groups.tile.shape, blocks.tile_size, blocks.tile_size)
   code = np.zeros(shape, np.uint16)
+  real = np.nonzero(groups.tile < len(blocks.pair))
   with (blocks.folder / "tiles.bin").open("rb", buffering=0) as file:
-    for place in zip(
-      *np.nonzero(groups.number < len(blocks.pair)), strict=True
-    ):
-      file.seek(int(blocks.at[groups.number[place]]) * code[place].nbytes)
-      file.readinto(code[place])
+    for slot in zip(*real, strict=True):
+      file_index = int(blocks.file_index[groups.tile[slot]])
+      file.seek(file_index * code[slot].nbytes)
+      file.readinto(code[slot])
   return Tiles(code, groups.pair)
 
 
-def all_tiles(blocks: Blocks) -> np.ndarray:
-  """[M, T, T] uint16: the codes of all own tiles, mapped from disk."""
-  number = int((blocks.at >= 0).sum())
-  shape = (number, blocks.tile_size, blocks.tile_size)
-  if not shape[0]:
+def map_tiles(blocks: Blocks) -> np.ndarray:
+  """The codes of all tiles in our file, mapped from disk: [M, T, T] uint16."""
+  num_tiles = int((blocks.file_index >= 0).sum())
+  shape = (num_tiles, blocks.tile_size, blocks.tile_size)
+  if not num_tiles:
     return np.zeros(shape, np.uint16)
   return np.memmap(blocks.folder / "tiles.bin", np.uint16, "r", shape=shape)

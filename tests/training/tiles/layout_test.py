@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from glove_jax import config, model
 from glove_jax.counts import triplets
-from glove_jax.training import engines, loop, optimizers, steps
-from glove_jax.training.tiles import engine as tile_engine
-from glove_jax.training.tiles import layout as tile_layout
+from glove_jax.training import loop, optimizers
+from glove_jax.training.engine import init_state
+from glove_jax.training.rows import dense_step
+from glove_jax.training.tiles import codec, cutting, layout, steps
+from glove_jax.training.tiles.engine import DeviceSettings
 
 
 def make_triplets(size=70, fill=0.3, seed=0):
@@ -28,19 +30,28 @@ def make_triplets(size=70, fill=0.3, seed=0):
 
 def as_coded(count):
   """Counts as they are after two bytes have held their logs."""
-  log_count, _ = steps.decode(tile_layout.encode(count), x_max=10.0, alpha=0.75)
+  log_count, _ = codec.decode(codec.encode(count), x_max=10.0, alpha=0.75)
   return np.exp(np.asarray(log_count, np.float64))
+
+
+def build(counts, folder, **settings):
+  return cutting.build(counts, folder, cutting.CutSettings(**settings))
+
+
+def init_table(params, made, tx):
+  return steps.init_table(
+    params, made.position, made.num_blocks, made.tile_size, tx
+  )
 
 
 def one_pass(made, plan, at_once=1, cells=0, seed=0):
   """The stacks of tiles and of lines that a pass visits."""
   rng = np.random.default_rng(seed)
-  groups = tile_layout.disjoint_groups(made, plan.tiles, at_once, rng)
+  groups = layout.disjoint_groups(made, plan.tiles, at_once, rng)
   tiles = [
-    tile_layout.read_tiles(made, part)
-    for part in tile_layout.cut_groups(groups, 3)
+    layout.read_tiles(made, part) for part in layout.stack_groups(groups, 3)
   ]
-  lines = tile_layout.line_stacks(made, cells) if plan.with_lines else []
+  lines = layout.stack_lines(made, cells) if plan.with_lines else []
   return tiles, lines
 
 
@@ -49,7 +60,7 @@ def matrix_of(made, stacks):
   half = made.num_blocks * made.tile_size
   tiles, rows, cols = np.zeros((3, half, half), int)
   for stack in stacks:
-    if isinstance(stack, tile_layout.Tiles):
+    if isinstance(stack, layout.Tiles):
       codes = stack.code.reshape(-1, made.tile_size, made.tile_size)
       pairs = stack.pair.reshape(-1, 2).astype(int)
       for code, (first, second) in zip(codes, pairs, strict=True):
@@ -57,13 +68,13 @@ def matrix_of(made, stacks):
         i, j = i + first * made.tile_size, j + second * made.tile_size - half
         tiles[i, j] += code[code > 0]
       continue
-    own, other = np.broadcast_arrays(stack.own[..., None], stack.other)
+    own, other = np.broadcast_arrays(stack.trained[..., None], stack.fixed)
     real = stack.code > 0
     is_row = real & (own < half)
     np.add.at(rows, (own[is_row], other[is_row] - half), stack.code[is_row])
     is_col = real & (own >= half)
     np.add.at(cols, (other[is_col], own[is_col] - half), stack.code[is_col])
-  order = np.ix_(made.place, made.place)
+  order = np.ix_(made.position, made.position)
   return [table[order] for table in (tiles, rows, cols)]
 
 
@@ -82,7 +93,7 @@ def test_a_pass_visits_every_count_once(
   counts = make_triplets(size, seed=seed)
   if not len(counts.row):
     return
-  made = tile_layout.build(
+  made = build(
     counts,
     tmp_path_factory.mktemp("blocks"),
     tile_size=tile_size,
@@ -90,34 +101,30 @@ def test_a_pass_visits_every_count_once(
     first_tier=16,
     seed=seed,
   )
-  plan = tile_layout.plan_pass(made)
+  plan = layout.plan_pass(made)
   tile_stacks, line_stacks = one_pass(made, plan, at_once, cells, seed)
   stacks = tile_stacks + [stack for stack, _ in line_stacks]
   tiles, rows, cols = matrix_of(made, stacks)
   np.testing.assert_array_equal(rows, cols)
   want = np.zeros((size, size), int)
-  want[counts.row, counts.col] = tile_layout.encode(counts.count)
+  want[counts.row, counts.col] = codec.encode(counts.count)
   np.testing.assert_array_equal(tiles + rows, want)
   assert not (tiles.astype(bool) & rows.astype(bool)).any()
   num_lines = sum(number.sum() for _, number in line_stacks)
-  assert num_lines == sum(len(line.own) for line in made.lines)
+  assert num_lines == sum(len(line.trained) for line in made.lines)
   assert plan.num_triplets == len(counts.row)
 
 
 def test_min_fill_decides_what_is_dense(tmp_path):
   counts = make_triplets()
-  all_lines = tile_layout.build(
-    counts, tmp_path / "a", tile_size=16, min_fill=2.0
-  )
-  all_tiles = tile_layout.build(
-    counts, tmp_path / "b", tile_size=16, min_fill=0.0
-  )
+  all_lines = build(counts, tmp_path / "a", tile_size=16, min_fill=2.0)
+  all_tiles = build(counts, tmp_path / "b", tile_size=16, min_fill=0.0)
   assert not len(all_lines.pair) and not all_tiles.lines
-  some = tile_layout.build(
+  some = build(
     counts, tmp_path / "c", tile_size=16, min_fill=0.3, first_tier=16
   )
   assert len(some.pair) and some.lines
-  assert (some.filled >= 0.3 * 16**2).all()
+  assert (some.num_counts >= 0.3 * 16**2).all()
 
 
 def test_unsorted_counts_make_the_same_blocks(tmp_path):
@@ -125,17 +132,15 @@ def test_unsorted_counts_make_the_same_blocks(tmp_path):
   order = np.random.default_rng(1).permutation(len(counts.row))
   mixed = triplets.Triplets(*(c[order] for c in counts[:3]), 70)
   for name, given_counts in (("a", counts), ("b", mixed)):
-    tile_layout.build(given_counts, tmp_path / name, tile_size=16, min_fill=0.3)
+    build(given_counts, tmp_path / name, tile_size=16, min_fill=0.3)
   a, b = ((tmp_path / name / "tiles.bin").read_bytes() for name in "ab")
   assert a == b and len(a)
 
 
 def test_a_pass_over_the_most_frequent_words(tmp_path):
   counts = make_triplets()
-  made = tile_layout.build(
-    counts, tmp_path, tile_size=8, min_fill=0.0, first_tier=16
-  )
-  plan = tile_layout.plan_pass(made, words=32)
+  made = build(counts, tmp_path, tile_size=8, min_fill=0.0, first_tier=16)
+  plan = layout.plan_pass(made, words=32)
   stacks, lines = one_pass(made, plan)
   tiles, rows, _ = matrix_of(made, stacks)
   assert not lines
@@ -149,18 +154,18 @@ def test_a_pass_over_the_most_frequent_words(tmp_path):
 
 def test_a_code_gives_back_its_count_and_weight():
   count = np.exp(np.linspace(-5.5, 17.5, 1000))
-  code = tile_layout.encode(count)
-  log_count, weight = steps.decode(jnp.asarray(code), x_max=10.0, alpha=0.75)
+  code = codec.encode(count)
+  log_count, weight = codec.decode(jnp.asarray(code), x_max=10.0, alpha=0.75)
   np.testing.assert_allclose(log_count, np.log(count), atol=2e-4)
   np.testing.assert_allclose(weight, model.weight(count, 10.0, 0.75), rtol=2e-4)
-  assert steps.decode(jnp.zeros(1, jnp.uint16), x_max=10.0, alpha=1.0)[1] == 0
+  assert codec.decode(jnp.zeros(1, jnp.uint16), x_max=10.0, alpha=1.0)[1] == 0
 
 
 def test_orders_keep_to_their_tiers():
-  place = tile_layout.tiered_order(100, 16, np.random.default_rng(0))
-  np.testing.assert_array_equal(np.sort(place), np.arange(100))
+  position = cutting.tiered_order(100, 16, np.random.default_rng(0))
+  np.testing.assert_array_equal(np.sort(position), np.arange(100))
   for start, stop in [(0, 16), (16, 32), (32, 64), (64, 100)]:
-    tier = place[start:stop]
+    tier = position[start:stop]
     assert tier.min() == start and tier.max() == stop - 1
     assert not np.array_equal(tier, np.arange(start, stop))
 
@@ -168,28 +173,28 @@ def test_orders_keep_to_their_tiers():
 @pytest.mark.parametrize("name", ["adagrad", "stanford", "adam"])
 def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
   counts = make_triplets(24)
-  made = tile_layout.build(counts, tmp_path, tile_size=24, min_fill=0.0)
-  ((tiles,), _) = one_pass(made, tile_layout.plan_pass(made))
+  made = build(counts, tmp_path, tile_size=24, min_fill=0.0)
+  ((tiles,), _) = one_pass(made, layout.plan_pass(made))
   tx = optimizers.make_optimizer(name, learning_rate=0.05)
   params = model.init_params(jax.random.key(0), 24, 5)
   constants = {"x_max": 10.0, "alpha": 0.75}
   batch = model.Batch(counts.row, counts.col, as_coded(counts.count), 1.0)
-  want, want_cost = steps.dense_step(
-    steps.init_state(params, tx),
+  want, want_cost = dense_step(
+    init_state(params, tx),
     batch,
     loss=functools.partial(model.loss, **constants),
     tx=tx,
   )
   outer = steps.make_outer(jnp.float32)
   state, cost = steps.tiles_step(
-    steps.init_table(params, made, tx),
+    init_table(params, made, tx),
     tiles.code[0],
     tiles.pair[0],
     loss=functools.partial(steps.tiles_loss, outer=outer, **constants),
     tx=tx,
   )
   np.testing.assert_allclose(cost, want_cost, rtol=1e-5)
-  got = steps.table_params(state.params, made)
+  got = steps.table_params(state.params, made.position)
   for a, b in zip(got, want.params, strict=True):
     np.testing.assert_allclose(a, b, atol=2e-5)
 
@@ -197,16 +202,16 @@ def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
 def test_lines_have_the_gradient_of_the_loss(tmp_path):
   """A step of gradient descent on each side, the other held as it was."""
   counts = make_triplets(40)
-  made = tile_layout.build(counts, tmp_path, tile_size=16, min_fill=2.0)
+  made = build(counts, tmp_path, tile_size=16, min_fill=2.0)
   params = model.init_params(jax.random.key(0), 40, 5)
   constants = {"x_max": 10.0, "alpha": 0.75}
   loss = functools.partial(model.loss, **constants)
   batch = model.Batch(counts.row, counts.col, as_coded(counts.count), 1.0)
   cost, grads = jax.value_and_grad(loss)(params, batch)
   tx = optimizers.make_optimizer("sgd", learning_rate=1.0)
-  start = steps.init_table(params, made, tx)
+  start = init_table(params, made, tx)
   total, moved = 0.0, [np.zeros_like(table) for table in params]
-  for stack, _ in one_pass(made, tile_layout.plan_pass(made))[1]:
+  for stack, _ in one_pass(made, layout.plan_pass(made))[1]:
     for batch in zip(*stack, strict=True):
       state, part = steps.lines_step(
         start,
@@ -216,7 +221,10 @@ def test_lines_have_the_gradient_of_the_loss(tmp_path):
       )
       total += float(part)
       for sums, new, old in zip(
-        moved, steps.table_params(state.params, made), params, strict=True
+        moved,
+        steps.table_params(state.params, made.position),
+        params,
+        strict=True,
       ):
         sums += np.asarray(old - new)
   np.testing.assert_allclose(total, cost, rtol=1e-5)
@@ -244,36 +252,32 @@ def test_the_blocked_engine_learns_as_the_dense_one():
 
 def test_tiles_of_a_group_share_no_block(tmp_path):
   counts = make_triplets()
-  made = tile_layout.build(
-    counts, tmp_path, tile_size=8, min_fill=0.2, first_tier=16
-  )
-  plan = tile_layout.plan_pass(made)
+  made = build(counts, tmp_path, tile_size=8, min_fill=0.2, first_tier=16)
+  plan = layout.plan_pass(made)
   order = [
-    tile_layout.disjoint_groups(
-      made, plan.tiles, 4, np.random.default_rng(seed)
-    )
+    layout.disjoint_groups(made, plan.tiles, 4, np.random.default_rng(seed))
     for seed in (0, 1)
   ]
   for groups in order:
-    real = groups.number < len(made.pair)
+    real = groups.tile < len(made.pair)
     np.testing.assert_array_equal(
-      np.sort(groups.number[real]), np.arange(len(made.pair))
+      np.sort(groups.tile[real]), np.arange(len(made.pair))
     )
-    for number in groups.number:
+    for number in groups.tile:
       row, col = made.pair[number[number < len(made.pair)]].T
       assert len(set(row)) == len(set(col)) == len(row) > 0
   assert (real.sum(axis=1) > 1).any()
-  assert not np.array_equal(order[0].number[:9], order[1].number[:9])
+  assert not np.array_equal(order[0].tile[:9], order[1].tile[:9])
 
 
 def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
-  made = tile_layout.build(
+  made = build(
     make_triplets(), tmp_path, tile_size=8, min_fill=0.2, first_tier=16
   )
-  groups = tile_layout.disjoint_groups(
+  groups = layout.disjoint_groups(
     made, np.arange(len(made.pair)), 4, np.random.default_rng(0)
   )
-  tiles = tile_layout.read_tiles(made, groups)
+  tiles = layout.read_tiles(made, groups)
   tx = optimizers.make_optimizer("adagrad", learning_rate=0.1)
   loss = functools.partial(
     steps.tiles_loss,
@@ -283,7 +287,7 @@ def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
   )
   step = jax.jit(functools.partial(steps.tiles_step, loss=loss, tx=tx))
   params = model.init_params(jax.random.key(0), 70, 5)
-  together = apart = steps.init_table(params, made, tx)
+  together = apart = init_table(params, made, tx)
   for code, pair in zip(*tiles, strict=True):
     together, cost = step(together, code, pair)
     costs = []
@@ -299,13 +303,13 @@ def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
   assert not np.allclose(together.params.vectors[0, 0, 0], params.word[0])
 
 
-LAYOUTS = {
-  "streamed in groups": tile_engine.Layout(False, 4, 3, 1 << 16),
-  "resident": tile_engine.Layout(True, 4, 3, 1 << 16),
+DEVICES = {
+  "streamed in groups": DeviceSettings(False, 4, 3, 1 << 16),
+  "resident": DeviceSettings(True, 4, 3, 1 << 16),
 }
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", DEVICES)
 def test_layouts_end_alike(name, monkeypatch):
   """What an accelerator does, on the CPU."""
   counts = make_triplets(150)
@@ -314,7 +318,10 @@ def test_layouts_end_alike(name, monkeypatch):
   ).train
   lines, others = [], []
   loop.train(counts, settings, on_epoch=lines.append)
-  monkeypatch.setattr(tile_engine, "device_layout", lambda made: LAYOUTS[name])
+  monkeypatch.setattr(
+    "glove_jax.training.tiles.engine.device_settings",
+    lambda blocks: DEVICES[name],
+  )
   loop.train(counts, settings, on_epoch=others.append)
   assert [line["step"] for line in lines] == [line["step"] for line in others]
   np.testing.assert_allclose(
@@ -373,7 +380,7 @@ def test_points_that_differ_in_more_do_not_train_together(change):
 def test_a_bad_growth_is_refused(stage):
   settings = config.make_config(growth=[stage]).train
   with pytest.raises(ValueError, match="--growth takes words:passes"):
-    engines.make_engine(make_triplets(), settings)
+    loop.make_engine(make_triplets(), settings)
 
 
 @pytest.mark.parametrize(

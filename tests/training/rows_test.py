@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glove_jax import model
-from glove_jax.training import engines, optimizers, steps
+from glove_jax.training import engine, optimizers, rows
 
 LOSS = functools.partial(model.loss, x_max=10.0, alpha=0.75)
 
@@ -28,11 +28,11 @@ def test_rows_equals_dense(name):
     tx = optimizers.make_optimizer(name, learning_rate=0.05)
     stack = random_stack(num_steps=20, size=50, vocab_size=30)
     ends, costs = {}, {}
-    for engine in ("dense", "rows"):
+    for kind in ("dense", "rows"):
       params = model.init_params(jax.random.key(1), 30, 4, jnp.float64)
-      run_steps = engines.make_run_steps(engine, LOSS, tx)
-      state = steps.init_state(params, tx)
-      ends[engine], costs[engine] = run_steps(state, stack, np.ones(20))
+      run_steps = rows.make_run_steps(kind, LOSS, tx)
+      state = engine.init_state(params, tx)
+      ends[kind], costs[kind] = run_steps(state, stack, np.ones(20))
   np.testing.assert_allclose(costs["rows"], costs["dense"], rtol=1e-11)
   assert np.ptp(costs["dense"]) > 1
   jax.tree.map(
@@ -46,9 +46,9 @@ def test_rows_equals_dense(name):
 def test_the_rate_scales_the_step(name):
   tx = optimizers.make_optimizer(name, learning_rate=0.05)
   batch = jax.tree.map(lambda x: x[0], random_stack(1, 40, 9))
-  start = steps.init_state(model.init_params(jax.random.key(1), 9, 3), tx)
-  whole, _ = steps.dense_step(start, batch, loss=LOSS, tx=tx)
-  half, _ = steps.dense_step(start, batch, 0.5, loss=LOSS, tx=tx)
+  start = engine.init_state(model.init_params(jax.random.key(1), 9, 3), tx)
+  whole, _ = rows.dense_step(start, batch, loss=LOSS, tx=tx)
+  half, _ = rows.dense_step(start, batch, 0.5, loss=LOSS, tx=tx)
   for a, b, old in zip(whole.params, half.params, start.params, strict=True):
     np.testing.assert_allclose((a - old) / 2, b - old, rtol=1e-4, atol=1e-7)
   assert not np.allclose(whole.params.word, start.params.word)
@@ -64,8 +64,8 @@ def test_rows_touches_only_the_rows_of_its_batch():
     jnp.array([2.0, 3.0]),
     jnp.ones(2),
   )
-  state, _, _ = jax.jit(functools.partial(steps.rows_step, loss=LOSS, tx=tx))(
-    steps.init_state(params, tx), steps.init_slots(6), batch
+  state, _, _ = jax.jit(functools.partial(rows.rows_step, loss=LOSS, tx=tx))(
+    engine.init_state(params, tx), rows.init_slots(6), batch
   )
   changed = np.any(np.array(state.params.word) != before.word, axis=1)
   np.testing.assert_array_equal(np.flatnonzero(changed), [4])
@@ -76,11 +76,11 @@ def test_rows_touches_only_the_rows_of_its_batch():
 def test_whatever_the_scratch_holds_is_of_no_matter():
   tx = optimizers.make_optimizer("adagrad")
   batch = jax.tree.map(lambda x: x[0], random_stack(1, 40, 9))
-  step = jax.jit(functools.partial(steps.rows_step, loss=LOSS, tx=tx))
+  step = jax.jit(functools.partial(rows.rows_step, loss=LOSS, tx=tx))
   ends = []
   for filler in (0, 7):
-    state = steps.init_state(model.init_params(jax.random.key(1), 9, 3), tx)
-    slots = jax.tree.map(lambda s, f=filler: s + f, steps.init_slots(9))
+    state = engine.init_state(model.init_params(jax.random.key(1), 9, 3), tx)
+    slots = jax.tree.map(lambda s, f=filler: s + f, rows.init_slots(9))
     ends.append(step(state, slots, batch)[0].params.word)
   np.testing.assert_array_equal(*ends)
 
@@ -107,9 +107,9 @@ def test_one_count_at_a_time_is_stanfords_program(parity):
   costs = []
   with jax.enable_x64(True):
     tx = optimizers.make_optimizer("stanford", learning_rate=0.05)
-    run_steps = engines.make_run_steps("rows", LOSS, tx)
+    run_steps = rows.make_run_steps("rows", LOSS, tx)
     params = jax.tree.map(jnp.array, read_tables(parity / "vectors.000.bin"))
-    state = steps.init_state(params, tx)
+    state = engine.init_state(params, tx)
     for epoch in range(1, 6):
       state, cost = run_steps(state, batch, np.ones(len(records)))
       costs.append(float(cost.mean()))

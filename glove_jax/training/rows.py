@@ -1,0 +1,220 @@
+"""The reference engines: dense and rows. Read this file first.
+
+Both visit the counts in random order, a batch of B at a time, and minimise the
+same loss with the same optimizers. A dense step differentiates through the
+whole tables, which costs V * D. A rows step reads and updates only the rows
+that its batch names, which costs B * D, and gives the same result.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from glove_jax import model
+from glove_jax.config import TrainConfig
+from glove_jax.counts.triplets import Triplets
+from glove_jax.model import Batch, Params
+from glove_jax.training import batches, optimizers, sharding
+from glove_jax.training.engine import (
+  ONE_DEVICE,
+  Epoch,
+  Loss,
+  Placement,
+  TrainState,
+  apply_gradients,
+  init_state,
+  slice_step,
+)
+
+
+def dense_step(
+  state: TrainState,
+  batch: Batch,
+  multiplier=1.0,
+  *,
+  loss: Loss,
+  tx: optax.GradientTransformation,
+) -> tuple[TrainState, jax.Array]:
+  """One step over whole tables.
+
+  Args:
+    state: parameters and optimizer state.
+    batch: [B] counts.
+    multiplier: multiplies the update.
+    loss: (params, batch) -> the cost summed over the batch.
+    tx: the optimizer.
+
+  Returns:
+    The new state, and the cost of the batch before the step.
+  """
+  cost, grads = jax.value_and_grad(loss)(state.params, batch)
+  params, opt_state = apply_gradients(
+    tx, grads, state.opt_state, state.params, multiplier
+  )
+  return TrainState(params, opt_state), cost
+
+
+class Slots(NamedTuple):
+  """Scratch of `rows_step`: the position in the batch that stands for a word.
+
+  Its content before a step does not matter.
+  """
+
+  row: jax.Array  # [V] int32
+  col: jax.Array  # [V] int32
+
+
+def init_slots(vocab_size: int) -> Slots:
+  return Slots(*(jnp.zeros(vocab_size, jnp.int32) for _ in range(2)))
+
+
+def rows_step(
+  state: TrainState,
+  slots: Slots,
+  batch: Batch,
+  multiplier=1.0,
+  *,
+  loss: Loss,
+  tx: optax.GradientTransformation,
+) -> tuple[TrainState, Slots, jax.Array]:
+  """One step over the rows that the batch names.
+
+  The rows of the batch become small tables of B rows each. All occurrences of
+  a word must share one of these rows, so that `jax.grad` sums their gradients
+  before the optimizer squares the sum, as in `dense_step`. The row is that of
+  an occurrence chosen by `slots`:
+
+    batch.row    7 3 7 9    the words
+    positions    0 1 2 3
+    slots.row    slots[7] = 2, slots[3] = 1, slots[9] = 3    (last write wins)
+    local.row    2 1 2 3    the row of the small table for each occurrence
+    written to   V 3 7 9    position 0 is unused; row V does not exist, so its
+                            write is dropped
+
+  An optimizer that moves a parameter whose gradient is 0 (momentum, weight
+  decay) moves only the words of the batch here.
+
+  Args:
+    state: parameters and optimizer state.
+    slots: scratch.
+    batch: [B] counts.
+    multiplier: multiplies the update.
+    loss: (params, batch) -> the cost summed over the batch.
+    tx: the optimizer.
+
+  Returns:
+    The new state, the scratch, and the cost of the batch before the step.
+  """
+  position = jnp.arange(batch.row.size, dtype=jnp.int32)
+  slots = Slots(
+    slots.row.at[batch.row].set(position), slots.col.at[batch.col].set(position)
+  )
+  local = batch._replace(row=slots.row[batch.row], col=slots.col[batch.col])
+  vocab_size = slots.row.size
+  row = jnp.where(local.row == position, batch.row, vocab_size)
+  col = jnp.where(local.col == position, batch.col, vocab_size)
+  sources = Params(batch.row, batch.col, batch.row, batch.col)
+  targets = Params(row, col, row, col)
+
+  def take(tables: Params) -> Params:
+    return jax.tree.map(lambda table, ids: table[ids], tables, sources)
+
+  def put(tables: Params, new: Params) -> Params:
+    return jax.tree.map(
+      lambda table, rows, ids: table.at[ids].set(rows, mode="drop"),
+      tables,
+      new,
+      targets,
+    )
+
+  state, cost = slice_step(
+    state, multiplier, take, put, lambda params: loss(params, local), tx
+  )
+  return state, slots, cost
+
+
+def make_run_steps(
+  engine: str,
+  loss: Loss,
+  tx: optax.GradientTransformation,
+  placement: Placement = ONE_DEVICE,
+) -> Callable:
+  """Compiles K steps into one program.
+
+  Args:
+    engine: 'dense' or 'rows'.
+    loss: (params, batch) -> the cost summed over the batch.
+    tx: the optimizer.
+    placement: the devices; the state must already be placed on them.
+
+  Returns:
+    (state, batches [K, B], multipliers [K]) -> (state, costs [K]). The input
+    state is donated.
+  """
+  loss = sharding.split_loss(placement, loss)
+
+  def dense(state, stack, multipliers):
+    def step(state, xs):
+      return dense_step(state, *xs, loss=loss, tx=tx)
+
+    return jax.lax.scan(step, state, (stack, multipliers))
+
+  def rows(state, stack, multipliers):
+    def step(carry, xs):
+      state, slots, cost = rows_step(*carry, *xs, loss=loss, tx=tx)
+      return (state, slots), cost
+
+    slots = init_slots(state.params.word_bias.size)
+    (state, _), costs = jax.lax.scan(step, (state, slots), (stack, multipliers))
+    return state, costs
+
+  run = {"dense": dense, "rows": rows}[engine]
+  return sharding.compile_steps(placement, run)
+
+
+class RowsEngine:
+  """The engines 'dense' and 'rows'; its methods are those of `Engine`."""
+
+  def __init__(
+    self, triplets: Triplets, config: TrainConfig, loss: Loss | None = None
+  ):
+    """Plans the batches and compiles nothing yet.
+
+    Args:
+      triplets: the counts.
+      config: how to train.
+      loss: replaces `model.loss` with the x_max and alpha of the config.
+    """
+    self.placement = sharding.make_placement(config)
+    self._triplets, self._config = triplets, config
+    self._tx = optimizers.from_config(config)
+    self._plan = batches.plan_batches(len(triplets.row), config.batch_size)
+    self.epochs = [
+      Epoch(self._plan.num_batches, len(triplets.row))
+    ] * config.resolved.epochs
+    loss = loss or functools.partial(
+      model.loss, x_max=config.x_max, alpha=config.alpha
+    )
+    self.run_steps = make_run_steps(
+      config.engine, loss, self._tx, self.placement
+    )
+
+  def init(self, params: Params) -> TrainState:
+    return init_state(params, self._tx)
+
+  def stacks(self, epoch: int) -> Iterator[tuple[Batch, np.ndarray]]:
+    rng = np.random.default_rng([self._config.seed, epoch])
+    dtype = np.float64 if self._config.dtype == "float64" else np.float32
+    read = functools.partial(batches.read, self._triplets, dtype=dtype)
+    num_triplets = len(self._triplets.row)
+    for picks in batches.draw(num_triplets, self._config.batch_size, rng):
+      stack = sharding.read_batches(self.placement, picks, read)
+      yield stack, np.ones(self._plan.steps, int)
+
+  def params(self, state: TrainState) -> Params:
+    return sharding.fetch(state.params)

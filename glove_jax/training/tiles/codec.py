@@ -1,0 +1,48 @@
+"""Counts in 2 bytes: the logarithm of a count, rounded to 1 of 65,535 levels.
+
+Code 0 means that nothing was counted. Codes 1 to 65,535 are log counts from -6
+to 18 in equal steps, so a count is off by 0.02% at most.
+"""
+
+import jax
+import jax.numpy as jnp
+import numba
+import numpy as np
+
+LOG_MIN, LOG_MAX = -6.0, 18.0
+LOG_STEP = (LOG_MAX - LOG_MIN) / 65534
+
+
+@numba.vectorize(cache=True)
+def encode(count):
+  """Encodes counts of any shape as uint16.
+
+  Example:
+    >>> encode(np.exp([-6.0, 18.0])).tolist()
+    [1, 65535]
+  """
+  steps = np.rint((np.log(count) - LOG_MIN) / LOG_STEP)
+  return np.uint16(min(max(steps, 0.0), 65534.0) + 1.0)
+
+
+def decode(code: jax.Array, *, x_max: float, alpha: float):
+  """Decodes codes of any shape.
+
+  Args:
+    code: uint16, from `encode`.
+    x_max: the count from which the weight is 1.
+    alpha: the exponent of the weight below x_max.
+
+  Returns:
+    (log_count, weight), float32. The weight is `model.weight` of the count,
+    computed from its logarithm; it is 0 for code 0.
+
+  Example:
+    >>> log_count, weight = decode(jnp.array([0, 65535]), x_max=9.0, alpha=1.0)
+    >>> print(weight, log_count[1].round(3))
+    [0. 1.] 18.0
+  """
+  steps = code.astype(jnp.float32)
+  log_count = steps * LOG_STEP + (LOG_MIN - LOG_STEP)
+  weight = jnp.minimum(1.0, jnp.exp(alpha * (log_count - jnp.log(x_max))))
+  return log_count, jnp.where(code > 0, weight, 0.0)

@@ -1,0 +1,366 @@
+"""Cuts counts into tiles and lines, which `layout` describes, in a folder.
+
+The tiles are written one block of rows at a time, so memory grows with the
+vocabulary and the remainder, not with the number of counts.
+"""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from glove_jax import atomic, metrics
+from glove_jax.counts.triplets import Triplets, by_row, release
+from glove_jax.threads import default_threads, ordered_map
+from glove_jax.training.tiles.codec import encode
+from glove_jax.training.tiles.layout import OUTSIDE, Blocks, Lines, pad_end
+
+BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
+# The files of a folder, for fields of `Blocks` and for the fields of `Lines`.
+_FILES = {
+  "position": "place",
+  "pair": "pair",
+  "num_counts": "filled",
+  "file_index": "at",
+}
+_LINE_FILES = ("own", "other", "code")
+
+
+class CutSettings(NamedTuple):
+  """How counts are cut into tiles."""
+
+  tile_size: int = 512  # T, words in a block
+  min_fill: float = 0.02  # minimum fraction of non-zero cells in a tile
+  first_tier: int = 2048  # most frequent words that make up the first tier
+  seed: int = 0  # of the order of words within tiers
+
+
+class Remainder(NamedTuple):
+  """N counts outside of tiles."""
+
+  row: np.ndarray  # [N] int32, position of the word
+  col: np.ndarray  # [N] int32, position of the context
+  code: np.ndarray  # [N] uint16
+
+
+def tiered_order(
+  vocab_size: int, first: int, rng: np.random.Generator
+) -> np.ndarray:
+  """Shuffles ranks within the tiers [0, first), [first, 2 first), ...
+
+  The words of a block then have similar frequencies, but not the same rank in
+  every block. With 10 words and first = 2 the tiers are
+
+    ranks 0 1 | 2 3 | 4 5 6 7 | 8 9
+
+  and each rank stays in its tier.
+
+  Args:
+    vocab_size: V.
+    first: the size of the first tier; the following tiers double the end.
+    rng: shuffles.
+
+  Returns:
+    [V] int32, the position of each rank.
+  """
+  position = np.empty(vocab_size, np.int32)
+  start, stop = 0, first
+  while start < vocab_size:
+    stop = min(stop, vocab_size)
+    position[start:stop] = start + rng.permutation(stop - start)
+    start, stop = stop, stop * 2
+  return position
+
+
+def build(
+  triplets: Triplets,
+  folder: str | os.PathLike,
+  settings: CutSettings = CutSettings(),  # noqa: B008
+) -> Blocks:
+  """Cuts counts into tiles and lines and writes all of them to a folder.
+
+  Args:
+    triplets: the counts.
+    folder: is created if missing.
+    settings: how to cut.
+  """
+  blocks, remainder = cut(triplets, folder, settings)
+  half = blocks.num_blocks * blocks.tile_size
+  lines = cut_lines(remainder, half, BATCH_CELLS)
+  _write(blocks._replace(lines=lines))
+  return read(folder)
+
+
+def cut(
+  triplets: Triplets,
+  folder: str | os.PathLike,
+  settings: CutSettings = CutSettings(),  # noqa: B008
+  *,
+  local: Callable[[np.ndarray], np.ndarray] | None = None,
+  rows: slice = slice(None),
+  reduce: Callable[[np.ndarray], np.ndarray] = lambda array: array,
+) -> tuple[Blocks, Remainder]:
+  """Cuts counts into tiles, in a folder, and a remainder.
+
+  Args:
+    triplets: the counts.
+    folder: where `tiles.bin` is written.
+    settings: how to cut.
+    local: block numbers [B] -> [B] bool, the blocks of words that this process
+      cuts. The processes together must cut each block once. None cuts all.
+    rows: the range of triplets that this process inspects.
+    reduce: sums an array over the processes.
+
+  Returns:
+    Blocks without lines, and the remainder of the local words.
+  """
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  triplets, starts = by_row(triplets, rows, reduce)
+  vocab_size = triplets.vocab_size
+  tile_size = min(settings.tile_size, vocab_size)
+  num_blocks = -(-vocab_size // tile_size)
+  rank = np.argsort(-np.diff(starts), kind="stable")
+  position = np.empty(vocab_size, np.int32)
+  rng = np.random.default_rng(settings.seed)
+  position[rank] = tiered_order(vocab_size, settings.first_tier, rng)
+  numbers = np.arange(num_blocks)
+  numbers = numbers[local(numbers)] if local else numbers
+  words = np.argsort(position).astype(np.int32)
+  strips = _Strips(triplets, starts, words, position, tile_size)
+  min_counts = max(1, settings.min_fill * tile_size**2)
+  with (
+    atomic.write_whole(folder / "tiles.bin") as file,
+    metrics.progress(
+      "cutting tiles", 2 * len(numbers), " blocks", enabled=not rows.start
+    ) as bar,
+  ):
+    counted = _count_tiles(strips, numbers, num_blocks, bar)
+    remainder = _write_tiles(
+      strips, numbers, counted, counted >= min_counts, file, bar
+    )
+  counted = reduce(counted)
+  pair = np.argwhere(counted >= min_counts).astype(np.int32)
+  num_counts = counted[tuple(pair.T)]
+  here = np.isin(pair[:, 0], numbers)
+  file_index = np.where(here, np.cumsum(here) - 1, -1)
+  outside = int(starts[-1] - num_counts.sum())
+  pair[:, 1] += num_blocks
+  return Blocks(
+    folder, position, tile_size, num_blocks, pair, num_counts, outside,
+    file_index, [],
+  ), remainder  # fmt: skip
+
+
+class _Strips(NamedTuple):
+  """Counts as strips: a strip is the rows of one block of words."""
+
+  triplets: Triplets  # sorted by row
+  starts: np.ndarray  # [V + 1] where each row starts
+  words: np.ndarray  # [V] int32, the word at each position
+  position: np.ndarray  # [V] int32, the position of each word
+  tile_size: int
+
+
+def _count_tiles(strips: _Strips, numbers, num_blocks, bar) -> np.ndarray:
+  """[B, B] int64: the counts in each pair of blocks, for the given strips."""
+  triplets, starts, words, position, tile_size = strips
+  col = np.asarray(triplets.col)
+  counted = np.zeros((num_blocks, num_blocks), np.int64)
+
+  def count_strip(block):
+    strip = words[block * tile_size :][:tile_size]
+    _count_strip(strip, starts, col, position, tile_size, counted[block])
+    release(triplets)
+
+  for _ in ordered_map(count_strip, numbers, default_threads()):
+    bar.update()
+  return counted
+
+
+def _write_tiles(
+  strips: _Strips, numbers, counted, dense, file, bar
+) -> Remainder:
+  """Writes the tiles of the given strips; returns the counts outside of them.
+
+  Args:
+    strips: the counts.
+    numbers: the strips to write, in order.
+    counted: [B, B] the counts in each pair of blocks.
+    dense: [B, B] bool, which pairs are tiles.
+    file: takes the codes of one tile after the other.
+    bar: shows progress.
+  """
+  triplets, starts, words, position, tile_size = strips
+  col, count = np.asarray(triplets.col), np.asarray(triplets.count)
+  ends = np.append(0, np.cumsum(np.where(dense, 0, counted).sum(axis=1)))
+  remainder = Remainder(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
+
+  def cut_strip(block):
+    strip = words[block * tile_size :][:tile_size]
+    slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
+    tiles = np.zeros((dense[block].sum(), tile_size, tile_size), np.uint16)
+    outside = slice(ends[block], ends[block + 1])
+    part = Remainder(*(column[outside] for column in remainder))
+    part.row[:] = block * tile_size
+    _cut_strip(
+      strip, starts, col, position, tile_size, count, slot, tiles, *part
+    )
+    release(triplets)
+    return tiles
+
+  for tiles in ordered_map(cut_strip, numbers, default_threads()):
+    file.write(tiles)
+    bar.update()
+  return remainder
+
+
+@numba.njit(nogil=True, cache=True)
+def _count_strip(words, starts, col, position, tile_size, counted):
+  """Adds the counts of some words in each block of contexts to counted [B]."""
+  for word in words:
+    for i in range(starts[word], starts[word + 1]):
+      counted[position[col[i]] // tile_size] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _cut_strip(
+  words, starts, col, position, tile_size, count, slot, tiles,
+  outside_row, outside_col, outside_code,
+):  # fmt: skip
+  """Writes counts to tiles[slot] or, if the slot is -1, to the remainder."""
+  outside = 0
+  for row, word in enumerate(words):
+    for i in range(starts[word], starts[word + 1]):
+      context = position[col[i]]
+      tile = slot[context // tile_size]
+      if tile >= 0:
+        tiles[tile, row, context % tile_size] = encode(count[i])
+      else:
+        outside_row[outside] += row
+        outside_col[outside] = context
+        outside_code[outside] = encode(count[i])
+        outside += 1
+
+
+def cut_lines(
+  remainder: Remainder, half: int, batch_cells: int | None = None
+) -> list[Lines]:
+  """Rows, and columns, padded to powers of two, in batches of one shape each.
+
+  With half = 100, a word in position 3 and counts with contexts 10 to 20 gives
+  one line of width 16 with 5 zeros: trained 3, fixed 110, 111, ..., 120. In the
+  line of its context 10, trained is 110, and 3 is one of the fixed.
+
+  Args:
+    remainder: the counts outside of tiles.
+    half: B * T, the first row of the table that is a context.
+    batch_cells: the most counts in a batch, padding included; None makes one
+      batch of all lines of a width.
+
+  Returns:
+    Lines for each width that occurs, from narrow to wide.
+  """
+  length = np.concatenate(
+    [
+      np.bincount(positions, minlength=half)
+      for positions in (remainder.row, remainder.col)
+    ]
+  )
+  widths = np.maximum(8, 2 ** np.ceil(np.log2(np.maximum(1, length))))
+  widths = np.where(length, widths, 0).astype(np.int64)
+  start, size = np.zeros(2 * half, np.int64), 0
+  batched = []  # [K, R] trained rows of each width
+  for width in np.unique(widths[widths > 0]):
+    trained = np.flatnonzero(widths == width).astype(np.int32)
+    rows = len(trained)
+    if batch_cells is not None:
+      rows = min(max(1, batch_cells // width), rows)
+    num_batches = -(-len(trained) // rows)
+    start[trained] = size + width * np.arange(len(trained))
+    size += num_batches * rows * width
+    trained = pad_end(trained, num_batches * rows - len(trained), OUTSIDE)
+    batched.append((trained.reshape(num_batches, rows), width))
+  fixed, code = np.zeros(size, np.int32), np.zeros(size, np.uint16)
+  row, col, _ = remainder
+  _fill_lines(row, col, remainder.code, 0, half, start, fixed, code)
+  _fill_lines(col, row, remainder.code, half, 0, start, fixed, code)
+  lines, first = [], 0
+  for trained, width in batched:
+    shape, last = (*trained.shape, width), first + trained.size * width
+    lines.append(
+      Lines(
+        trained,
+        fixed[first:last].reshape(shape),
+        code[first:last].reshape(shape),
+      )
+    )
+    first = last
+  return lines
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill_lines(
+  trained, fixed, code, trained_half, fixed_half, start, to_fixed, to_code
+):  # fmt: skip
+  """Appends counts to the lines that begin at `start`, which moves on."""
+  for i in range(len(trained)):
+    row = trained[i] + trained_half
+    to_fixed[start[row]] = fixed[i] + fixed_half
+    to_code[start[row]] = code[i]
+    start[row] += 1
+
+
+def _write(blocks: Blocks) -> None:
+  """Writes everything but the tiles; the manifest comes last."""
+  arrays = {
+    f"lines_{i}_{name}": array
+    for i, lines in enumerate(blocks.lines)
+    for name, array in zip(_LINE_FILES, lines, strict=True)
+  }
+  arrays |= {name: getattr(blocks, field) for field, name in _FILES.items()}
+  for name, array in arrays.items():
+    with atomic.write_whole(blocks.folder / f"{name}.npy") as file:
+      np.save(file, array)
+  manifest = {
+    "tile_size": blocks.tile_size,
+    "num_blocks": blocks.num_blocks,
+    "outside": blocks.num_outside,
+    "lines": len(blocks.lines),
+  }
+  path = blocks.folder / "manifest.json"
+  atomic.write_text(path, json.dumps(manifest) + "\n")
+
+
+def is_complete(folder: str | os.PathLike) -> bool:
+  """Whether `build` has finished in this folder."""
+  return pathlib.Path(folder, "manifest.json").exists()
+
+
+def read(folder: str | os.PathLike) -> Blocks:
+  """Reads what `build` wrote to a folder; lines are mapped into memory."""
+  folder = pathlib.Path(folder)
+  manifest = json.loads((folder / "manifest.json").read_text())
+  lines = [
+    Lines(
+      *(
+        np.load(folder / f"lines_{i}_{name}.npy", mmap_mode="r")
+        for name in _LINE_FILES
+      )
+    )
+    for i in range(manifest["lines"])
+  ]
+  return Blocks(
+    folder,
+    tile_size=manifest["tile_size"],
+    num_blocks=manifest["num_blocks"],
+    num_outside=manifest["outside"],
+    lines=lines,
+    **{
+      field: np.load(folder / f"{name}.npy") for field, name in _FILES.items()
+    },
+  )

@@ -1,0 +1,247 @@
+"""The losses and steps of tiles and lines.
+
+Both are steps on the loss J of `model.loss`. A tile is three products of
+matrices: the prediction, and the gradients of words and of contexts.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from glove_jax.model import Params, weighted_squares
+from glove_jax.training.engine import TrainState, map_tables, slice_step
+from glove_jax.training.tiles.codec import decode
+
+
+class Table(NamedTuple):
+  """The parameters in blocks: B of T words, then B of T contexts.
+
+  Words and contexts share one array, because a scan that slices and updates
+  two arrays copies both at every step.
+  """
+
+  vectors: jax.Array  # [2 * B, T, D]
+  biases: jax.Array  # [2 * B, T]
+
+
+def init_table(
+  params: Params,
+  position,
+  num_blocks: int,
+  tile_size: int,
+  tx: optax.GradientTransformation,
+) -> TrainState:
+  """Copies parameters, and the optimizer's state of them, to a table.
+
+  Args:
+    params: in the order of the vocabulary.
+    position: [V] the position of each word in the B * T rows.
+    num_blocks: B.
+    tile_size: T.
+    tx: the optimizer.
+  """
+
+  def fill(word, context):
+    empty = jnp.zeros((2, num_blocks * tile_size, *word.shape[1:]), word.dtype)
+    full = empty.at[0, position].set(word).at[1, position].set(context)
+    return full.reshape(2 * num_blocks, tile_size, *word.shape[1:])
+
+  def to_table(params: Params) -> Table:
+    return Table(
+      fill(params.word, params.context),
+      fill(params.word_bias, params.context_bias),
+    )
+
+  opt_state = map_tables(Params, to_table, tx.init(params))
+  return TrainState(to_table(params), opt_state)
+
+
+def table_params(table: Table, position) -> Params:
+  """The parameters of a table in the order of the vocabulary."""
+
+  def split(array):
+    halves = array.reshape(2, -1, *array.shape[2:])
+    return halves[0, position], halves[1, position]
+
+  (word, context), (word_bias, context_bias) = map(split, table)
+  return Params(word, context, word_bias, context_bias)
+
+
+def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
+  """a [K, T, D], b [K, S, D] -> a b^T, products in `dtype`, sums in float32.
+
+  The gradient of b is computed as a^T g and transposed behind a barrier.
+  Otherwise XLA folds the transpose into the product, which takes three times as
+  long on a CPU.
+  """
+
+  def dot(x, y, i, j):
+    return jax.lax.dot_general(
+      x, y, (((i,), (j,)), ((0,), (0,))), preferred_element_type=jnp.float32
+    )
+
+  @jax.custom_vjp
+  def outer(a, b):
+    return dot(a.astype(dtype), b.astype(dtype), 2, 2)
+
+  def forward(a, b):
+    return outer(a, b), (a.astype(dtype), b.astype(dtype))
+
+  def backward(saved, grad):
+    a, b = saved
+    grad = grad.astype(dtype)
+    barrier = jax.lax.optimization_barrier
+    transposed = barrier(dot(barrier(a.mT), grad, 2, 1))
+    return dot(grad, b, 2, 1), transposed.mT
+
+  outer.defvjp(forward, backward)
+  return outer
+
+
+def tiles_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
+  """J over K tiles.
+
+  Args:
+    params: K times T words and contexts: [K, T, D] and [K, T].
+    code: [K, T, T] uint16.
+    outer: from `make_outer`.
+    x_max: the count from which the weight is 1.
+    alpha: the exponent of the weight below x_max.
+  """
+  prediction = (
+    outer(params.word, params.context)
+    + params.word_bias[:, :, None]
+    + params.context_bias[:, None, :]
+  )
+  return weighted_squares(
+    *(
+      array.reshape(-1, code.shape[-1])
+      for array in (prediction, *decode(code, x_max=x_max, alpha=alpha))
+    )
+  )
+
+
+def tiles_step(
+  state: TrainState,
+  code,
+  pair,
+  multiplier=1.0,
+  *,
+  loss,
+  tx: optax.GradientTransformation,
+) -> tuple[TrainState, jax.Array]:
+  """One step over K tiles that share no block.
+
+  The result is that of K steps, one after the other.
+
+  Args:
+    state: its params are a Table.
+    code: [K, T, T] uint16, the tiles.
+    pair: [K, 2] int32, the block of words and the block of contexts of each
+      tile; padding is out of range.
+    multiplier: multiplies the update.
+    loss: (params, code) -> the cost of the tiles, such as `tiles_loss`.
+    tx: the optimizer.
+
+  Returns:
+    The new state, and the cost of the tiles before the step.
+  """
+
+  def take(table: Table) -> Params:
+    vectors = table.vectors.at[pair].get(mode="clip")
+    biases = table.biases.at[pair].get(mode="clip")
+    return Params(vectors[:, 0], vectors[:, 1], biases[:, 0], biases[:, 1])
+
+  def put(table: Table, params: Params) -> Table:
+    vectors = jnp.stack([params.word, params.context], axis=1)
+    biases = jnp.stack([params.word_bias, params.context_bias], axis=1)
+    options = {"mode": "drop", "unique_indices": True}
+    return Table(
+      table.vectors.at[pair].set(vectors, **options),
+      table.biases.at[pair].set(biases, **options),
+    )
+
+  return slice_step(
+    state, multiplier, take, put, lambda params: loss(params, code), tx
+  )
+
+
+def lines_loss(trained: Params, fixed: Params, code, *, x_max, alpha):
+  """J over R lines of the remainder.
+
+  Every count of the remainder is in the line of its row and in the line of its
+  column, and each line trains only its own row or column.
+
+  Args:
+    trained: the rows of the lines, as words: [R, D] and [R].
+    fixed: the N rows of each line's counts, as contexts: [R, N, D] and [R, N].
+    code: [R, N] uint16.
+    x_max: the count from which the weight is 1.
+    alpha: the exponent of the weight below x_max.
+  """
+  prediction = (
+    jnp.einsum("rd,rnd->rn", trained.word, fixed.context)
+    + trained.word_bias[:, None]
+    + fixed.context_bias
+  )
+  return weighted_squares(prediction, *decode(code, x_max=x_max, alpha=alpha))
+
+
+def lines_step(
+  state: TrainState,
+  trained,
+  fixed,
+  code,
+  multiplier=1.0,
+  *,
+  loss,
+  tx: optax.GradientTransformation,
+) -> tuple[TrainState, jax.Array]:
+  """One step over R lines of the remainder.
+
+  Args:
+    state: its params are a Table.
+    trained: [R] int32, the rows of the table to train; padding is out of range.
+    fixed: [R, N] int32, the rows of the table that they were counted with,
+      which stay fixed.
+    code: [R, N] uint16.
+    multiplier: multiplies the update.
+    loss: (trained, fixed, code) -> cost, such as `lines_loss`.
+    tx: the optimizer.
+
+  Returns:
+    The new state, and half the cost before the step: a count is in two lines.
+  """
+
+  def rows(table: Table) -> Table:
+    dim = table.vectors.shape[-1]
+    return Table(table.vectors.reshape(-1, dim), table.biases.reshape(-1))
+
+  def take(table: Table) -> Params:
+    flat = rows(table)
+    vectors = flat.vectors.at[trained].get(mode="clip")
+    biases = flat.biases.at[trained].get(mode="clip")
+    return Params(vectors, vectors[:0], biases, biases[:0])
+
+  def put(table: Table, params: Params) -> Table:
+    flat = rows(table)
+    options = {"mode": "drop", "unique_indices": True}
+    vectors = flat.vectors.at[trained].set(params.word, **options)
+    biases = flat.biases.at[trained].set(params.word_bias, **options)
+    return Table(
+      vectors.reshape(table.vectors.shape), biases.reshape(table.biases.shape)
+    )
+
+  flat = rows(state.params)
+  # Without the barrier XLA gathers row by row inside the product.
+  vectors, biases = jax.lax.optimization_barrier(
+    (flat.vectors[fixed], flat.biases[fixed])
+  )
+  others = Params(vectors, vectors, biases, biases)
+  state, cost = slice_step(
+    state, multiplier, take, put, lambda p: loss(p, others, code), tx
+  )
+  return state, cost / 2

@@ -1,0 +1,104 @@
+"""The directions between rooms: what may import what."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import glove_jax
+
+PACKAGE = pathlib.Path(glove_jax.__file__).parent
+GROUND = {
+  "atomic", "config", "memory", "metrics", "model", "settings", "threads",
+}  # fmt: skip
+# What each room may import beside itself and the ground.
+ROOMS = {
+  "text": set(),
+  "counts": {"text"},
+  "training": {"counts.triplets"},
+  "vectors": {"text.datasets", "text.symbols"},
+  "workdir": {"text", "counts", "training", "vectors"},
+  "sweeps": {"text", "counts", "training", "vectors", "workdir"},
+  "command_line": {"training"},
+}
+# Modules that a reader meets first import little.
+LEAVES = {
+  "model": set(),
+  "settings": set(),
+  "config": {"settings"},
+  "text.symbols": set(),
+  "counts.triplets": {"atomic", "memory"},
+  "training.multihost": set(),
+  "training.tiles.codec": set(),
+}
+MODULES = sorted(
+  ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+  for path in PACKAGE.rglob("*.py")
+  if path.name != "__init__.py"
+)
+
+
+def imports(module):
+  """The modules of the package that a module imports, inside functions too."""
+  path = PACKAGE / (module.replace(".", "/") + ".py")
+  found = set()
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      found |= {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module:
+      names = {f"{node.module}.{alias.name}" for alias in node.names}
+      found |= {name if _is_module(name) else node.module for name in names}
+  prefix = "glove_jax."
+  return {name.removeprefix(prefix) for name in found if name[:10] == prefix}
+
+
+def _is_module(name):
+  path = PACKAGE.parent / name.replace(".", "/")
+  return path.with_suffix(".py").exists() or path.is_dir()
+
+
+def is_within(module, rooms):
+  return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_imports_only_those_above_it(module):
+  room = module.split(".")[0]
+  allowed = GROUND | ROOMS.get(room, set()) | {room}
+  assert {m for m in imports(module) if not is_within(m, allowed)} == set()
+
+
+@pytest.mark.parametrize("module", LEAVES)
+def test_a_leaf_imports_little(module):
+  assert imports(module) <= LEAVES[module]
+
+
+def test_every_folder_and_file_is_in_the_map():
+  rooms = {module.split(".")[0] for module in MODULES}
+  assert rooms == GROUND | set(ROOMS)
+  for room in rooms:
+    assert f"`{room}`" in glove_jax.__doc__
+
+
+def test_public_names_are_found_and_unknown_ones_are_not():
+  for name in glove_jax.__all__:
+    assert getattr(glove_jax, name).__name__ == name
+  with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    _ = glove_jax.nothing
+
+
+@pytest.mark.parametrize("module, heavy", [
+  ("text.reading", "jax numba scipy"),
+  ("text.vocab", "jax numba scipy"),
+  ("counts.triplets", "jax numba scipy"),
+  ("vectors.evaluate", "jax numba"),
+  ("config", "jax numba scipy"),
+])  # fmt: skip
+def test_a_module_loads_without_what_it_does_not_need(module, heavy):
+  code = f"import sys, glove_jax.{module}; print(*sys.modules)"
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+  )
+  assert not set(heavy.split()) & set(done.stdout.split())

@@ -14,8 +14,9 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `sweeps`: many runs, and the report on them.
 - `command_line`: flags made from settings, and errors as one sentence.
 
-The names below are loaded when they are first used, so that importing one room
-does not import the others.
+The names below, and the modules that notebooks use most, are loaded when they
+are first used: `from glove_jax import vocab` finds `glove_jax.text.vocab`. So
+importing one room does not import the others.
 """
 
 import importlib
@@ -30,14 +31,31 @@ _PUBLIC = {
   "WordVectors": "vectors.word_vectors",
   "load_vectors": "vectors.formats",
 }
+_MODULES = {
+  "reading": "text",
+  "vocab": "text",
+  "datasets": "text",
+  "cooccur": "counts",
+  "triplets": "counts",
+  "ratios": "counts",
+  "loop": "training",
+  "word_vectors": "vectors",
+  "formats": "vectors",
+  "evaluate": "vectors",
+  "pipeline": "workdir",
+  "grid": "sweeps",
+}
 __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str):
-  if name not in _PUBLIC:
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-  return getattr(importlib.import_module(f"glove_jax.{_PUBLIC[name]}"), name)
+  if name in _MODULES:
+    return importlib.import_module(f"glove_jax.{_MODULES[name]}.{name}")
+  if name in _PUBLIC:
+    module = importlib.import_module(f"glove_jax.{_PUBLIC[name]}")
+    return getattr(module, name)
+  raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-  return sorted({*globals(), *__all__})
+  return sorted({*globals(), *_PUBLIC, *_MODULES})

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from glove_jax import config, settings
+from glove_jax import atomic, config, settings
 from glove_jax.config import TrainConfig
 from glove_jax.sweeps.options import SweepConfig
 

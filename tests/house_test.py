@@ -85,6 +85,8 @@ def test_every_folder_and_file_is_in_the_map():
 def test_public_names_are_found_and_unknown_ones_are_not():
   for name in glove_jax.__all__:
     assert getattr(glove_jax, name).__name__ == name
+  for name, room in glove_jax._MODULES.items():
+    assert getattr(glove_jax, name).__name__ == f"glove_jax.{room}.{name}"
   with pytest.raises(AttributeError, match="no attribute 'nothing'"):
     _ = glove_jax.nothing
 

@@ -63,6 +63,7 @@ class Pipeline:
     config: Config,
     workdir: str | os.PathLike,
     say: Callable[[str], None] = print,
+    wait: bool = False,
   ):
     """Nothing is read or written yet.
 
@@ -70,7 +71,10 @@ class Pipeline:
       config: the settings of the run.
       workdir: the folder for all outputs; it is created if missing.
       say: called with each line of news.
+      wait: whether to wait for another process that works in the folder; else
+        it is an error.
     """
+    self._wait = wait
     self.config = config
     self.workdir = pathlib.Path(workdir)
     self._say = say
@@ -107,7 +111,7 @@ class Pipeline:
     config = self.config.corpus
     inputs.check(config, self.workdir)
     self.workdir.mkdir(parents=True, exist_ok=True)
-    with lock(self.workdir):
+    with lock(self.workdir, wait=self._wait):
       atomic.remove_parts(self.workdir)
       self._paths = inputs.corpus_paths(config, self.workdir, self._say)
       self._stages = Stages(self.workdir, self._say)

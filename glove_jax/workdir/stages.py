@@ -97,7 +97,7 @@ class Stages:
     if old["settings"] != settings:
       return difference(old["settings"], settings)
     if old["inputs"] != hashes:
-      return _changed(old["inputs"], inputs, hashes)
+      return _changed(old, inputs, hashes)
     if not output.exists():
       return "its output is missing"
     if self._fingerprints.of(output) != old["output"]:
@@ -122,14 +122,17 @@ class Stages:
     if now != hashes:
       raise ValueError(
         f"The input of {name} changed while it was read "
-        f"({_changed(hashes, inputs, now)}): give the same command again."
+        f"({_changed(self._notes(settings, inputs, hashes), inputs, now)}): "
+        "give the same command again."
       )
-    self._done[name] = {
-      "settings": settings,
-      "inputs": hashes,
-      "output": self._fingerprints.of(self._output(name)),
-    }
+    output = {"output": self._fingerprints.of(self._output(name))}
+    self._done[name] = self._notes(settings, inputs, hashes) | output
     atomic.write_json(self._workdir / _NOTES, self._done)
+
+  @staticmethod
+  def _notes(settings, inputs, hashes) -> dict:
+    paths = [str(path) for path in inputs]
+    return {"settings": settings, "inputs": hashes, "paths": paths}
 
 
 def read_notes(workdir: str | pathlib.Path) -> dict[str, dict]:
@@ -180,12 +183,17 @@ def difference(old: dict, new: dict) -> str:
   )
 
 
-def _changed(old: list[str], inputs, new: list[str]) -> str:
+def _changed(old: dict, inputs, hashes: list[str]) -> str:
   """Which inputs are not what they were."""
-  if len(old) != len(new):
-    return f"there were {len(old)} input files and now there are {len(new)}"
+  paths = [str(path) for path in inputs]
+  if len(paths) != len(old["paths"]):
+    return (
+      f"there were {len(old['paths'])} inputs and now there are {len(paths)}"
+    )
   return ", ".join(
-    f"{path} has changed"
-    for path, before, now in zip(inputs, old, new, strict=True)
-    if before != now
+    f"{now} has changed" if now == before else f"{before} is now {now}"
+    for before, now, old_hash, new_hash in zip(
+      old["paths"], paths, old["inputs"], hashes, strict=True
+    )
+    if old_hash != new_hash
   )

@@ -91,9 +91,10 @@ def test_every_point_leaves_its_folder(swept):
   folders = list((workdir / "points").iterdir())
   assert len(folders) == 4
   for folder in folders:
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir() if path.name[0] != "."}
     assert names == {
-      "config.json", "metrics.jsonl", "training.json", "evaluation.json",
+      "config.json", "source.json", "metrics.jsonl", "training.json",
+      "evaluation.json",
     }  # fmt: skip
 
 

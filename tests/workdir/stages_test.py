@@ -68,7 +68,22 @@ def test_another_number_of_inputs_is_a_change(folder):
   made._say = lines.append
   with made.stage("vocab", {"a": 1}, []) as todo:
     assert todo
-  assert "there were 1 input files and now there are 0" in lines[0]
+  assert "there were 1 inputs and now there are 0" in lines[0]
+
+
+def test_another_input_is_named(folder):
+  other = folder / "other.txt"
+  other.write_text("water")
+  lines = []
+  with stages.Stages(folder, lines.append).stage("vocab", {"a": 1}, [other]):
+    pass
+  assert f"again: {folder / 'corpus.txt'} is now {other}." in lines[0]
+
+
+def test_a_moved_input_is_no_change(folder):
+  moved = (folder / "corpus.txt").rename(folder / "moved.txt")
+  with stages.Stages(folder, print).stage("vocab", {"a": 1}, [moved]) as todo:
+    assert not todo
 
 
 @pytest.mark.parametrize("damage", ["missing", "emptied", "changed"])
@@ -97,7 +112,7 @@ def test_a_stage_that_runs_again_removes_what_later_stages_left(folder):
     "corpus.txt", "sample.txt", "vocab.txt", "counts", "stages.json"
   }  # fmt: skip
   assert not stages.is_valid(folder, "counts")
-  assert run(folder)[0] == list(stages.STAGES)[1:]
+  assert run(folder)[0] == list(stages.STAGES)[2:]
 
 
 def test_an_input_that_changes_meanwhile_is_said_and_nothing_is_noted(folder):

@@ -114,3 +114,12 @@ def fingerprint(content, digits: int = 8) -> str:
   """
   text = json.dumps(content, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def remove(path: str | os.PathLike) -> None:
+  """Removes a file or a folder, if it is there; a kill leaves no part of it."""
+  path = pathlib.Path(path)
+  if path.is_dir() and not path.is_symlink():
+    remove_folder(path)
+  else:
+    path.unlink(missing_ok=True)

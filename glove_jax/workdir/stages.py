@@ -1,84 +1,163 @@
-"""Which stages of a run are done, and with which settings."""
+"""Which stages of a run are done, with which settings and from what.
+
+A stage is done if its settings, the content of its inputs and its output are
+those that it was noted with. A stage that runs again removes what later stages
+made, since that was made from what is replaced.
+"""
 
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from glove_jax import atomic
+from glove_jax.workdir.fingerprints import Fingerprints
 
-# Each stage in order, and the part of `Config` that it adds to the settings
-# that its output depends on.
+class Stage(NamedTuple):
+  """One stage of a run."""
+
+  part: str  # of `Config`: the settings that it adds to those before
+  outputs: tuple[str, ...]  # in the work directory; the first is its result
+
+
 STAGES = {
-  "vocab": "vocab",
-  "counts": "count",
-  "train": "train",
-  "vectors": "vectors",
-  "evaluate": "evaluate",
+  "vocab": Stage("vocab", ("vocab.txt",)),
+  "counts": Stage("count", ("counts",)),
+  "train": Stage("train", ("tables.npz", "checkpoints", "metrics.jsonl")),
+  "vectors": Stage("vectors", ("vectors.txt",)),
+  "evaluate": Stage("evaluate", ("evaluation.json",)),
 }
+_NOTES, _HASHES = "stages.json", "fingerprints.json"
 
 
 class Stages:
-  """The stages that are done, with their settings; kept in a JSON file."""
+  """The stages of one work directory; kept in its `stages.json`.
 
-  def __init__(self, path: pathlib.Path, say: Callable[[str], None]):
-    """Reads the file.
+  Args:
+    workdir: the folder.
+    say: called with each line of news.
+  """
 
-    Args:
-      path: the file, `stages.json`; it need not exist.
-      say: called with each line of news.
-
-    Raises:
-      ValueError: the file is damaged.
-    """
-    self._path = path
+  def __init__(self, workdir: pathlib.Path, say: Callable[[str], None]):
+    self._workdir = workdir
     self._say = say
-    self._done = atomic.read_json(path) if path.exists() else {}
+    self._done = read_notes(workdir)
+    self._fingerprints = Fingerprints(workdir / _HASHES)
 
   @contextlib.contextmanager
   def stage(
-    self, name: str, settings: dict, output: pathlib.Path
+    self, name: str, settings: dict, inputs: Sequence[str | pathlib.Path] = ()
   ) -> Iterator[bool]:
-    """Yields whether the stage must run, and records it as done afterwards.
-
-    A stage that runs again invalidates the stages after it.
+    """Yields whether the stage must run, and notes it as done afterwards.
 
     Args:
       name: one of `STAGES`.
-      settings: everything that the output depends on, as JSON reads it back.
-      output: the file or folder that the stage writes.
+      settings: all settings that the output depends on, as read from JSON.
+      inputs: the files and folders that it is made from, in order.
+
+    Raises:
+      ValueError: an input changed while the stage ran; it is not noted.
     """
-    old = self._done.get(name)
-    if old == settings and output.exists():
+    hashes = self._hashes(inputs)
+    reason = self._reason(name, settings, inputs, hashes)
+    if reason is None:
       yield False
       return
-    names = list(STAGES)
-    later = names[names.index(name) + 1 :]
-    if old is not None:
-      also = ", ".join(stage for stage in later if stage in self._done)
-      also = f" (and so {also})" if also else ""
-      self._say(f"{name}{also} again: {_difference(old, settings)}.")
-    for stage in (name, *later):
-      self._done.pop(stage, None)
-    atomic.write_json(self._path, self._done)
+    self._invalidate(name, reason)
     start = time.perf_counter()
     yield True
-    self._done[name] = settings
-    atomic.write_json(self._path, self._done)
+    self._note(name, settings, inputs, hashes)
     self._say(f"{name}: {time.perf_counter() - start:.1f} s")
 
+  def _hashes(self, inputs) -> list[str]:
+    return [self._fingerprints.of(path) for path in inputs]
 
-def invalidate(name: str, path: pathlib.Path) -> None:
-  """Marks a stage as not done, so that the next run repeats it."""
-  done = atomic.read_json(path) if path.exists() else {}
-  done.pop(name, None)
-  atomic.write_json(path, done)
+  def _output(self, name: str) -> pathlib.Path:
+    return self._workdir / STAGES[name].outputs[0]
+
+  def _reason(self, name, settings, inputs, hashes) -> str | None:
+    """Why the stage must run; None if it is done."""
+    old, output = self._done.get(name), self._output(name)
+    if old is None:
+      return ""
+    if "output" not in old:
+      return "an earlier version of this program made it"
+    if old["settings"] != settings:
+      return _difference(old["settings"], settings)
+    if old["inputs"] != hashes:
+      return _changed(old["inputs"], inputs, hashes)
+    if not output.exists():
+      return "its output is missing"
+    if self._fingerprints.of(output) != old["output"]:
+      return f"{output} is not as it was written"
+    return None
+
+  def _invalidate(self, name: str, reason: str) -> None:
+    later = list(STAGES)[list(STAGES).index(name) + 1 :]
+    if reason:
+      also = ", ".join(stage for stage in later if stage in self._done)
+      also = f" (and so {also})" if also else ""
+      self._say(f"{name}{also} again: {reason}.")
+    for stage in (name, *later):
+      self._done.pop(stage, None)
+    atomic.write_json(self._workdir / _NOTES, self._done)
+    for stage in later:
+      for path in STAGES[stage].outputs:
+        atomic.remove(self._workdir / path)
+
+  def _note(self, name, settings, inputs, hashes) -> None:
+    now = self._hashes(inputs)
+    if now != hashes:
+      raise ValueError(
+        f"The input of {name} changed while it was read "
+        f"({_changed(hashes, inputs, now)}): give the same command again."
+      )
+    self._done[name] = {
+      "settings": settings,
+      "inputs": hashes,
+      "output": self._fingerprints.of(self._output(name)),
+    }
+    atomic.write_json(self._workdir / _NOTES, self._done)
+
+
+def read_notes(workdir: str | pathlib.Path) -> dict[str, dict]:
+  """The stages that are done in a work directory.
+
+  Raises:
+    ValueError: `stages.json` is damaged.
+  """
+  path = pathlib.Path(workdir, _NOTES)
+  return atomic.read_json(path) if path.exists() else {}
+
+
+def is_done(workdir: str | pathlib.Path, name: str) -> bool:
+  """Whether a stage is done and its output is there."""
+  output = pathlib.Path(workdir, STAGES[name].outputs[0])
+  return name in read_notes(workdir) and output.exists()
+
+
+def invalidate(workdir: str | pathlib.Path, name: str) -> None:
+  """Notes a stage as not done, so that the next run does it again."""
+  done = read_notes(workdir)
+  if done.pop(name, None) is not None:
+    atomic.write_json(pathlib.Path(workdir, _NOTES), done)
 
 
 def _difference(old: dict, new: dict) -> str:
-  changed = [
-    f"{name} was {old.get(name)} and is now {new[name]}"
-    for name in new
-    if old.get(name) != new[name]
-  ]
-  return "; ".join(changed) or "its output is missing"
+  return "; ".join(
+    f"{name} was {old.get(name)} and is now {new.get(name)}"
+    for name in sorted({*old, *new})
+    if old.get(name) != new.get(name)
+  )
+
+
+def _changed(old: list[str], inputs, new: list[str]) -> str:
+  """Which inputs are not what they were."""
+  if len(old) != len(new):
+    return f"there were {len(old)} input files and now there are {len(new)}"
+  return ", ".join(
+    f"{path} has changed"
+    for path, before, now in zip(inputs, old, new, strict=True)
+    if before != now
+  )

@@ -18,7 +18,7 @@ from numba import njit, uint64
 
 from glove_jax.text.symbols import END, MAX_TOKEN_BYTES
 
-WORD, MARK = 1, 2  # classes of characters; all others separate words
+WORD, MARK, JOINER = 1, 2, 3  # classes of characters; others separate words
 
 
 class WordTable(NamedTuple):
@@ -82,7 +82,9 @@ def _add_until(spans, found, data, start, end, nul):
 
 @njit(nogil=True, cache=True)
 def split_words(data, begun, blank_line, spans, classes):
-  """Finds runs of word characters and marks that start with a word character.
+  """Finds runs of word characters, marks and joiners.
+
+  A run starts with a word character and does not end with a joiner.
 
   Args:
     data, begun, blank_line, spans: as for `split_whitespace`.
@@ -102,6 +104,11 @@ def split_words(data, begun, blank_line, spans, classes):
       if start < 0:
         start = position
     elif start >= 0 and kind != MARK:
+      if kind == JOINER:
+        after = _skip_joiners(data, position, classes)
+        if after:
+          position = after
+          continue
       found = _add_span(spans, found, data, start, position)
       start = -1
     if byte == 10:
@@ -114,6 +121,20 @@ def split_words(data, begun, blank_line, spans, classes):
   if start >= 0:
     found = _add_span(spans, found, data, start, len(data))
   return found
+
+
+@njit(nogil=True, cache=True)
+def _skip_joiners(data, position, classes):
+  """Where a word goes on after joiners; 0 if it ends before them."""
+  while position < len(data):
+    point, width = _decode(data, position)
+    if data[position] < 128:
+      point = np.int64(data[position])
+    kind = 0 if point < 0 else classes[point]
+    if kind != JOINER:
+      return position if kind == WORD or kind == MARK else 0
+    position += width
+  return 0
 
 
 @njit(nogil=True, cache=True)

@@ -116,6 +116,12 @@ def fingerprint(content, digits: int = 8) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
+def remove_parts(folder: str | os.PathLike) -> None:
+  """Removes what killed processes left half-written in a folder."""
+  for part in pathlib.Path(folder).rglob(".*.part"):
+    remove(part)
+
+
 def remove(path: str | os.PathLike) -> None:
   """Removes a file or a folder, if it is there; a kill leaves no part of it."""
   path = pathlib.Path(path)

@@ -9,8 +9,6 @@ ValueError: coats must be at least 1, got 0.
 """
 
 import dataclasses
-import hashlib
-import json
 import os
 import types
 import typing
@@ -61,12 +59,6 @@ class Part:
   def resolved(self):
     """The same settings, with defaults that depend on others filled in."""
     return self
-
-
-def fingerprint(values: dict[str, Any]) -> str:
-  """Eight hexadecimal digits that identify settings, whatever their order."""
-  text = json.dumps(values, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def kind(field: dataclasses.Field) -> type:

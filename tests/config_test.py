@@ -115,6 +115,6 @@ def test_the_type_of_a_setting():
 
 
 def test_a_fingerprint_does_not_depend_on_the_order():
-  one = settings.fingerprint({"a": 1, "b": [2]})
-  assert one == settings.fingerprint({"b": [2], "a": 1}) and len(one) == 8
-  assert one != settings.fingerprint({"a": 1, "b": [3]})
+  one = atomic.fingerprint({"a": 1, "b": [2]})
+  assert one == atomic.fingerprint({"b": [2], "a": 1}) and len(one) == 8
+  assert one != atomic.fingerprint({"a": 1, "b": [3]})

@@ -23,7 +23,6 @@ from glove_jax import atomic, metrics
 from glove_jax import config as configs
 from glove_jax.counts import triplets
 from glove_jax.model import Params
-from glove_jax.settings import fingerprint
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
@@ -197,7 +196,7 @@ def counts_folder(
   workdir: pathlib.Path, config: configs.Config
 ) -> pathlib.Path:
   """The work directory with the counts of this config."""
-  name = fingerprint(grid.counts_settings(config))
+  name = atomic.fingerprint(grid.counts_settings(config))
   return pathlib.Path(workdir, "counts", name)
 
 
@@ -213,7 +212,7 @@ def by_counts(points: Sequence[Point]) -> list[list[Point]]:
   """Groups the points that share their counts, in order of appearance."""
   groups = {}
   for point in points:
-    key = fingerprint(grid.counts_settings(point.config))
+    key = atomic.fingerprint(grid.counts_settings(point.config))
     groups.setdefault(key, []).append(point)
   return list(groups.values())
 
@@ -234,7 +233,7 @@ def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
     settings = dataclasses.asdict(point.config.train.resolved)
     for name in loop.TOGETHER:
       del settings[name]
-    key = fingerprint(settings | {"label": _label(point)})
+    key = atomic.fingerprint(settings | {"label": _label(point)})
     groups.setdefault(key, []).append(point)
   return [
     group[start : start + together]

@@ -26,6 +26,7 @@ both on what both have seen. An analogy set also has "methods": its total by
 each method. A set of the suite that cannot be had has "missing": the reason.
 """
 
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -45,11 +46,33 @@ from glove_jax.vectors.sets import Pair, Relation, Sections
 from glove_jax.vectors.word_vectors import WordVectors
 
 __all__ = [
+  "check",
   "compare_analogies",
   "compare_similarity",
   "evaluate_vectors",
   "format_table",
+  "question_files",
 ]
+
+
+def question_files(config: EvaluateConfig) -> list[pathlib.Path]:
+  """The files that an evaluation reads.
+
+  Raises:
+    FileNotFoundError: a file that the config names does not exist.
+  """
+  return [entry.path for entry in standard.find_sets(config) if entry.path]
+
+
+def check(config: EvaluateConfig) -> None:
+  """Reads every set that the config names, to find mistakes early.
+
+  Raises:
+    FileNotFoundError, ValueError: as `evaluate_vectors`.
+  """
+  for entry in standard.find_sets(config):
+    if entry.path:
+      _read(entry)
 
 
 def evaluate_vectors(vectors: WordVectors, config: EvaluateConfig) -> dict:

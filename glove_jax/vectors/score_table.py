@@ -37,11 +37,8 @@ def _long_table(results: Mapping[str, Mapping]) -> str:
   """Analogies, similarities, what is missing, and who wins."""
   head = ["", "score", "95% interval", "seen/all", "coverage"]
   present = {n: r for n, r in results.items() if "missing" not in r}
-  compared = [
-    score["against"]
-    for _, score, _ in _headlines(present)
-    if "against" in score
-  ]
+  scores = [result.get("total", result) for result in present.values()]
+  compared = [score["against"] for score in scores if "against" in score]
   if compared:
     head += ["other", "difference", "95% interval", "p"]
   rows = [tuple(head)]
@@ -70,15 +67,6 @@ def _analogy_rows(name: str, result: Mapping) -> Iterator[tuple[str, ...]]:
       if 0 < result[kind]["all"] < result["total"]["all"]:
         accuracy = result[kind]["accuracy"]
         yield _long_row(f"  {kind}", result[kind], accuracy, "{:.2%}")
-
-
-def _headlines(results) -> Iterator[tuple[str, Mapping, float | None]]:
-  """The name, score and figure of each set."""
-  for name, result in results.items():
-    if result["kind"] == "similarity":
-      yield name, result, result["spearman"]
-    else:
-      yield name, result["total"], result["total"]["accuracy"]
 
 
 def _verdict(compared: Sequence[Mapping]) -> str:

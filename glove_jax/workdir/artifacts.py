@@ -1,6 +1,7 @@
 """A run's work directory: settings, vectors and results, and their export."""
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import os
 import pathlib
@@ -31,14 +32,32 @@ EXPORTS = {
 _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 
 
-def write_config(config: Config, workdir: pathlib.Path) -> None:
-  """Writes config.json: every setting, the versions and the devices."""
+def write_config(
+  config: Config, workdir: pathlib.Path, part: str | None = None
+) -> None:
+  """Writes config.json: every setting, the versions and the devices.
+
+  Args:
+    config: the settings.
+    workdir: the folder.
+    part: the only part of the config to replace, if the file is there: a stage
+      that runs replaces its own, so that the file always describes what is in
+      the folder.
+  """
+  settings, path = all_settings(config), workdir / "config.json"
+  if part and path.exists():
+    own = {field.name for field in dataclasses.fields(getattr(config, part))}
+    settings |= {
+      name: value
+      for name, value in atomic.read_json(path)["settings"].items()
+      if name in settings and name not in own
+    }
   record = {
-    "settings": all_settings(config),
+    "settings": settings,
     "versions": versions(),
     "devices": [str(device) for device in jax.devices()],
   }
-  atomic.write_json(workdir / "config.json", record)
+  atomic.write_json(path, record)
 
 
 def versions() -> dict[str, str]:
@@ -95,7 +114,7 @@ def read_vectors(
 
 def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
-  if not path.exists():
+  if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
       f"There are no trained tables in {workdir}: finish the training with "
       f"workdir={workdir} first."
@@ -109,7 +128,7 @@ def write_results(results: dict, workdir: str | os.PathLike) -> None:
   The run itself writes its own results again when it is next started.
   """
   workdir = pathlib.Path(workdir)
-  stages.invalidate("evaluate", workdir / "stages.json")
+  stages.invalidate(workdir, "evaluate")
   atomic.write_json(workdir / "evaluation.json", results)
 
 

@@ -1,16 +1,48 @@
 """The files that a run reads: its corpus, added counts, Stanford's records."""
 
-import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from glove_jax.config import CorpusConfig
 from glove_jax.text import compiled, datasets, reading, vocab
+from glove_jax.workdir import stages
 
 
-def corpus_paths(config: CorpusConfig, workdir: pathlib.Path) -> list[str]:
+def check(config: CorpusConfig, workdir: pathlib.Path) -> None:
+  """Finds mistakes in a config before anything is written.
+
+  Raises:
+    FileNotFoundError: a folder of `add_to` or a file of `records` is missing.
+    ValueError: `records` without `records_vocab`, or a run that is to be added
+      to itself.
+  """
+  for folder in config.add_to:
+    if pathlib.Path(folder).resolve() == workdir.resolve():
+      raise ValueError(
+        f"A run cannot be added to itself ({folder}): name another workdir."
+      )
+    if not (
+      pathlib.Path(folder, "counts", "manifest.json").exists()
+      and stages.is_valid(folder, "counts")
+    ):
+      raise FileNotFoundError(
+        f"There are no finished counts in {folder}, a folder of add_to: count "
+        f"there first, with workdir={folder}."
+      )
+  if config.records and not config.records_vocab:
+    raise ValueError("records needs records_vocab=vocab.txt, its words.")
+  for path in filter(None, (config.records, config.records_vocab)):
+    if not pathlib.Path(path).exists():
+      raise FileNotFoundError(f"There is no file {path!r} of records.")
+
+
+def corpus_paths(
+  config: CorpusConfig,
+  workdir: pathlib.Path,
+  say: Callable[[str], None] = print,
+) -> list[str]:
   """Finds the files of the corpus.
 
   Standard input can be read only once and is needed twice, so it is copied to
@@ -28,17 +60,6 @@ def corpus_paths(config: CorpusConfig, workdir: pathlib.Path) -> list[str]:
       folder of `add_to` or a file of `records` is missing.
     ValueError: `records` without `records_vocab`.
   """
-  for folder in config.add_to:
-    if not pathlib.Path(folder, "counts", "manifest.json").exists():
-      raise FileNotFoundError(
-        f"There are no finished counts in {folder}, a folder of add_to: count "
-        f"there first, with workdir={folder}."
-      )
-  if config.records and not config.records_vocab:
-    raise ValueError("records needs records_vocab=vocab.txt, its words.")
-  for path in filter(None, (config.records, config.records_vocab)):
-    if not pathlib.Path(path).exists():
-      raise FileNotFoundError(f"There is no file {path!r} of records.")
   if config.records or (config.add_to and not config.corpus):
     return []
   return reading.resolve_paths(
@@ -73,17 +94,3 @@ def added_words(config: CorpusConfig) -> Iterator[list[tuple[str, int]]]:
   for folder in config.add_to:
     words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
     yield list(zip(words.words, words.counts.tolist(), strict=True))
-
-
-def file_states(
-  config: CorpusConfig, paths: Sequence[str]
-) -> list[tuple[str, int, int]]:
-  """(path, size, modification time in ns) of every file that a run reads."""
-  paths = [*paths, config.records, config.records_vocab]
-  for folder in config.add_to:
-    paths += [f"{folder}/vocab.txt", f"{folder}/counts/manifest.json"]
-  return [
-    (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
-    for path in paths
-    if path
-  ]

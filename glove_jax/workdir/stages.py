@@ -14,6 +14,7 @@ from typing import NamedTuple
 from glove_jax import atomic
 from glove_jax.workdir.fingerprints import Fingerprints
 
+
 class Stage(NamedTuple):
   """One stage of a run."""
 
@@ -22,6 +23,7 @@ class Stage(NamedTuple):
 
 
 STAGES = {
+  "sample": Stage("corpus", ("sample.txt",)),
   "vocab": Stage("vocab", ("vocab.txt",)),
   "counts": Stage("count", ("counts",)),
   "train": Stage("train", ("tables.npz", "checkpoints", "metrics.jsonl")),
@@ -47,7 +49,11 @@ class Stages:
 
   @contextlib.contextmanager
   def stage(
-    self, name: str, settings: dict, inputs: Sequence[str | pathlib.Path] = ()
+    self,
+    name: str,
+    settings: dict,
+    inputs: Sequence[str | pathlib.Path] = (),
+    check: Callable[[], object] | None = None,
   ) -> Iterator[bool]:
     """Yields whether the stage must run, and notes it as done afterwards.
 
@@ -55,12 +61,16 @@ class Stages:
       name: one of `STAGES`.
       settings: all settings that the output depends on, as read from JSON.
       inputs: the files and folders that it is made from, in order.
+      check: reads the output of a stage that is done; if it raises a
+        ValueError, the output is damaged and the stage runs again.
 
     Raises:
       ValueError: an input changed while the stage ran; it is not noted.
     """
-    hashes = self._hashes(inputs)
+    hashes = self.hashes(inputs)
     reason = self._reason(name, settings, inputs, hashes)
+    if reason is None and check:
+      reason = _damage(check)
     if reason is None:
       yield False
       return
@@ -70,7 +80,8 @@ class Stages:
     self._note(name, settings, inputs, hashes)
     self._say(f"{name}: {time.perf_counter() - start:.1f} s")
 
-  def _hashes(self, inputs) -> list[str]:
+  def hashes(self, inputs: Sequence[str | pathlib.Path]) -> list[str]:
+    """The fingerprints of files and folders."""
     return [self._fingerprints.of(path) for path in inputs]
 
   def _output(self, name: str) -> pathlib.Path:
@@ -84,7 +95,7 @@ class Stages:
     if "output" not in old:
       return "an earlier version of this program made it"
     if old["settings"] != settings:
-      return _difference(old["settings"], settings)
+      return difference(old["settings"], settings)
     if old["inputs"] != hashes:
       return _changed(old["inputs"], inputs, hashes)
     if not output.exists():
@@ -107,7 +118,7 @@ class Stages:
         atomic.remove(self._workdir / path)
 
   def _note(self, name, settings, inputs, hashes) -> None:
-    now = self._hashes(inputs)
+    now = self.hashes(inputs)
     if now != hashes:
       raise ValueError(
         f"The input of {name} changed while it was read "
@@ -131,10 +142,14 @@ def read_notes(workdir: str | pathlib.Path) -> dict[str, dict]:
   return atomic.read_json(path) if path.exists() else {}
 
 
-def is_done(workdir: str | pathlib.Path, name: str) -> bool:
-  """Whether a stage is done and its output is there."""
-  output = pathlib.Path(workdir, STAGES[name].outputs[0])
-  return name in read_notes(workdir) and output.exists()
+def is_valid(workdir: str | pathlib.Path, name: str) -> bool:
+  """Whether the output of a stage, if it is there, is that of a finished stage.
+
+  A folder without `stages.json`, such as a point of a sweep, has no unfinished
+  stages.
+  """
+  path = pathlib.Path(workdir, _NOTES)
+  return not path.exists() or name in read_notes(workdir)
 
 
 def invalidate(workdir: str | pathlib.Path, name: str) -> None:
@@ -144,7 +159,20 @@ def invalidate(workdir: str | pathlib.Path, name: str) -> None:
     atomic.write_json(pathlib.Path(workdir, _NOTES), done)
 
 
-def _difference(old: dict, new: dict) -> str:
+def _damage(check: Callable[[], object]) -> str | None:
+  try:
+    check()
+  except ValueError as error:
+    return str(error).rstrip(".")
+  return None
+
+
+def difference(old: dict, new: dict) -> str:
+  """Which settings differ, and how.
+
+  >>> difference({"dim": 50, "x_max": 10}, {"dim": 100, "x_max": 10})
+  'dim was 50 and is now 100'
+  """
   return "; ".join(
     f"{name} was {old.get(name)} and is now {new.get(name)}"
     for name in sorted({*old, *new})

@@ -31,8 +31,8 @@ class CorpusConfig(Part):
   )
   text_field: str = setting(
     "",
-    "read --corpus as JSON lines or Parquet, and take this field of each record "
-    "as its text",
+    "read --corpus as JSON lines or Parquet, and take this field of each "
+    "record as its text",
   )
   documents: str = setting(
     "line",

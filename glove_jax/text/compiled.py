@@ -123,9 +123,7 @@ def read_ids(
 
 
 def _read_blocks(text: Text) -> Iterator[reading.Block]:
-  return reading.read_blocks(
-    text.paths, text.section, tokenizer=text.tokenizer
-  )
+  return reading.read_blocks(text.paths, text.section, tokenizer=text.tokenizer)
 
 
 def make_finder(

@@ -132,7 +132,7 @@ def _skip_joiners(data, position, classes):
       point = np.int64(data[position])
     kind = 0 if point < 0 else classes[point]
     if kind != JOINER:
-      return position if kind == WORD or kind == MARK else 0
+      return position if kind in (WORD, MARK) else 0
     position += width
   return 0
 

@@ -163,7 +163,9 @@ def make_splitter(
     if text.lowercase:
       decoded = data.decode("utf-8", "surrogateescape")
       data = decoded.lower().encode("utf-8", "surrogateescape")
-    data = np.frombuffer(tokenizers.drop(data, text.tokenizer), np.uint8)
+    if text.tokenizer == "whitespace":
+      data = tokenizers.drop(data, text.tokenizer)
+    data = np.frombuffer(bytearray(data), np.uint8)  # can be written to
     if len(getattr(buffer, "spans", ())) <= len(data):
       buffer.spans = np.empty((2 * len(data) + 1, 2), np.int64)
     arguments = data, block.begun, blank_line, buffer.spans
@@ -186,8 +188,10 @@ def _classes() -> np.ndarray:
       classes[point] = kernels.WORD
     elif unicodedata.category(character)[0] == "M":
       classes[point] = kernels.MARK
-    elif character in tokenizers.JOINERS:
-      classes[point] = kernels.JOINER
+  for character in tokenizers.JOINERS:
+    classes[ord(character)] = kernels.JOINER
+  for character in tokenizers.INVISIBLE:
+    classes[ord(character)] = kernels.DROPPED
   return classes
 
 

@@ -20,15 +20,18 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 from glove_jax.config import TOKENIZERS
-from glove_jax.text.symbols import MAX_TOKEN_BYTES, drop_marks
+from glove_jax.text.symbols import (
+  BYTE_ORDER_MARK,
+  MAX_TOKEN_BYTES,
+  drop_marks,
+)
 
 # Zero-width non-joiner and joiner, Mongolian vowel separator.
 JOINERS = "\u200c\u200d\u180e"
-_SOFT_HYPHEN, _WORD_JOINER = "\xad", "\u2060"
-_DROPPED = {
-  "word": re.compile(f"[\ufeff{_SOFT_HYPHEN}{_WORD_JOINER}]"),
-  "whitespace": re.compile("[\ufeff\r]"),
-}
+# Byte-order mark, soft hyphen, word joiner.
+INVISIBLE = "\ufeff\xad\u2060"
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_INVISIBLE_BYTES = re.compile("|".join(INVISIBLE).encode())
 _INVALID = re.compile("[\udc80-\udcff]")
 
 
@@ -61,7 +64,7 @@ def make_tokenizer(
   split = _split_words if name == "word" else _split_whitespace
 
   def tokenize(text: str) -> list[str]:
-    tokens = split(_drop(text.lower() if lowercase else text, name))
+    tokens = split(text.lower() if lowercase else text)
     # A character has at most 4 bytes, so most texts need no closer look.
     if tokens and 4 * max(map(len, tokens)) > MAX_TOKEN_BYTES:
       tokens = list(map(_cut, tokens))
@@ -71,23 +74,18 @@ def make_tokenizer(
 
 
 def drop(data: bytes, tokenizer: str) -> bytes:
-  """Drops what a tokenizer ignores; after the text is lowercased."""
+  """Drops what a tokenizer ignores."""
   if tokenizer == "whitespace":
     return drop_marks(data.replace(b"\r", b""))
-  data = drop_marks(data).replace(_SOFT_HYPHEN.encode(), b"")
-  return data.replace(_WORD_JOINER.encode(), b"")
-
-
-def _drop(text: str, tokenizer: str) -> str:
-  if not _DROPPED[tokenizer].search(text):
-    return text
-  if _INVALID.search(text):  # bytes may form a character once they meet
-    data = text.encode("utf-8", "surrogateescape")
-    return drop(data, tokenizer).decode("utf-8", "surrogateescape")
-  return _DROPPED[tokenizer].sub("", text)
+  return _INVISIBLE_BYTES.sub(b"", data)
 
 
 def _split_whitespace(text: str) -> list[str]:
+  if "\r" in text or BYTE_ORDER_MARK in text:
+    if _INVALID.search(text):  # bytes may form a character once they meet
+      data = text.encode("utf-8", "surrogateescape")
+      text = drop(data, "whitespace").decode("utf-8", "surrogateescape")
+    text = text.replace("\r", "").replace(BYTE_ORDER_MARK, "")
   tokens = text.replace("\t", " ").replace("\n", " ").split(" ")
   if "\0" in text:  # a NUL ends a C string
     tokens = [token.split("\0", 1)[0] for token in tokens]
@@ -97,7 +95,7 @@ def _split_whitespace(text: str) -> list[str]:
 def _split_words(text: str) -> list[str]:
   if text.isascii():
     return _ASCII_WORD.findall(text)
-  return _word().findall(text)
+  return _word().findall(_INVISIBLE.sub("", text))
 
 
 _ASCII_WORD = re.compile(r"[^\W_]+")
@@ -125,7 +123,7 @@ def _word() -> re.Pattern:
 @functools.cache
 def _to_last_break() -> re.Pattern:
   """Matches text up to the last character that is in no word, with it."""
-  inside = rf"\w{_marks()}{JOINERS}\ufeff{_SOFT_HYPHEN}{_WORD_JOINER}"
+  inside = rf"\w{_marks()}{JOINERS}{INVISIBLE}"
   return re.compile(rf".*(?:[^{inside}]|_)", re.DOTALL)
 
 

@@ -8,7 +8,7 @@ from glove_jax.text import symbols
 @pytest.mark.parametrize(
   ("word", "shown"),
   [
-    ("naïve 日本 می\u200cخواهم e\u0301", "naïve 日本 می\u200cخواهم e\u0301"),
+    ("naïve 日本 نمی\u200cشود e\u0301", "naïve 日本 نمی\u200cشود e\u0301"),
     ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
     ("\x9b2J\x07\x7f\r\n", "\\x9b2J\\x07\\x7f\\r\\n"),
     ("abc\u202edef\u2066", "abc\\u202edef\\u2066"),

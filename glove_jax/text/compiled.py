@@ -147,7 +147,7 @@ def make_splitter(
 ) -> Callable[[reading.Block], tuple[np.ndarray, np.ndarray]]:
   """Makes the function block -> (bytes [N] uint8, spans [M, 2] int64).
 
-  The spans are a view of a buffer of the calling thread, which its next call
+  Both are views of buffers of the calling thread, which its next call
   overwrites.
 
   Raises:
@@ -165,15 +165,17 @@ def make_splitter(
       data = decoded.lower().encode("utf-8", "surrogateescape")
     if text.tokenizer == "whitespace":
       data = tokenizers.drop(data, text.tokenizer)
-    data = np.frombuffer(bytearray(data), np.uint8)  # can be written to
     if len(getattr(buffer, "spans", ())) <= len(data):
       buffer.spans = np.empty((2 * len(data) + 1, 2), np.int64)
-    arguments = data, block.begun, blank_line, buffer.spans
+      buffer.data = np.empty(2 * len(data), np.uint8)
+    copy = buffer.data[: len(data)]  # which can be written to
+    copy[:] = np.frombuffer(data, np.uint8)
+    arguments = copy, block.begun, blank_line, buffer.spans
     if text.tokenizer == "whitespace":
       found = kernels.split_whitespace(*arguments)
     else:
       found = kernels.split_words(*arguments, _classes())
-    return data, buffer.spans[:found]
+    return copy, buffer.spans[:found]
 
   return split
 

@@ -224,7 +224,8 @@ def _cut_blocks(
     cut = 1 + part.rfind(b"\n")
     cut = cut or 1 + max(part.rfind(b" "), part.rfind(b"\t"))
     if cut:
-      data, rest = bytes(rest) + part[:cut], bytearray(part[cut:])
+      data = b"".join((rest, memoryview(part)[:cut]))
+      rest = bytearray(part[cut:])
     else:
       data = b""
       rest += part

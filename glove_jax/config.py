@@ -26,8 +26,13 @@ class CorpusConfig(Part):
   corpus: tuple[str, ...] = setting(
     ("enwiki_sample",),
     "the text, as a comma-separated list of files, globs, folders, named "
-    "corpora (enwiki_sample, text8) or '-' for standard input; .gz, .bz2 and "
-    ".xz files are decompressed",
+    "corpora (enwiki_sample, text8) or '-' for standard input; files packed by "
+    "gzip, bzip2, xz, zstd or zip are read as they are",
+  )
+  text_field: str = setting(
+    "",
+    "read --corpus as JSON lines or Parquet, and take this field of each "
+    "record as its text",
   )
   documents: str = setting(
     "line",
@@ -57,6 +62,11 @@ class CorpusConfig(Part):
     "with --add_to: 'grow' takes the words of the new text too, 'fixed' keeps "
     "to the words of the added work directories",
     choices=("grow", "fixed"),
+  )
+  vocab: str = setting(
+    "",
+    "a vocab.txt whose words are counted, in its order, instead of those that "
+    "--min_count chooses",
   )
   records: str = setting(
     "",

@@ -38,7 +38,7 @@ from glove_jax.counts import (
 from glove_jax.counts.dask_pool import Resources
 from glove_jax.counts.out_of_core import Added
 from glove_jax.counts.spill import Run, Runs
-from glove_jax.text import compiled, reading
+from glove_jax.text import compiled, reading, sources
 from glove_jax.text.compiled import Text
 from glove_jax.text.reading import Position, Section
 from glove_jax.text.symbols import END
@@ -74,8 +74,8 @@ class ShardPieces(NamedTuple):
 def cut_sections(paths: Sequence[str]) -> list[Section]:
   """Cuts files into sections of about SECTION_BYTES.
 
-  Small files share a section. Compressed files, which cannot be entered in the
-  middle, are never cut. With SECTION_BYTES = 10:
+  Small files share a section. Packed and encoded files, which cannot be entered
+  in the middle, are never cut. With SECTION_BYTES = 10:
 
     sizes         a.txt 4, b.txt 5, c.txt 25, d.gz 30
     sections      a + b | c from 0 | c from 8 | c from 16 | d
@@ -91,7 +91,7 @@ def cut_sections(paths: Sequence[str]) -> list[Section]:
       cuts.append(Position(index))
       filled = 0
     filled += size
-    if size > SECTION_BYTES and not reading.is_compressed(path):
+    if size > SECTION_BYTES and sources.is_plain(path):
       cuts += _cut_file(paths, index, size)
   cuts.append(Position(len(paths)))
   return [Section(*pair) for pair in itertools.pairwise(cuts)]
@@ -100,8 +100,11 @@ def cut_sections(paths: Sequence[str]) -> list[Section]:
 def _cut_file(paths: Sequence[str], index: int, size: int) -> list[Position]:
   """The cuts inside of one large file."""
   pieces = -(-size // SECTION_BYTES)
-  lows = [size * piece // pieces for piece in range(1, pieces)]
-  cuts = {reading.find_cut(paths, index, low, size) for low in lows}
+  ends = [size * piece // pieces for piece in range(1, pieces + 1)]
+  cuts = {
+    reading.find_cut(paths, index, low, high)
+    for low, high in itertools.pairwise(ends)
+  }
   return sorted(cut for cut in cuts if cut and cut.byte < size)
 
 

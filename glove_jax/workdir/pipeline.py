@@ -199,9 +199,14 @@ class Pipeline:
     rules = configs.settings(self.config.vocab)
     added = inputs.added_words(self.config.corpus)
     old = sum((Counter(dict(words)) for words in added), Counter())
-    min_count = 1 if old else rules["min_count"]
+    fixed = self.config.corpus.vocab
+    min_count = 1 if old or fixed else rules["min_count"]
     with metrics.progress("counting words", unit=" words") as bar:
       counter = self._count_words(min_count, bar.update)
+    if fixed:
+      return vocab.fixed_vocab(
+        fixed, counter + old, max_vocab=rules["max_vocab"]
+      )
     if old and self.config.corpus.add_vocab == "fixed":
       counter = Counter({word: counter[word] for word in old})
     return vocab.make_vocab(counter + old, **rules)
@@ -284,10 +289,10 @@ class Pipeline:
   def _vocab_inputs(self) -> list[str]:
     """The files that the vocabulary depends on."""
     config = self.config.corpus
-    records = [config.records_vocab] if config.records else []
+    words = config.records_vocab if config.records else config.vocab
     return [
       *self._text.paths,
-      *records,
+      *filter(None, [words]),
       *(f"{folder}/vocab.txt" for folder in config.add_to),
     ]
 
@@ -331,7 +336,8 @@ class Pipeline:
       found |= configs.settings(getattr(self.config, part))
       if name == stage:
         break
-    for name in ("corpus", "add_to", "records", "records_vocab"):
+    paths = ("corpus", "add_to", "records", "records_vocab", "vocab")
+    for name in (*paths, "text_field"):
       found.pop(name)
     # Tuples become lists, to compare with settings read back from JSON.
     return json.loads(json.dumps(found))

@@ -203,7 +203,7 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_process_alone_has_everything():
   assert not multihost.several() and multihost.is_first()
   assert multihost.share(7) == slice(0, 7)
-  sums = multihost.total(np.array([1, 2**60]))
+  sums = multihost.sum_over_processes(np.array([1, 2**60]))
   assert sums.dtype == np.int64 and sums.tolist() == [1, 2**60]
 
 

@@ -71,10 +71,10 @@ def train(
     >>> row, col = np.divmod(np.arange(16, dtype=np.int32), 4)
     >>> counts = Triplets(row, col, 1.0 + row * col, vocab_size=4)
     >>> lines = []
-    >>> config = TrainConfig(engine="rows", dim=3, epochs=20)
+    >>> config = TrainConfig(engine="rows", dim=3, epochs=50)
     >>> params = train(counts, config, on_epoch=lines.append)
     >>> params.word.shape, lines[-1]["epoch"]
-    ((4, 3), 20)
+    ((4, 3), 50)
     >>> lines[-1]["cost"] < 0.1 * lines[0]["cost"]
     True
   """

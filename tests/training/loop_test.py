@@ -176,7 +176,7 @@ def test_bad_counts_are_refused(row, count, message):
   "changes, loss, message",
   [({"engine": "blocked"}, model.loss, "own loss"),
    ({"engine": "blocked", "dtype": "float64"}, None, "float32"),
-   ({"mesh": "64"}, None, "mesh")],
+   ({"mesh": 64}, None, "mesh")],
 )  # fmt: skip
 def test_settings_that_cannot_train_are_refused_before_any_work(
   counts, tmp_path, monkeypatch, changes, loss, message

@@ -20,7 +20,7 @@ def count_examples(name):
   return path.read_text().count(">>> ")
 
 
-@pytest.mark.parametrize("name", filter(count_examples, MODULES))
+@pytest.mark.parametrize("name", [m for m in MODULES if count_examples(m)])
 def test_examples_in_docstrings(name):
   module = importlib.import_module(f"glove_jax.{name}")
   failed, run = doctest.testmod(module, optionflags=OPTIONS)

@@ -372,7 +372,7 @@ def test_points_that_differ_in_more_do_not_train_together(change):
     config.make_config(**{"dim": 4} | other).train for other in ({}, change)
   ]
   assert not together.can_train_together(points)
-  with pytest.raises(ValueError, match="differ in"):
+  with pytest.raises(ValueError, match="differ only in"):
     together.train_together(make_triplets(), points)
 
 

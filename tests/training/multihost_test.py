@@ -139,7 +139,7 @@ def test_what_stops_the_first_stops_all(tmp_path):
   ends = finish(start_all(2, "--corpus=nowhere", f"--workdir={tmp_path}"))
   for code, errors in ends:
     assert code == 1 and "Traceback" not in errors
-    assert "run.py: corpus 'nowhere': no such file" in errors
+    assert "run.py: Corpus 'nowhere': no such file" in errors
 
 
 def test_each_process_needs_as_many_devices(tmp_path):

@@ -159,7 +159,7 @@ def _ignore_interrupts() -> None:
 def _split(
   resources: Resources, num_tasks: int, memory: float = 0
 ) -> Resources:
-  """The part of each of `num_tasks` on a machine with `memory` bytes."""
+  """The share of one of `num_tasks` tasks on a machine with `memory` bytes."""
   threads = resources.threads or default_threads()
   memory_gb = resources.memory_gb or (memory or machine_memory()) / 2e9
   return Resources(max(1, threads // num_tasks), memory_gb / num_tasks)

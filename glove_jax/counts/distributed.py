@@ -340,8 +340,8 @@ def _open_home(
 ) -> pathlib.Path:
   """Creates the folder of all parts of one job; removes those of other jobs.
 
-  Its name depends on what is counted. So a worker that is still busy with a
-  finished job cannot disturb the next one.
+  Its name depends on what is counted, so a worker still busy with a finished
+  job cannot disturb the next one.
   """
   parts = pathlib.Path(os.path.abspath(f"{folder}.parts"))
   home = parts / atomic.fingerprint(source, _DIGITS)

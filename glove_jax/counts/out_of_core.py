@@ -232,7 +232,7 @@ def add_counts(runs: Runs, added: Sequence[Added], config: CountConfig) -> None:
   Args:
     runs: the runs of this count.
     added: counts to add.
-    config: what is being counted.
+    config: the settings of the count.
 
   Raises:
     ValueError: the counts are of another kind.

@@ -28,8 +28,8 @@ class Run(NamedTuple):
 
   Attributes:
     path: the path of its files without their suffix.
-    first: a merged run replaces the runs numbered `first` up to its own number;
-      otherwise its own number.
+    first: the lowest number among the runs merged into it; its own number if it
+      is not merged.
     size: the number of entries.
     facts: what its writer stored with it.
   """

@@ -29,7 +29,11 @@ from glove_jax.sweeps import grid
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.text import vocab
-from glove_jax.training import loop
+from glove_jax.training.together import (
+  TOGETHER,
+  can_train_together,
+  train_together,
+)
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, pipeline
@@ -175,7 +179,7 @@ class Runner:
     return failed
 
   def _can_train_at_once(self, batch) -> bool:
-    return _label(batch[0]) not in self._trainers and loop.can_train_together(
+    return _label(batch[0]) not in self._trainers and can_train_together(
       _train_configs(batch)
     )
 
@@ -268,7 +272,7 @@ def by_counts(points: Sequence[Point]) -> list[list[Point]]:
 def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
   """Splits points that share counts into batches that train at once.
 
-  The points of a batch differ only in `loop.TOGETHER`. Points are sorted by
+  The points of a batch differ only in `TOGETHER`. Points are sorted by
   seed first, because a batch visits the counts in the order of the seed of its
   first point.
 
@@ -279,7 +283,7 @@ def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
   groups = {}
   for point in sorted(points, key=lambda point: point.config.train.seed):
     settings = dataclasses.asdict(point.config.train.resolved)
-    for name in loop.TOGETHER:
+    for name in TOGETHER:
       del settings[name]
     key = atomic.fingerprint(settings | {"label": _label(point)})
     groups.setdefault(key, []).append(point)
@@ -336,7 +340,7 @@ def _train_params(batch, counts: pathlib.Path, folders) -> list[Params]:
       )
 
   data = triplets.read_triplets(counts)
-  return loop.train_together(data, _train_configs(batch), on_epoch=on_epoch)
+  return train_together(data, _train_configs(batch), on_epoch=on_epoch)
 
 
 def _train_configs(batch) -> list[configs.TrainConfig]:

@@ -41,7 +41,9 @@ class Text(NamedTuple):
 class Ids(NamedTuple):
   """The ids of a block of text."""
 
-  ids: np.ndarray  # [N] int32, with UNKNOWN for unknown words and END
+  ids: (
+    np.ndarray
+  )  # [N] int32; unknown words are UNKNOWN, and END closes a document
   end: reading.Position  # where the next block begins
 
 

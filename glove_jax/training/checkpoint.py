@@ -77,7 +77,7 @@ class Saved:
 
 
 def _shifted(ranges, origin) -> tuple[slice, ...]:
-  """Slices of the ranges, counted from where those of `origin` start."""
+  """The ranges as slices, relative to the start of `origin`."""
   return tuple(
     slice(start - first, stop - first)
     for (start, stop), (first, _) in zip(ranges, origin, strict=True)

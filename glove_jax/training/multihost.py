@@ -174,7 +174,7 @@ def share(size: int) -> slice:
 
 
 def gather(array) -> np.ndarray:
-  """Gathers an array from each of P processes, unchanged to the bit.
+  """Gathers an array from each of P processes, bit for bit.
 
   Args:
     array: of the same shape and type in every process.
@@ -191,21 +191,24 @@ def gather(array) -> np.ndarray:
   return every.reshape(-1).view(array.dtype).reshape(-1, *array.shape)
 
 
-def total(array) -> np.ndarray:
+def sum_over_processes(array) -> np.ndarray:
   """Sums an array over the processes."""
   return gather(array).sum(axis=0, dtype=np.asarray(array).dtype)
 
 
 def send(job: dict | None) -> None:
-  """Sends a job, as JSON, to the other processes; only the first may."""
+  """Sends a job, as JSON, to the others; only the first process may call it."""
   line = (json.dumps(job) + "\n").encode()
   for connection in _connections:
     connection.sendall(line)
 
 
 @contextlib.contextmanager
-def together(job: dict) -> Iterator[None]:
+def run_job(job: dict) -> Iterator[None]:
   """Starts a job in the other processes, to run with the body of the `with`.
+
+  A job is the dict that `loop.follow` reads: `folder` (of counts), `settings`
+  and `workdir`.
 
   If the body fails here alone, the others would wait for ever, so the whole run
   ends. A cost that is not finite stops the job in all processes alike.
@@ -222,7 +225,7 @@ def together(job: dict) -> Iterator[None]:
 
 
 def listen() -> dict | None:
-  """Waits for a job from the first process; None: there are no more."""
+  """Waits for a job; returns None when there are no more jobs."""
   return _jobs.get()
 
 

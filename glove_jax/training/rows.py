@@ -1,9 +1,9 @@
-"""The reference engines: dense and rows. Read this file first.
+"""The reference engines: dense and rows. Read `loop` first, then this file.
 
 Both visit the counts in random order, a batch of B at a time, and minimise the
 same loss with the same optimizers. A dense step differentiates through the
 whole tables, which costs V * D. A rows step reads and updates only the rows
-that its batch names, which costs B * D, and gives the same result.
+that its batch uses, which costs B * D, and gives the same result.
 """
 
 import functools
@@ -82,12 +82,12 @@ def rows_step(
   loss: Loss,
   tx: optax.GradientTransformation,
 ) -> tuple[TrainState, Slots, jax.Array]:
-  """One step over the rows that the batch names.
+  """One step over the rows that the batch uses.
 
   The rows of the batch become small tables of B rows each. All occurrences of
   a word must share one of these rows, so that `jax.grad` sums their gradients
-  before the optimizer squares the sum, as in `dense_step`. The row is that of
-  an occurrence chosen by `slots`:
+  before the optimizer squares the sum, as in `dense_step`. `slots` picks one
+  occurrence per word, and its row is used:
 
     batch.row    7 3 7 9    the words
     positions    0 1 2 3
@@ -178,7 +178,7 @@ def make_run_steps(
 
 
 class RowsEngine:
-  """The engines 'dense' and 'rows'; its methods are those of `Engine`."""
+  """The engines 'dense' and 'rows'. It implements `Engine`."""
 
   def __init__(
     self, triplets: Triplets, config: TrainConfig, loss: Loss | None = None
@@ -187,8 +187,9 @@ class RowsEngine:
 
     Args:
       triplets: the counts.
-      config: how to train.
-      loss: replaces `model.loss` with the x_max and alpha of the config.
+      config: the training settings.
+      loss: used instead of `model.loss` (which takes x_max and alpha from the
+        config).
     """
     self.placement = sharding.make_placement(config)
     self._triplets, self._config = triplets, config

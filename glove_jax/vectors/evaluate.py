@@ -170,8 +170,9 @@ def _read(entry: standard.Entry) -> tuple[sets.Content | None, str]:
   """The content of a set, or None and the reason why it is missing.
 
   Raises:
-    ValueError: a file is malformed that the config names, or that is of the
-      suite; a file of the folder `sets` is only reported as missing.
+    ValueError: a file named in the config or in the standard suite is
+      malformed; a malformed file in the folder `sets` is only reported as
+      missing.
   """
   if entry.path is None:
     return None, entry.reason

@@ -63,7 +63,7 @@ def workers():
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-  """A text whose sections take a moment each: (text, words, its counts)."""
+  """A text large enough that each section takes a while, words and counts."""
   folder = tmp_path_factory.mktemp("large")
   rng = np.random.default_rng(0)
   ids = rng.integers(0, 20_000, (25_000, 20))

@@ -330,7 +330,7 @@ def test_a_full_disk_is_one_sentence(text, words, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_memory_stays_within_its_bound(tmp_path):
-  """Of a process of its own: memory_gb and 0.4 GB for the program."""
+  """A separate process stays within memory_gb plus 0.4 GB for the program."""
   ids = np.random.default_rng(0).integers(0, 100_000, (50_000, 40))
   text = tmp_path / "text.txt"
   text.write_text("".join(" ".join(map(str, line)) + "\n" for line in ids))

@@ -53,7 +53,7 @@ def test_one_process_of_several_does_not_wait_for_the_others(tmp_path):
 
 
 def test_shares_of_triplets_add_up(monkeypatch):
-  """Biases of two shares are those of all, whatever the rows of each."""
+  """Two shares give the same biases as all counts, however rows are split."""
   monkeypatch.setattr(biases, "_CHUNK", 64)
   counts = make_counts()
   want = biases.fit_biases(counts)

@@ -75,7 +75,7 @@ def test_fitted_biases_start_lower(counts):
   assert fitted[0] < 0.8 * drawn[0]
 
 
-def test_a_loss_of_ones_own(counts):
+def test_a_custom_loss(counts):
   """GloVe without weighting: every count weighs the same."""
 
   def unweighted(params, batch):
@@ -170,6 +170,27 @@ def test_bad_counts_are_refused(row, count, message):
   )
   with pytest.raises(ValueError, match=message):
     loop.train(bad, SMALL)
+
+
+@pytest.mark.parametrize(
+  "changes, loss, message",
+  [({"engine": "blocked"}, model.loss, "own loss"),
+   ({"engine": "blocked", "dtype": "float64"}, None, "float32"),
+   ({"mesh": 64}, None, "mesh")],
+)  # fmt: skip
+def test_settings_that_cannot_train_are_refused_before_any_work(
+  counts, tmp_path, monkeypatch, changes, loss, message
+):
+  def work(*arguments, **options):
+    raise AssertionError("Work has started.")
+
+  for name in ("check_triplets", "fit_biases", "initial_params"):
+    monkeypatch.setattr(loop, name, work)
+  settings = config.make_config(**{**vars(SMALL), **changes}).train
+  workdir = tmp_path / "run"
+  with pytest.raises(ValueError, match=message):
+    loop.train(counts, settings, loss=loss, workdir=workdir)
+  assert not workdir.exists()
 
 
 def test_stanford_preset_in_batches_costs_what_the_c_program_costs(parity):

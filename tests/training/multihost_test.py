@@ -139,7 +139,7 @@ def test_what_stops_the_first_stops_all(tmp_path):
   ends = finish(start_all(2, "--corpus=nowhere", f"--workdir={tmp_path}"))
   for code, errors in ends:
     assert code == 1 and "Traceback" not in errors
-    assert "run.py: corpus 'nowhere': no such file" in errors
+    assert "run.py: Corpus 'nowhere': no such file" in errors
 
 
 def test_each_process_needs_as_many_devices(tmp_path):
@@ -203,7 +203,7 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_process_alone_has_everything():
   assert not multihost.several() and multihost.is_first()
   assert multihost.share(7) == slice(0, 7)
-  sums = multihost.total(np.array([1, 2**60]))
+  sums = multihost.sum_over_processes(np.array([1, 2**60]))
   assert sums.dtype == np.int64 and sums.tolist() == [1, 2**60]
 
 

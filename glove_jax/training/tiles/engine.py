@@ -352,26 +352,29 @@ def check_settings(config: TrainConfig) -> None:
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "--engine=rows."
     )
-  growth(config)
+  growth_stages(config)
 
 
 def plan_passes(blocks: Blocks, config: TrainConfig) -> list[Pass]:
   """The passes of a whole run: those of `growth`, then the epochs."""
   return [
     layout.plan_pass(blocks, words)
-    for words, passes in [*growth(config), (None, config.resolved.epochs)]
+    for words, passes in [
+      *growth_stages(config),
+      (None, config.resolved.epochs),
+    ]
     for _ in range(passes)
   ]
 
 
-def growth(config: TrainConfig) -> list[tuple[int, int]]:
+def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
   """Parses `growth`: [(words, passes)] for each stage before all words train.
 
   Raises:
     ValueError: a stage is not words:passes.
 
   Example:
-    >>> growth(TrainConfig(growth=("8192:10", "16384:6")))
+    >>> growth_stages(TrainConfig(growth=("8192:10", "16384:6")))
     [(8192, 10), (16384, 6)]
   """
   stages = []

@@ -58,7 +58,7 @@ class Turn(NamedTuple):
 
 
 class RingEngine(BlockedEngine):
-  """The blocked engine of several devices; its methods are those of `Engine`.
+  """The blocked engine for several devices. It implements `Engine`.
 
   A stack is n stacks of K batches, one for each device. Each process plans for
   all devices and reads the tiles and lines of its devices.
@@ -92,7 +92,7 @@ class RingEngine(BlockedEngine):
       engine.cut_settings(config),
       local=lambda block: np.isin(block % placement.num_devices, local),
       rows=multihost.share(len(triplets.row)),
-      reduce=multihost.total,
+      reduce=multihost.sum_over_processes,
     )
     self.placement, self._parts = (
       placement,
@@ -131,7 +131,7 @@ class RingEngine(BlockedEngine):
     yield Turn(), np.zeros(self._parts.num_parts, int)
 
   def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
-    """Groups the tiles of each device; all devices get as many groups."""
+    """Groups the tiles of each device; each gets the same number of groups."""
     parts = self._parts
     size = min(self._device.groups_per_stack, _GROUPS_PER_STACK)
     word_part, context_part = parts.tile_part[tiles].T
@@ -313,7 +313,7 @@ def cut_line_jobs(
   for (part, turn), lines in pieces.items():
     for width in lines:
       number[width.bit_length() - 1, turn, part] = len(lines[width].trained)
-  number = multihost.total(number)
+  number = multihost.sum_over_processes(number)
   jobs = [[] for _ in turns]
   for power in np.flatnonzero(number.any(axis=(1, 2))):
     width = 1 << int(power)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glove_jax.vectors import word_vectors
+from glove_jax.vectors import search, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 
 # On a circle, in degrees: neighbours can be told by eye.
@@ -173,7 +173,7 @@ def slow_answer(made, question, method):
 @pytest.mark.parametrize("blocks", [(4096, 128, 1 << 23), (64, 3, 1)])
 def test_many_answers_are_those_of_the_definition(monkeypatch, method, blocks):
   for name, value in zip(("_COLUMNS", "_ROWS", "_TILE"), blocks, strict=True):
-    monkeypatch.setattr(word_vectors, name, value)
+    monkeypatch.setattr(search, name, value)
   made = random_vectors(vocab_size=150, unk=True)
   questions = np.random.default_rng(2).integers(0, 150, size=(40, 3))
   expected = [slow_answer(made, q, method) for q in questions]

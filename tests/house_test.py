@@ -18,7 +18,12 @@ ROOMS = {
   "text": set(),
   "counts": {"text"},
   "training": {"counts.triplets"},
-  "vectors": {"text.datasets", "text.symbols"},
+  "vectors": {
+    "text.content",
+    "text.datasets",
+    "text.streams",
+    "text.symbols",
+  },  # content and streams: packed files are read in one way everywhere
   "workdir": {"text", "counts", "training", "vectors"},
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
   "command_line": {"training"},

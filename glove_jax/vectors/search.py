@@ -18,6 +18,27 @@ _ROWS = 128  # ... questions scored at once: 2 MiB, about what L2 holds
 _TILE = 1 << 23  # most scores held at once
 
 
+def check_questions(questions: np.ndarray, size: int) -> np.ndarray:
+  """Returns analogy questions [N, 3] as int64.
+
+  Raises:
+    ValueError: they are not [N, 3] integers, each from 0 to size - 1.
+  """
+  questions = np.asarray(questions)
+  if questions.size and (
+    questions.ndim != 2
+    or questions.shape[1] != 3
+    or questions.dtype.kind not in "iu"
+    or questions.min() < 0
+    or questions.max() >= size
+  ):
+    raise ValueError(
+      f"Questions of shape {questions.shape} and type {questions.dtype} are "
+      f"not rows of a, b and c: give [N, 3] integers from 0 to {size - 1}."
+    )
+  return questions.astype(np.int64).reshape(-1, 3)
+
+
 def best_answers(
   unit: np.ndarray, questions: np.ndarray, never: np.ndarray, method: str
 ) -> np.ndarray:

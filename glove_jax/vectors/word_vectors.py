@@ -1,4 +1,4 @@
-"""Word vectors: combining tables, neighbours, analogies, other forms."""
+"""Words with their vectors: neighbours, analogies and other forms."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -7,48 +7,13 @@ import numpy as np
 
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import search
+from glove_jax.vectors.queries import are_words, listed, scaled
+from glove_jax.vectors.tables import combine, floating
+
+__all__ = ["WordVectors", "combine", "floating", "with_unk"]
 
 _BATCH = 64  # queries scored at once
 _CASED = 0.01  # more words than this share with capitals: cased vectors
-
-
-def combine(
-  word: np.ndarray, context: np.ndarray, how: str = "sum"
-) -> np.ndarray:
-  """Combines the two tables that training fits into one.
-
-  Args:
-    word: [V, D].
-    context: [V, D].
-    how: 'sum' (the paper's choice, section 4.2), 'word', 'context', or
-      'concat'.
-
-  Returns:
-    [V, D], or [V, 2 * D] for 'concat'.
-
-  Raises:
-    ValueError: `how` is unknown, or the two shapes differ.
-
-  >>> combine(np.array([[1.0, 2.0]]), np.array([[3.0, 8.0]]))
-  array([[ 4., 10.]])
-  """
-  word, context = np.asarray(word), np.asarray(context)
-  if np.shape(word) != np.shape(context):
-    raise ValueError(
-      f"The word table is {np.shape(word)} and the context table "
-      f"{np.shape(context)}: combine two tables of one training run."
-    )
-  if how == "sum":
-    return word + context
-  if how == "word":
-    return word
-  if how == "context":
-    return context
-  if how == "concat":
-    return np.concatenate([word, context], axis=1)
-  raise ValueError(
-    f"Cannot combine tables by {how!r}: use sum, word, context or concat."
-  )
 
 
 class WordVectors:
@@ -179,7 +144,7 @@ class WordVectors:
     return self.vectors[
       self.id(word)
       if isinstance(word, str)
-      else [self.id(one) for one in _listed(word)]
+      else [self.id(one) for one in listed(word)]
     ]
 
   def id(self, word: str) -> int:
@@ -215,9 +180,9 @@ class WordVectors:
     if isinstance(query, str):
       row = self.id(query)
       return self._best(self.unit @ self.unit[row], [row], k)
-    if _are_words(query):
+    if are_words(query):
       return self.most_similar(query, topn=k)
-    return self._best(self.unit @ _scaled(self._vector(query)), [], k)
+    return self._best(self.unit @ scaled(self._vector(query)), [], k)
 
   def neighbors_of_each(
     self, queries: Sequence[str] | np.ndarray, k: int = 10
@@ -236,11 +201,11 @@ class WordVectors:
     """
     if isinstance(queries, str):
       raise ValueError(f"Give a list of words, not the one word {queries!r}.")
-    if _are_words(queries):
+    if are_words(queries):
       rows = [[self.id(word)] for word in queries]
       table = self.unit[[row for (row,) in rows]]
     else:
-      table = [_scaled(self._vector(query)) for query in queries]
+      table = [scaled(self._vector(query)) for query in queries]
       table, rows = np.array(table), [[]] * len(table)
     found = []
     for start in range(0, len(rows), _BATCH):
@@ -278,19 +243,19 @@ class WordVectors:
     'queen'
     """
     target, rows = np.zeros(self.vector_size), []
-    for sign, keys in ((1.0, _listed(positive)), (-1.0, _listed(negative))):
+    for sign, keys in ((1.0, listed(positive)), (-1.0, listed(negative))):
       for key in keys:
         weight = sign
-        if isinstance(key, tuple) and len(key) == 2 and _are_words(key[:1]):
+        if isinstance(key, tuple) and len(key) == 2 and are_words(key[:1]):
           key, weight = key[0], sign * float(key[1])
         if isinstance(key, str):
           rows.append(self.id(key))
           target += weight * self.unit[rows[-1]]
         else:
-          target += weight * _scaled(self._vector(key))
-    if not len(_listed(positive)) + len(_listed(negative)):
+          target += weight * scaled(self._vector(key))
+    if not len(listed(positive)) + len(listed(negative)):
       raise ValueError("Give one word or more, as positive or negative.")
-    return self._best(self.unit @ _scaled(target), rows, topn)
+    return self._best(self.unit @ scaled(target), rows, topn)
 
   def similarity(self, first: str, second: str) -> float:
     """The cosine of two words; ValueError if one has no vector."""
@@ -304,7 +269,7 @@ class WordVectors:
     Raises:
       ValueError: a word has no vector, or there are none.
     """
-    words = list(_listed(words))
+    words = list(listed(words))
     if not words:
       raise ValueError("Give words: the one that does not match is returned.")
     table = self.unit[[self.id(word) for word in words]]
@@ -353,18 +318,7 @@ class WordVectors:
     Raises:
       ValueError: questions that are not [N, 3] rows, or an unknown method.
     """
-    questions = np.asarray(questions)
-    if questions.size and (
-      questions.ndim != 2
-      or questions.shape[1] != 3
-      or questions.dtype.kind not in "iu"
-      or not (0 <= questions.min() and questions.max() < len(self))
-    ):
-      raise ValueError(
-        f"Questions of shape {questions.shape} and type {questions.dtype} are "
-        f"not rows of a, b and c: give [N, 3] integers from 0 to {len(self) - 1}."
-      )
-    questions = questions.astype(np.int64).reshape(-1, 3)
+    questions = search.check_questions(questions, len(self))
     return search.best_answers(self.unit, questions, self._never, method)
 
   def closest(self, queries: np.ndarray, excluded: np.ndarray) -> np.ndarray:
@@ -386,7 +340,7 @@ class WordVectors:
     Raises:
       ValueError: a word has no vector, or there are none.
     """
-    return self._rows([self.id(word) for word in _listed(words)])
+    return self._rows([self.id(word) for word in listed(words)])
 
   def first(self, num: int) -> "WordVectors":
     """The vectors of the first `num` words, usually the most frequent."""
@@ -469,39 +423,3 @@ def with_unk(vectors: WordVectors) -> WordVectors:
   if counts is not None:
     counts = [*counts, 0]
   return WordVectors((*vectors.words, UNK), table, counts)
-
-
-def floating(array) -> np.ndarray:
-  """The array as float32 or float64, since numpy stores no bfloat16."""
-  array = np.asarray(array)
-  if array.dtype in (np.float32, np.float64):
-    return array
-  try:
-    if array.dtype.kind == "c":
-      raise TypeError("they are complex")
-    return array.astype(np.float32)
-  except (TypeError, ValueError) as error:
-    raise ValueError(
-      f"Vectors of type {array.dtype} are no real numbers: {error}."
-    ) from error
-
-
-def _listed(keys) -> Sequence:
-  """A list of keys: the keys, or the one word or vector [D] that was given."""
-  one = isinstance(keys, str) or (
-    isinstance(keys, np.ndarray) and keys.ndim == 1 and keys.dtype.kind in "fiu"
-  )
-  return [keys] if one else list(keys)
-
-
-def _are_words(query) -> bool:
-  """Whether a query is a list of words."""
-  if isinstance(query, np.ndarray):
-    return query.ndim == 1 and query.dtype.kind in "UO"
-  is_list = isinstance(query, (list, tuple, set, frozenset))
-  return is_list and len(query) > 0 and all(isinstance(x, str) for x in query)
-
-
-def _scaled(vector: np.ndarray) -> np.ndarray:
-  """The vector [D] scaled to length 1, as float32."""
-  return (vector / (np.linalg.norm(vector) or 1.0)).astype(np.float32)

@@ -63,6 +63,18 @@ def open_file(path: str | os.PathLike) -> Iterator[Opened]:
     yield opened
 
 
+def files_of(path: str | os.PathLike) -> list[pathlib.Path]:
+  """The files that vectors are read from: a file, an archive, or a folder's.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+  """
+  path = pathlib.Path(path).expanduser()
+  if path.is_dir():
+    return sorted(file for file in path.iterdir() if file.is_file())
+  return [path if path.is_file() else pathlib.Path(_split(str(path))[0])]
+
+
 def is_binary(head: bytes) -> bool:
   """Whether a head is of Parquet or safetensors, which no text begins as."""
   return is_parquet(head) or is_safetensors(head)

@@ -12,13 +12,16 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `vectors`: `Params` -> word vectors, their files and their evaluation.
 - `workdir`: a whole run on disk, stage by stage.
 - `sweeps`: many runs, and the report on them.
-- `command_line`: flags made from settings, and errors as one sentence.
+- `command_line`: flags made from settings, help, and errors as one sentence.
+- `commands`: the commands of the command line.
 
 The names below are loaded when they are first used, so that importing one room
 does not import the others.
 """
 
 import importlib
+
+__version__ = "0.1.0"
 
 _PUBLIC = {
   "Config": "config",

@@ -29,10 +29,12 @@ from collections.abc import Callable
 from glove_jax.text import content
 from glove_jax.vectors.formats import arrays, binary, opening, projector, text
 from glove_jax.vectors.formats.arrays import read_tables, write_tables
+from glove_jax.vectors.formats.opening import PACKED
 from glove_jax.vectors.word_vectors import WordVectors
 
 __all__ = [
   "FORMATS",
+  "PACKED",
   "format_of",
   "load_vectors",
   "read_stanford_text",

@@ -1,16 +1,25 @@
 """What a question about vectors may be asked with: words or vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 
 def listed(keys) -> Sequence:
-  """A list of keys: the keys, or the one word or vector [D] that was given."""
-  one = isinstance(keys, str) or (
+  """A list of words or vectors: those given, or the one that was given.
+
+  Raises:
+    ValueError: the keys are neither.
+  """
+  if isinstance(keys, str):
+    return [keys]
+  if (
     isinstance(keys, np.ndarray) and keys.ndim == 1 and keys.dtype.kind in "fiu"
-  )
-  return [keys] if one else list(keys)
+  ):
+    return [keys]
+  if not isinstance(keys, Iterable):
+    raise ValueError(f"{keys!r} is no word: give a string or a list of them.")
+  return list(keys)
 
 
 def are_words(query) -> bool:

@@ -170,9 +170,11 @@ def load_vectors(
     with opening.open_file(path) as opened:
       vectors = _read(opened, how, limit, skip_bad_lines)
   vectors = vectors if limit is None else vectors.first(limit)
-  if again := len(vectors) - len(vectors.index):
+  if repeated := len(vectors) - len(vectors.index):
+    first = next(w for i, w in enumerate(vectors) if vectors.index[w] != i)
     warnings.warn(
-      f"{path}: {again:,} words occur twice; the first vector of each counts.",
+      f"{path}: {repeated:,} repeated words such as {first!r}: the first "
+      "vector of each counts.",
       stacklevel=2,
     )
   return vectors

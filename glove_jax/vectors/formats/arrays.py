@@ -41,7 +41,7 @@ def write_tables(
   tables = {name: floating(getattr(params, name)) for name in _TABLES}
   _check_tables(tables, words, path)
   arrays = {"words": pack_words(words, path)} | tables
-  with opening.write_file(path) as file:
+  with opening.write_archive(path) as file:
     np.savez(file, **arrays)
 
 
@@ -86,7 +86,7 @@ def write_npz(vectors: WordVectors, path: str | os.PathLike) -> None:
   Raises:
     ValueError: a word has a line break.
   """
-  with opening.write_file(path) as file:
+  with opening.write_archive(path) as file:
     np.savez(file, **_arrays(vectors, path, "vectors"))
 
 
@@ -186,7 +186,7 @@ def write_parquet(vectors: WordVectors, path: str | os.PathLike) -> None:
     columns["count"] = arrow.array(vectors.counts)
   metadata = {"glove_jax": json.dumps({"dim": dim, "words": len(vectors)})}
   table = arrow.table(columns).replace_schema_metadata(metadata)
-  with opening.write_file(path) as file:
+  with opening.write_archive(path) as file:
     parquet.write_table(table, file)
 
 
@@ -244,13 +244,14 @@ def _load_npz(opened: opening.Opened) -> dict[str, np.ndarray]:
   """All arrays of a file by name."""
   try:
     file = opened.file
-    source = file if file.seekable() else io.BytesIO(file.read())
+    is_plain = isinstance(file.raw, io.FileIO)
+    source = file if is_plain else io.BytesIO(file.read())
     with np.load(source) as arrays:
       return dict(arrays.items())
   except Exception as error:  # BadZipFile, zlib.error, MemoryError and more
     raise ValueError(
       f"{opened.name} does not hold the arrays {', '.join(('words', *_TABLES))}"
-      f" ({error}): it is cut off or another kind of file, so write it again."
+      f" ({_one_line(error)}): it is cut off or another kind of file, so write it again."
     ) from error
 
 
@@ -281,9 +282,13 @@ def _check_tables(tables, words, path) -> None:
 
 def damaged(name: str, error: object) -> ValueError:
   return ValueError(
-    f"{name} cannot be read ({error}): it is damaged or another kind of file, "
+    f"{name} cannot be read ({_one_line(error)}): it is damaged or another kind of file, "
     "so fetch or write it again."
   )
+
+
+def _one_line(error: object) -> str:
+  return " ".join(str(error).split()).rstrip(".")
 
 
 def _is_list(arrow, kind) -> bool:

@@ -111,6 +111,19 @@ def write_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     yield stack.enter_context(_packer(file, packing, name, stack))
 
 
+@contextlib.contextmanager
+def write_archive(path: str | os.PathLike) -> Iterator[BinaryIO]:
+  """As `write_file`, for writers that seek: a packed file is kept in memory."""
+  if pathlib.Path(path).suffix.lower() not in PACKED:
+    with write_file(path) as file:
+      yield file
+    return
+  buffer = io.BytesIO()
+  yield buffer
+  with write_file(path) as file:
+    file.write(buffer.getbuffer())
+
+
 def _packer(file: BinaryIO, packing: str, name: str, stack):
   if packing == ".gz":
     return gzip.GzipFile("", "wb", 6, file, mtime=0)
@@ -207,7 +220,7 @@ def _open_member(path: str, raw: BinaryIO, member: str, stack) -> Opened:
 
 def _broken(name: str, error: object) -> OSError:
   return OSError(
-    f"{name}: cannot be read to its end: {error}. Fetch or write it again."
+    f"{name}: cannot be read to its end: {' '.join(str(error).split())}. Fetch or write it again."
   )
 
 

@@ -23,7 +23,7 @@ from glove_jax.vectors.word_vectors import WordVectors
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
 _CHUNK = 1 << 24  # bytes of text parsed at once; no line is longer
 _SAMPLE = 1000  # lines by which the layout is known
-_DIGITS = r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?"
+_DIGITS = r"[-+]?(?:\d+(?:\.\d*|,\d+)?|[.,]\d+)(?:[eE][-+]?\d+)?"
 _NUMBER = re.compile(
   rf"{_DIGITS}|[-+]?(?:nan|inf(?:inity)?)".encode(), re.IGNORECASE
 )

@@ -251,7 +251,8 @@ def _load_npz(opened: opening.Opened) -> dict[str, np.ndarray]:
   except Exception as error:  # BadZipFile, zlib.error, MemoryError and more
     raise ValueError(
       f"{opened.name} does not hold the arrays {', '.join(('words', *_TABLES))}"
-      f" ({_one_line(error)}): it is cut off or another kind of file, so write it again."
+      f" ({_one_line(error)}): it is cut off or another kind of file, so write "
+      "it again."
     ) from error
 
 
@@ -282,8 +283,8 @@ def _check_tables(tables, words, path) -> None:
 
 def damaged(name: str, error: object) -> ValueError:
   return ValueError(
-    f"{name} cannot be read ({_one_line(error)}): it is damaged or another kind of file, "
-    "so fetch or write it again."
+    f"{name} cannot be read ({_one_line(error)}): it is damaged or another "
+    "kind of file, so fetch or write it again."
   )
 
 

@@ -219,8 +219,9 @@ def _open_member(path: str, raw: BinaryIO, member: str, stack) -> Opened:
 
 
 def _broken(name: str, error: object) -> OSError:
+  why = " ".join(str(error).split()).rstrip(".")
   return OSError(
-    f"{name}: cannot be read to its end: {' '.join(str(error).split())}. Fetch or write it again."
+    f"{name}: cannot be read to its end: {why}. Fetch or write it again."
   )
 
 

@@ -12,7 +12,8 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `vectors`: `Params` -> word vectors, their files and their evaluation.
 - `workdir`: a whole run on disk, stage by stage.
 - `sweeps`: many runs, and the report on them.
-- `command_line`: flags made from settings, and errors as one sentence.
+- `command_line`: flags made from settings, help, and errors as one sentence.
+- `commands`: the commands of the command line.
 
 The names below, and the modules that notebooks use most, are loaded when they
 are first used: `from glove_jax import vocab` finds `glove_jax.text.vocab`. So
@@ -20,6 +21,8 @@ importing one room does not import the others.
 """
 
 import importlib
+
+__version__ = "0.1.0"
 
 _PUBLIC = {
   "Config": "config",

@@ -18,10 +18,16 @@ ROOMS = {
   "text": set(),
   "counts": {"text"},
   "training": {"counts.triplets"},
-  "vectors": {"text.datasets", "text.symbols"},
+  "vectors": {
+    "text.content",
+    "text.datasets",
+    "text.streams",
+    "text.symbols",
+  },  # content and streams: packed files are read in one way everywhere
   "workdir": {"text", "counts", "training", "vectors"},
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
   "command_line": {"training"},
+  "commands": {"command_line", "sweeps", "vectors", "workdir"},
 }
 # Modules that a reader meets first import little.
 LEAVES = {
@@ -36,7 +42,7 @@ LEAVES = {
 MODULES = sorted(
   ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
   for path in PACKAGE.rglob("*.py")
-  if path.name != "__init__.py"
+  if path.name not in ("__init__.py", "__main__.py")
 )
 
 

@@ -157,6 +157,18 @@ def read_similarity(path: str | os.PathLike) -> list[Pair]:
   return pairs
 
 
+def files_of(path: pathlib.Path) -> list[pathlib.Path]:
+  """The files that a set is read from: all of a folder, or it and its answers.
+
+  Args:
+    path: a file, or a folder of BATS.
+  """
+  if path.is_dir():
+    return sorted(file for file in path.rglob("*") if file.is_file())
+  answers = path.with_suffix(".answers")
+  return [path, answers] if answers.is_file() else [path]
+
+
 def is_syntactic(section: str) -> bool:
   """Whether a section's name is that of a relation of grammar.
 

@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import pathlib
 import platform
-import shutil
 from collections.abc import Sequence
 
 import jax
@@ -16,15 +15,15 @@ from glove_jax import atomic, metrics
 from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
 from glove_jax.model import Params
+from glove_jax.text import vocab
+from glove_jax.text.symbols import UNK
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import stages
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
-  "stanford_text": "vectors",
-  "word2vec": "vectors",
-  "word2vec_binary": "vectors",
+  **dict.fromkeys(formats.FORMATS, "vectors"),
   "npz": "tables",
   "stanford_records": "counts",
   "stanford_shuffled": "counts",
@@ -162,7 +161,11 @@ def summary(
 
 
 def export(
-  workdir: str | os.PathLike, config: Config, form: str, output: str
+  workdir: str | os.PathLike,
+  config: Config,
+  form: str,
+  output: str,
+  limit: int | None = None,
 ) -> None:
   """Writes a run's counts, tables or vectors in the format of a program.
 
@@ -170,25 +173,43 @@ def export(
     workdir: the work directory of the run.
     config: how vectors are combined; the seed of shuffled records.
     form: one of `EXPORTS`; 'npz' is all four tables.
-    output: the file.
+    output: the file; vectors and tables are packed if its name ends in .gz,
+      .bz2, .xz, .zst or .zip.
+    limit: the most words of vectors or tables, from the most frequent one on.
 
   Raises:
     FileNotFoundError: the run has not got that far.
-    ValueError: a word that the format cannot hold.
+    ValueError: a word that the format cannot hold, or counts under the name of
+      a packed file.
+    OSError: the file cannot be written.
   """
   if EXPORTS[form] == "counts":
+    if pathlib.Path(output).suffix.lower() in formats.PACKED:
+      raise ValueError(f"{form} is not packed: name a file without {output}.")
     counts = triplets.read_triplets(pathlib.Path(workdir, "counts"))
     if form == "stanford_records":
       stanford.write_records(counts, output)
     else:
       stanford.write_shuffled_records(counts, output, seed=config.train.seed)
-    return
-  if form == "npz":
-    shutil.copyfile(_tables_path(workdir), output)
-    return
-  writers = {
-    "stanford_text": formats.write_stanford_text,
-    "word2vec": formats.write_word2vec_text,
-    "word2vec_binary": formats.write_word2vec_binary,
-  }
-  writers[form](read_vectors(workdir, config.vectors), output)
+  elif form == "npz":
+    params, words = formats.read_tables(_tables_path(workdir))
+    params = Params(*(table[:limit] for table in params))
+    formats.write_tables(output, params, words[:limit])
+  else:
+    vectors = _with_counts(read_vectors(workdir, config.vectors), workdir)
+    vectors = vectors.first(limit or len(vectors))
+    formats.write_vectors(vectors, output, form)
+
+
+def _with_counts(vectors: WordVectors, workdir) -> WordVectors:
+  """The vectors with how often each word occurs, if vocab.txt is theirs."""
+  path = pathlib.Path(workdir, "vocab.txt")
+  if not path.exists():
+    return vectors
+  found = vocab.read_vocab(path)
+  counts = dict(zip(found.words, found.counts.tolist(), strict=True))
+  if not {*vectors.words} <= counts.keys() | {UNK}:
+    return vectors
+  return WordVectors(
+    vectors.words, vectors.vectors, [counts.get(w, 0) for w in vectors.words]
+  )

@@ -29,7 +29,7 @@ LEAVES = {
   "settings": set(),
   "config": {"settings"},
   "text.symbols": set(),
-  "counts.triplets": {"atomic", "memory"},
+  "counts.triplets": {"atomic", "memory", "threads"},
   "training.multihost": set(),
   "training.tiles.codec": set(),
 }

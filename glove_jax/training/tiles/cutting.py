@@ -14,8 +14,9 @@ import numba
 import numpy as np
 
 from glove_jax import atomic, metrics
-from glove_jax.counts.triplets import Triplets, by_row, release
+from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
+from glove_jax.training.sorting import by_row
 from glove_jax.training.tiles.codec import encode
 from glove_jax.training.tiles.layout import OUTSIDE, Blocks, Lines, pad_end
 

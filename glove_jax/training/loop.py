@@ -18,14 +18,22 @@ from concurrent import futures
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
 from glove_jax import metrics, model
 from glove_jax.config import TrainConfig, make_config
 from glove_jax.counts.triplets import Triplets, check, read_triplets
-from glove_jax.training import checkpoint, multihost, optimizers, sharding
+from glove_jax.training import (
+  checkpoint,
+  divergence,
+  multihost,
+  optimizers,
+  sharding,
+)
 from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.engine import Engine, Loss, TrainState
 from glove_jax.training.rows import RowsEngine
+from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.tiles.engine import TileEngine, check_settings, growth
 from glove_jax.training.tiles.ring import RingEngine
 
@@ -37,6 +45,7 @@ def train(
   workdir: str | os.PathLike | None = None,
   loss: Loss | None = None,
   on_epoch: Callable[[dict], None] | None = None,
+  say: Callable[[str], None] = logging.warning,
 ) -> model.Params:
   """Trains GloVe on counts.
 
@@ -46,12 +55,13 @@ def train(
   same arguments, and train together.
 
   Args:
-    triplets: the counts.
+    triplets: the counts, in any order; those of the same pair are summed.
     config: dimension, weighting, optimizer, epochs and so on.
     workdir: for `checkpoints/` and `metrics.jsonl`; None writes nothing.
     loss: (params, batch) -> summed cost. It replaces `model.loss` with the
       x_max and alpha of the config. The blocked engine does not take one.
     on_epoch: called with the metrics of each epoch, see `run_epoch`.
+    say: called with sentences such as that a checkpoint is damaged.
 
   Returns:
     The trained parameters: vectors [V, D], biases [V].
@@ -59,7 +69,7 @@ def train(
   Raises:
     ValueError: ids are out of range, counts are not positive, or the engine
       does not support the config or the loss.
-    FloatingPointError: the cost is no longer finite.
+    FloatingPointError: the cost is no longer finite, or training has diverged.
 
   Example:
     >>> row, col = np.divmod(np.arange(16, dtype=np.int32), 4)
@@ -72,11 +82,12 @@ def train(
     >>> lines[-1]["cost"] < 0.1 * lines[0]["cost"]
     True
   """
-  check(triplets, multihost.share(len(triplets.row)))
+  triplets = _checked(triplets)
   with jax.enable_x64(config.dtype == "float64"):
     folder = pathlib.Path(workdir, "checkpoints") if workdir else None
-    done = _epochs_done(folder, config)
+    done = 0
     if folder:
+      done = checkpoint.find_last(folder, num_epochs(config), say)
       checkpoint.drop_incomplete(folder, done)
     engine, state = prepare(
       triplets,
@@ -86,8 +97,16 @@ def train(
       saved=(folder, done) if done else None,
     )
     writer = _make_writer(workdir, done) if workdir else None
+    highest = divergence.highest_cost(triplets, config)
+    if not all(size.num_triplets for size in engine.epochs):
+      say(
+        "Some passes of --growth train nothing, because no tile lies within "
+        "their words: give more words, at least one block (--tile_size)."
+      )
     for epoch in range(done + 1, len(engine.epochs) + 1):
       state, line = run_epoch(engine, config, state, epoch)
+      if loss is None:
+        divergence.check_cost(line, highest)
       if workdir:
         checkpoint.save(folder, epoch, state)
       if writer:
@@ -95,6 +114,12 @@ def train(
       if on_epoch:
         on_epoch(line)
     return engine.params(state)
+
+
+def _checked(triplets: Triplets) -> Triplets:
+  """Checks triplets with all processes; sorts and sums them if needed."""
+  rows = multihost.share(len(triplets.row))
+  return sum_duplicates(check(triplets, rows), rows, multihost.total)
 
 
 def prepare(
@@ -240,8 +265,8 @@ def run_epoch(
         state, costs = engine.run_steps(state, stack, multipliers)
         dispatched, last = (costs, ends), int(ends[-1])
       if waiting is not None:
-        cost = cost + finite_sum(*waiting)
-        seen = (waiting[1][-1] - first) / num_steps * num_triplets
+        cost = cost + divergence.finite_sum(*waiting)
+        seen = (waiting[1][-1] - first) / max(num_steps, 1) * num_triplets
         bar.update(seen - bar.n)
         bar.set_postfix(cost=f"{np.mean(cost) / max(seen, 1):.5f}")
       waiting = dispatched
@@ -249,31 +274,10 @@ def run_epoch(
   return state, {
     "step": first + num_steps,
     "epoch": epoch,
-    "cost": (cost / num_triplets).tolist(),
+    "cost": (cost / max(num_triplets, 1)).tolist(),
     "seconds": seconds,
     "triplets_per_second": num_triplets / seconds,
   }
-
-
-def finite_sum(costs: jax.Array, ends: np.ndarray):
-  """Sums the costs of a stack.
-
-  Args:
-    costs: [K], or [P, K] for P points that train together.
-    ends: [K] the last step of each batch.
-
-  Raises:
-    FloatingPointError: a cost is not finite; the message names the step. Points
-      that train together do not stop each other.
-  """
-  costs = np.asarray(costs, np.float64)
-  bad = np.flatnonzero(~np.isfinite(costs))
-  if costs.ndim == 1 and bad.size:
-    raise FloatingPointError(
-      f"The cost became {costs[bad[0]]} at step {ends[bad[0]]}: use a smaller "
-      "--learning_rate. The last checkpoint is unchanged."
-    )
-  return costs.sum(axis=-1)
 
 
 def _make_writer(workdir, done) -> metrics.MetricsWriter | None:
@@ -284,19 +288,12 @@ def _make_writer(workdir, done) -> metrics.MetricsWriter | None:
   return metrics.MetricsWriter(pathlib.Path(workdir, "metrics.jsonl"), done)
 
 
-def _epochs_done(folder: pathlib.Path | None, config: TrainConfig) -> int:
-  """The last epoch of this run that has a checkpoint; 0 if none has."""
-  saved = checkpoint.epochs(folder) if folder else []
-  total = num_epochs(config)
-  done = max((epoch for epoch in saved if epoch <= total), default=0)
-  return int(multihost.gather(done)[0])  # what the first process sees, for all
-
-
 def train_folder(
   folder: str | os.PathLike,
   config: TrainConfig,
   workdir: str | os.PathLike,
   on_epoch: Callable[[dict], None] | None = None,
+  say: Callable[[str], None] = logging.warning,
 ) -> model.Params:
   """Trains on the counts in a folder, with all processes of this run.
 
@@ -307,7 +304,7 @@ def train_folder(
     folder: as for `triplets.read_triplets`.
     config: how to train.
     workdir: for checkpoints and metrics.
-    on_epoch: called with the metrics of each epoch.
+    on_epoch, say: as for `train`.
 
   Returns:
     The trained parameters.
@@ -323,7 +320,11 @@ def train_folder(
   check_config(config)  # fail here, before the others start to wait
   with multihost.together(job):
     return train(
-      read_triplets(folder), config, workdir=workdir, on_epoch=on_epoch
+      read_triplets(folder),
+      config,
+      workdir=workdir,
+      on_epoch=on_epoch,
+      say=say,
     )
 
 
@@ -379,7 +380,7 @@ def train_together(
       "Points that train together must use the blocked engine and differ only "
       f"in {', '.join(TOGETHER)}."
     )
-  check(triplets)
+  triplets = _checked(triplets)
   # Points that differ only in the seed share their biases.
   fit = functools.cache(functools.partial(fit_biases, triplets))
   starts = [

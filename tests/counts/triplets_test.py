@@ -194,7 +194,7 @@ def test_a_flipped_byte_of_the_manifest_is_noticed(tmp_path):
   triplets.write_triplets(make(), tmp_path, window=5)
   path = tmp_path / "manifest.json"
   path.write_text(path.read_text().replace('"window": 5', '"window": 7'))
-  with pytest.raises(ValueError, match="manifest.json differs"):
+  with pytest.raises(ValueError, match=r"manifest\.json differs"):
     triplets.read_manifest(tmp_path)
 
 
@@ -206,8 +206,9 @@ def test_any_damage_is_a_value_error(tmp_path, name):
   whole = path.read_bytes()
   damaged = [whole[:i] for i in range(len(whole))]
   for i in range(len(whole)):
-    damaged += [whole[:i] + bytes([whole[i] ^ f]) + whole[i + 1 :]
-                for f in (1, 0x80)]
+    damaged += [
+      whole[:i] + bytes([whole[i] ^ f]) + whole[i + 1 :] for f in (1, 0x80)
+    ]
   damaged += [b"PK\x03\x04" + whole, b"\0" * len(whole)]
   for content in damaged:
     path.write_bytes(content)

@@ -184,7 +184,7 @@ def test_divergence_is_said(counts, tmp_path, rate):
   changes = {"learning_rate": rate, "engine": "blocked"}
   settings = config.make_config(**{**vars(SMALL), **changes}).train
   with pytest.raises(
-    FloatingPointError, match=r"has diverged: the cost of .* is .*e"
+    FloatingPointError, match=r"diverged: the cost of .* is .*e"
   ):
     loop.train(counts, settings, workdir=tmp_path)
   assert checkpoint.epochs(tmp_path / "checkpoints") in ([], [1])

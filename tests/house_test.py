@@ -30,7 +30,8 @@ LEAVES = {
   "config": {"settings"},
   "text.symbols": set(),
   "counts.triplets": {"atomic", "memory", "threads"},
-  "training.multihost": set(),
+  "training.connections": set(),
+  "training.multihost": {"training.connections"},
   "training.tiles.codec": set(),
 }
 MODULES = sorted(

@@ -223,20 +223,17 @@ def write_run(
     ]
     for keys, units in blocks:
       size += len(keys)
-      for n, (column, file) in enumerate(
-        [(keys, key_file), (units, unit_file)]
-      ):
-        column = np.ascontiguousarray(column)
-        file.write(column)
-        crcs[n] = zlib.crc32(column, crcs[n])
+      for n, column in enumerate((keys, units)):
+        files[n].write(np.ascontiguousarray(column))
+        crcs[n] = zlib.crc32(np.ascontiguousarray(column), crcs[n])
     for file in files:  # on disk before what is said of them
       file.flush()
       os.fsync(file.fileno())
   run = run._replace(size=size)
   run = run._replace(crc32=[*crcs, _checksum_facts(run)])
-  atomic.write_json(
-    run.file("json"), dict(zip(Run._fields[1:], run[1:], strict=True))
-  )
+  contents = run._asdict()
+  del contents["path"]
+  atomic.write_json(run.file("json"), contents)
   return run
 
 

@@ -12,6 +12,12 @@ python run.py --sweep="x_max=1,10;dim=50,100"   all combinations of values
 python run.py report    --workdir=DIR    the tables and plots of a sweep
 """
 
+import signal
+
+if __name__ == "__main__":
+  # Ctrl-C ends the imports, which take seconds, without a traceback.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import contextlib
 import dataclasses
 import pathlib
@@ -180,7 +186,7 @@ COMMANDS = (train, count, evaluate, neighbors, analogy, export, report)
 
 
 def main(argv: list[str]) -> None:
-  command_line.run(COMMANDS, argv)
+  command_line.run(COMMANDS, argv, workdir)
 
 
 command_line.define_flags(configs.fields())

@@ -1,7 +1,9 @@
 """Makes flags of settings, and shows errors as one sentence."""
 
 import dataclasses
+import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -57,16 +59,24 @@ def parse(argv: list[str]) -> list[str]:
     sys.exit(f"run.py: {error}")
 
 
-def run(commands: Sequence[Callable[[list[str]], None]], argv: list[str]):
+def run(
+  commands: Sequence[Callable[[list[str]], None]],
+  argv: list[str],
+  workdir: Callable[[], os.PathLike],
+) -> None:
   """Runs the command that the command line names, the first by default.
 
   Several processes run it together: the first runs the command, and the others
-  train with it. An error exits with one sentence and code 1.
+  train with it. An error exits with one sentence and code 1, and so does
+  Ctrl-C; SIGTERM exits with 143.
 
   Args:
     commands: functions of the remaining words, known by their names.
     argv: the command line without the flags.
+    workdir: finds the folder of the run, where several processes meet.
   """
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+  signal.signal(signal.SIGTERM, _terminate)
   logging.set_verbosity(logging.WARNING)  # jax reports platforms it looked for
   by_name = {command.__name__: command for command in commands}
   name, *arguments = argv[1:] or [next(iter(by_name))]
@@ -75,7 +85,8 @@ def run(commands: Sequence[Callable[[list[str]], None]], argv: list[str]):
       raise ValueError(
         f"There is no command {name!r}: use {', '.join(by_name)}."
       )
-    multihost.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    together = FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id
+    multihost.start(*together, workdir() if FLAGS.coordinator else ".")
     if multihost.is_first():
       by_name[name](arguments)
     else:
@@ -84,8 +95,9 @@ def run(commands: Sequence[Callable[[list[str]], None]], argv: list[str]):
   except SystemExit:
     multihost.finish()
     raise
-  except KeyboardInterrupt:
-    _fail("Stopped: the same command resumes the run.")
+  except KeyboardInterrupt as interrupt:
+    code = 143 if isinstance(interrupt, Terminated) else 1
+    _fail("Stopped: the same command resumes the run.", code)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(with_flags(str(error)))
   except Exception as error:
@@ -119,10 +131,20 @@ def with_flags(message: str) -> str:
   return re.sub(f"{first}|{inside}", "--", message)
 
 
-def _fail(message: str) -> None:
-  """Exits with one sentence and code 1; --traceback shows where it arose."""
+def _fail(message: str, code: int = 1) -> None:
+  """Exits with one sentence; --traceback shows where it arose."""
   if FLAGS.traceback:
     traceback.print_exc()
   if multihost.several():
-    multihost.stop(message)
-  sys.exit(f"run.py: {message}")
+    multihost.stop(message, code)
+  print(f"run.py: {message}", file=sys.stderr, flush=True)
+  sys.exit(code)
+
+
+class Terminated(KeyboardInterrupt):
+  """SIGTERM: what stops at Ctrl-C stops at this too."""
+
+
+def _terminate(number, frame) -> None:
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+  raise Terminated

@@ -268,22 +268,22 @@ def finish() -> None:
   jax.distributed.shutdown()
 
 
-def stop(message: str) -> None:
+def stop(message: str, code: int = 1) -> None:
   """Prints what went wrong and ends this process, and so all others."""
   # If it failed because another process died, `_watch` reports that first.
   with contextlib.suppress(KeyboardInterrupt):
     time.sleep(2)
-  _end(message)
+  _end(message, code)
 
 
-def _end(message: str) -> None:
+def _end(message: str, code: int = 1) -> None:
   name = pathlib.Path(sys.argv[0]).name
   print(f"{name}: {message}", file=sys.stderr, flush=True)
   sys.stdout.flush()
   if not _is_over.is_set() and jax.distributed.is_initialized() and is_first():
     with contextlib.suppress(OSError):
       send({"end": message})
-  os._exit(1)  # jax would wait for dead processes
+  os._exit(code)  # jax would wait for dead processes
 
 
 def _connect() -> dict[int, socket.socket]:

@@ -363,7 +363,7 @@ def test_points_that_differ_in_more_do_not_train_together(change):
     config.make_config(**{"dim": 4} | other).train for other in ({}, change)
   ]
   assert not loop.can_train_together(points)
-  with pytest.raises(ValueError, match="differ in"):
+  with pytest.raises(ValueError, match="differ only in"):
     loop.train_together(make_triplets(), points)
 
 

@@ -5,6 +5,7 @@ import io
 import os
 import pathlib
 import re
+import signal
 import sys
 import textwrap
 import traceback
@@ -102,6 +103,7 @@ def main(
   commands: Mapping[str, Command],
   argv: Sequence[str],
   experiments: Mapping[str, str],
+  workdir: Callable[[], os.PathLike],
 ) -> None:
   """Parses the command line, and shows help or runs a command.
 
@@ -111,6 +113,7 @@ def main(
     commands: by name, the default first.
     argv: the command line.
     experiments: the question of each experiment, for the help.
+    workdir: finds the folder of the run, where several processes meet.
   """
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors="backslashreplace")
@@ -127,21 +130,29 @@ def main(
       words = FLAGS(argv)
     except flags.Error as error:
       sys.exit(f"{program()}: {error}")
-    run(commands, words)
+    run(commands, words, workdir)
   if _lost:
     sys.exit(f"{program()}: The output could not be written: {_lost[0]}.")
 
 
-def run(commands: Mapping[str, Command], argv: list[str]) -> None:
+def run(
+  commands: Mapping[str, Command],
+  argv: list[str],
+  workdir: Callable[[], os.PathLike],
+) -> None:
   """Runs the command that the command line names, the first by default.
 
   Several processes run it together: the first runs the command, and the others
-  train with it. An error exits with one sentence and code 1.
+  train with it. An error exits with one sentence and code 1, and so does
+  Ctrl-C; SIGTERM exits with 143.
 
   Args:
     commands: by name.
     argv: the command line without the flags.
+    workdir: finds the folder of the run, where several processes meet.
   """
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+  signal.signal(signal.SIGTERM, _terminate)
   logging.set_verbosity(logging.WARNING)  # jax reports platforms it looked for
   warnings.showwarning = _show_warning
   name, *arguments = argv[1:] or [next(iter(commands))]
@@ -149,7 +160,8 @@ def run(commands: Mapping[str, Command], argv: list[str]) -> None:
     if name not in commands:
       raise ValueError(_no_command(name, commands))
     _refuse_unused(name, commands[name])
-    multihost.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    together = FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id
+    multihost.start(*together, workdir() if FLAGS.coordinator else ".")
     if multihost.is_first():
       commands[name].run(arguments)
     else:
@@ -158,8 +170,9 @@ def run(commands: Mapping[str, Command], argv: list[str]) -> None:
   except SystemExit:
     multihost.finish()
     raise
-  except KeyboardInterrupt:
-    _fail("Stopped: the same command resumes the run.")
+  except KeyboardInterrupt as interrupt:
+    code = 143 if isinstance(interrupt, Terminated) else 1
+    _fail("Stopped: the same command resumes the run.", code)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(with_flags(str(error)))
   except Exception as error:
@@ -313,10 +326,20 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
   print(text, end="", file=file or sys.stderr)
 
 
-def _fail(message: str) -> None:
-  """Exits with one sentence and code 1; --traceback shows where it arose."""
+def _fail(message: str, code: int = 1) -> None:
+  """Exits with one sentence; --traceback shows where it arose."""
   if FLAGS.traceback:
     traceback.print_exc()
   if multihost.several():
-    multihost.stop(message)
-  sys.exit(f"{program()}: {printable(message)}")
+    multihost.stop(message, code)
+  print(f"{program()}: {printable(message)}", file=sys.stderr, flush=True)
+  sys.exit(code)
+
+
+class Terminated(KeyboardInterrupt):
+  """SIGTERM: what stops at Ctrl-C stops at this too."""
+
+
+def _terminate(number, frame) -> None:
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+  raise Terminated

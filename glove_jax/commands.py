@@ -382,4 +382,4 @@ def main() -> None:
     for name in experiments.NAMES
     if command_line.wants_help(sys.argv)
   }
-  command_line.main(COMMANDS, sys.argv, questions)
+  command_line.main(COMMANDS, sys.argv, questions, workdir)

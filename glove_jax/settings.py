@@ -9,6 +9,7 @@ ValueError: coats must be at least 1, got 0.
 """
 
 import dataclasses
+import math
 import os
 import types
 import typing
@@ -78,6 +79,8 @@ def checked(field: dataclasses.Field, value):
     raise ValueError(
       f"{name} must be of type {kind(field).__name__}, got {value!r}."
     )
+  if type(value) is float and not math.isfinite(value):
+    raise ValueError(f"{name} must be a finite number, got {value}.")
   if type(value) is tuple and not all(type(item) is str for item in value):
     raise ValueError(f"{name} must be a list of strings, got {value!r}.")
   if rule["choices"] and value not in rule["choices"]:

@@ -35,8 +35,9 @@ LEAVES = {
   "settings": set(),
   "config": {"settings"},
   "text.symbols": set(),
-  "counts.triplets": {"atomic", "memory"},
-  "training.multihost": set(),
+  "counts.triplets": {"atomic", "memory", "threads"},
+  "training.connections": set(),
+  "training.multihost": {"training.connections"},
   "training.tiles.codec": set(),
 }
 MODULES = sorted(

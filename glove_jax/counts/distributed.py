@@ -15,6 +15,7 @@ content depends on and which appears atomically. So a task may be run twice,
 even at the same time, and a restarted job finds what a killed one finished.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -144,10 +145,11 @@ def _count_section_words(
   home: pathlib.Path, section: Section, resources: Resources
 ) -> int:
   path = _words_path(home, section)
-  if not path.exists():
-    text = _read_text(home)._replace(section=section)
-    table = compiled.count_table(text, threads=resources.threads)
-    compiled.write_table(table, path)
+  with contextlib.suppress(Exception):  # missing, or damaged in any way
+    return int(compiled.read_tables([path]).counts.sum())
+  text = _read_text(home)._replace(section=section)
+  table = compiled.count_table(text, threads=resources.threads)
+  compiled.write_table(table, path)
   return int(compiled.read_tables([path]).counts.sum())
 
 
@@ -367,7 +369,7 @@ def _read_vocab(home: pathlib.Path) -> Vocab:
 @functools.lru_cache(1)
 def _read_runs(path: pathlib.Path) -> list[Run]:
   names = atomic.read_json(path)
-  return [Run(path.parent / name, 0, size, {}) for name, size in names]
+  return [Run(path.parent / name, 0, size, [], {}) for name, size in names]
 
 
 def _finished(folder: pathlib.Path) -> list[Run]:

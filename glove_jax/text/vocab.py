@@ -18,6 +18,7 @@ Policies:
 
 import dataclasses
 import functools
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -207,12 +208,29 @@ def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:
         raise ValueError(
           f"{word[:50]!r} holds a {name}, which vocab.txt cannot represent."
         )
-  lines = (
-    b"%b %d\n" % (_to_bytes(word), count)
-    for word, count in zip(vocab.words, vocab.counts.tolist(), strict=True)
-  )
   with atomic.write_whole(path) as file:
-    file.writelines(lines)
+    file.writelines(_lines(vocab))
+
+
+def fingerprint(vocab: Vocab) -> str:
+  """32 hexadecimal digits that identify words and their counts.
+
+  Counts carry those of their vocabulary, so that no reader pairs them with the
+  words of another one. They are the first of the SHA-256 of `vocab.txt`.
+
+  >>> fingerprint(Vocab(("to", "be"), [2, 2]))[:8]
+  'a95c0e54'
+  """
+  digest = hashlib.sha256()
+  for line in _lines(vocab):
+    digest.update(line)
+  return digest.hexdigest()[:32]
+
+
+def _lines(vocab: Vocab) -> Iterator[bytes]:
+  """The lines of vocab.txt."""
+  for word, count in zip(vocab.words, vocab.counts.tolist(), strict=True):
+    yield b"%b %d\n" % (_to_bytes(word), count)
 
 
 def read_vocab(path: str | os.PathLike) -> Vocab:

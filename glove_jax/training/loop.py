@@ -17,15 +17,23 @@ from concurrent import futures
 
 import jax
 import numpy as np
+from absl import logging
 
 from glove_jax import metrics, model
 from glove_jax.config import TrainConfig, make_config
 from glove_jax.counts.triplets import Triplets, read_triplets
 from glove_jax.counts.triplets import check as check_triplets
-from glove_jax.training import checkpoint, multihost, optimizers, sharding
+from glove_jax.training import (
+  checkpoint,
+  divergence,
+  multihost,
+  optimizers,
+  sharding,
+)
 from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.engine import Engine, Loss, TrainState
 from glove_jax.training.rows import RowsEngine
+from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.tiles.engine import (
   TileEngine,
   check_settings,
@@ -41,6 +49,7 @@ def train(
   workdir: str | os.PathLike | None = None,
   loss: Loss | None = None,
   on_epoch: Callable[[dict], None] | None = None,
+  say: Callable[[str], None] = logging.warning,
 ) -> model.Params:
   """Trains GloVe on counts.
 
@@ -51,13 +60,14 @@ def train(
   In a multi-process run, every process must call this with the same arguments.
 
   Args:
-    triplets: the counts.
+    triplets: the counts, in any order; those of the same pair are summed.
     config: dimension, weighting, optimizer, epochs and so on.
     workdir: for `checkpoints/` and `metrics.jsonl`; None writes nothing.
     loss: (params, batch) -> summed cost, used instead of `model.loss` (which
       takes x_max and alpha from the config). The blocked engine does not accept
       one.
     on_epoch: called after each epoch with its metrics (keys: see `run_epoch`).
+    say: called with sentences such as that a checkpoint is damaged.
 
   Returns:
     The trained parameters: vectors [V, D], biases [V].
@@ -65,7 +75,7 @@ def train(
   Raises:
     ValueError: the engine does not support the config or the loss, an id is
       out of range, or a count is not positive.
-    FloatingPointError: the cost is no longer finite.
+    FloatingPointError: the cost is no longer finite, or training has diverged.
 
   Example:
     >>> row, col = np.divmod(np.arange(16, dtype=np.int32), 4)
@@ -79,11 +89,12 @@ def train(
     True
   """
   check_config(config, loss)
-  check_triplets(triplets, multihost.share(len(triplets.row)))
+  triplets = checked(triplets)
   with jax.enable_x64(config.dtype == "float64"):
     checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
-    done = _epochs_done(checkpoints, config)
+    done = 0
     if checkpoints:
+      done = checkpoint.find_last(checkpoints, num_epochs(config), say)
       checkpoint.drop_incomplete(checkpoints, done)
     engine, state = prepare(
       triplets,
@@ -93,8 +104,16 @@ def train(
       resume_from=(checkpoints, done) if done else None,
     )
     writer = _make_writer(workdir, done) if workdir else None
+    highest = divergence.highest_cost(triplets, config)
+    if not all(size.num_triplets for size in engine.epochs):
+      say(
+        "Some passes of --growth train nothing, because no tile lies within "
+        "their words: give more words, at least one block (--tile_size)."
+      )
     for epoch in range(done + 1, len(engine.epochs) + 1):
       state, line = run_epoch(engine, config, state, epoch)
+      if loss is None:
+        divergence.check_cost(line, highest)
       if checkpoints:
         checkpoint.save(checkpoints, epoch, state)
       if writer:
@@ -102,6 +121,12 @@ def train(
       if on_epoch:
         on_epoch(line)
     return engine.params(state)
+
+
+def checked(triplets: Triplets) -> Triplets:
+  """Checks triplets with all processes; sorts and sums them if needed."""
+  rows = multihost.share(len(triplets.row))
+  return sum_duplicates(check_triplets(triplets, rows), rows, multihost.total)
 
 
 def prepare(
@@ -261,7 +286,7 @@ def run_epoch(
         state, costs = engine.run_steps(state, stack, multipliers)
         dispatched, last_step = (costs, ends), int(ends[-1])
       if waiting is not None:
-        cost = cost + finite_sum(*waiting)
+        cost = cost + divergence.finite_sum(*waiting)
         steps_done = waiting[1][-1] - steps_before
         counts_seen = steps_done / num_steps * num_triplets  # an estimate
         bar.update(counts_seen - bar.n)
@@ -271,34 +296,10 @@ def run_epoch(
   return state, {
     "step": steps_before + num_steps,
     "epoch": epoch,
-    "cost": (cost / num_triplets).tolist(),
+    "cost": (cost / max(num_triplets, 1)).tolist(),
     "seconds": seconds,
     "triplets_per_second": num_triplets / seconds,
   }
-
-
-def finite_sum(costs: jax.Array, ends: np.ndarray) -> np.ndarray:
-  """Sums the costs of a stack.
-
-  Args:
-    costs: [K], or [P, K] for P sweep points that train together.
-    ends: [K] the last step of each batch.
-
-  Returns:
-    The sum: [], or [P].
-
-  Raises:
-    FloatingPointError: a cost is infinite or NaN; the message names the step.
-      Sweep points that train together do not stop each other.
-  """
-  costs = np.asarray(costs, np.float64)
-  bad = np.flatnonzero(~np.isfinite(costs))
-  if costs.ndim == 1 and bad.size:
-    raise FloatingPointError(
-      f"The cost became {costs[bad[0]]} at step {ends[bad[0]]}: use a smaller "
-      "learning_rate. Existing checkpoints are kept."
-    )
-  return costs.sum(axis=-1)
 
 
 def _make_writer(
@@ -314,19 +315,12 @@ def _make_writer(
   return metrics.MetricsWriter(pathlib.Path(workdir, "metrics.jsonl"), done)
 
 
-def _epochs_done(checkpoints: pathlib.Path | None, config: TrainConfig) -> int:
-  """The last epoch of this run that has a checkpoint, or 0."""
-  saved_epochs = checkpoint.epochs(checkpoints) if checkpoints else []
-  total_epochs = num_epochs(config)
-  done = max((e for e in saved_epochs if e <= total_epochs), default=0)
-  return int(multihost.gather(done)[0])  # all use what the first process sees
-
-
 def train_folder(
   counts_folder: str | os.PathLike,
   config: TrainConfig,
   workdir: str | os.PathLike,
   on_epoch: Callable[[dict], None] | None = None,
+  say: Callable[[str], None] = logging.warning,
 ) -> model.Params:
   """Trains on the counts in a folder, with all processes of this run.
 
@@ -337,7 +331,7 @@ def train_folder(
     counts_folder: as for `triplets.read_triplets`.
     config: the training settings.
     workdir: for checkpoints and metrics.
-    on_epoch: called after each epoch with its metrics.
+    on_epoch, say: as for `train`.
 
   Returns:
     The trained parameters.
@@ -353,7 +347,7 @@ def train_folder(
   }
   with multihost.run_job(job):
     counts = read_triplets(counts_folder)
-    return train(counts, config, workdir=workdir, on_epoch=on_epoch)
+    return train(counts, config, workdir=workdir, on_epoch=on_epoch, say=say)
 
 
 def follow() -> None:

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
-from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import loop, multihost, sharding
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.tiles.engine import TileEngine
@@ -65,7 +64,7 @@ def train_together(
       "Points that train together must use the blocked engine and differ only "
       f"in {', '.join(TOGETHER)}."
     )
-  check_triplets(triplets)
+  triplets = checked(triplets)
   # Points that differ only in the seed share their biases.
   fit = functools.cache(functools.partial(fit_biases, triplets))
   starts = [

@@ -4,19 +4,20 @@ The tiles are written one block of rows at a time, so memory grows with the
 vocabulary and the remainder, not with the number of counts.
 """
 
-import json
 import os
 import pathlib
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from glove_jax import atomic, metrics
-from glove_jax.counts.triplets import Triplets, by_row, release
+from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
-from glove_jax.training.tiles.codec import encode
+from glove_jax.training.sorting import by_row
+from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
 from glove_jax.training.tiles.layout import OUTSIDE, Blocks, Lines, pad_end
 
 BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
@@ -85,9 +86,13 @@ def build(
 
   Args:
     triplets: the counts.
-    folder: is created if missing.
+    folder: is replaced.
     settings: how to cut.
+
+  Raises:
+    ValueError: a count that has no code, see `codec`.
   """
+  atomic.remove(folder)  # it may be damaged
   blocks, remainder = cut(triplets, folder, settings)
   half = blocks.num_blocks * blocks.tile_size
   lines = cut_lines(remainder, half, BATCH_CELLS)
@@ -207,9 +212,14 @@ def _write_tiles(
     outside = slice(ends[block], ends[block + 1])
     part = Remainder(*(column[outside] for column in remainder))
     part.row[:] = block * tile_size
-    _cut_strip(
+    bad = _cut_strip(
       strip, starts, col, position, tile_size, count, slot, tiles, *part
     )
+    if bad >= 0:
+      raise ValueError(
+        f"The count {count[bad]} is outside of {LOWEST} to {HIGHEST}, which "
+        "engine=blocked can store: use engine=rows."
+      )
     release(triplets)
     return tiles
 
@@ -232,19 +242,26 @@ def _cut_strip(
   words, starts, col, position, tile_size, count, slot, tiles,
   outside_row, outside_col, outside_code,
 ):  # fmt: skip
-  """Writes counts to tiles[slot] or, if the slot is -1, to the remainder."""
+  """Writes counts to tiles[slot] or, if the slot is -1, to the remainder.
+
+  Returns the index of a count that has no code; -1 if all have one.
+  """
   outside = 0
   for row, word in enumerate(words):
     for i in range(starts[word], starts[word + 1]):
       context = position[col[i]]
       tile = slot[context // tile_size]
+      code = encode(count[i])
+      if code == 0:
+        return i
       if tile >= 0:
-        tiles[tile, row, context % tile_size] = encode(count[i])
+        tiles[tile, row, context % tile_size] = code
       else:
         outside_row[outside] += row
         outside_col[outside] = context
-        outside_code[outside] = encode(count[i])
+        outside_code[outside] = code
         outside += 1
+  return -1
 
 
 def cut_lines(
@@ -318,33 +335,54 @@ def _fill_lines(
 def _write(blocks: Blocks) -> None:
   """Writes everything but the tiles; the manifest comes last."""
   arrays = {
-    f"lines_{i}_{name}": array
+    f"lines_{i}_{name}.npy": array
     for i, lines in enumerate(blocks.lines)
     for name, array in zip(_LINE_FILES, lines, strict=True)
   }
-  arrays |= {name: getattr(blocks, field) for field, name in _FILES.items()}
+  for field, name in _FILES.items():
+    arrays[f"{name}.npy"] = getattr(blocks, field)
   for name, array in arrays.items():
-    with atomic.write_whole(blocks.folder / f"{name}.npy") as file:
+    with atomic.write_whole(blocks.folder / name) as file:
       np.save(file, array)
-  manifest = {
+  facts = {
     "tile_size": blocks.tile_size,
     "num_blocks": blocks.num_blocks,
     "outside": blocks.num_outside,
     "lines": len(blocks.lines),
   }
-  path = blocks.folder / "manifest.json"
-  atomic.write_text(path, json.dumps(manifest) + "\n")
+  atomic.write_json(blocks.folder / "facts.json", facts)
+  names = ["tiles.bin", "facts.json", *arrays]
+  checksums = _checksums(blocks.folder, names)
+  atomic.write_json(blocks.folder / "manifest.json", checksums)
+
+
+def _checksums(folder: pathlib.Path, names: Iterable[str]) -> dict[str, int]:
+  """The CRC-32 of files, by name."""
+
+  def checksum(name):
+    crc = 0
+    with open(folder / name, "rb") as file:
+      for block in iter(lambda: file.read(1 << 24), b""):
+        crc = zlib.crc32(block, crc)
+    return name, crc
+
+  return dict(ordered_map(checksum, names, default_threads()))
 
 
 def is_complete(folder: str | os.PathLike) -> bool:
-  """Whether `build` has finished in this folder."""
-  return pathlib.Path(folder, "manifest.json").exists()
+  """Whether `build` has finished in this folder, and nothing is damaged."""
+  folder = pathlib.Path(folder)
+  try:
+    wanted = atomic.read_json(folder / "manifest.json")
+    return _checksums(folder, wanted) == wanted
+  except (OSError, ValueError, TypeError):
+    return False
 
 
 def read(folder: str | os.PathLike) -> Blocks:
   """Reads what `build` wrote to a folder; lines are mapped into memory."""
   folder = pathlib.Path(folder)
-  manifest = json.loads((folder / "manifest.json").read_text())
+  facts = atomic.read_json(folder / "facts.json")
   lines = [
     Lines(
       *(
@@ -352,13 +390,13 @@ def read(folder: str | os.PathLike) -> Blocks:
         for name in _LINE_FILES
       )
     )
-    for i in range(manifest["lines"])
+    for i in range(facts["lines"])
   ]
   return Blocks(
     folder,
-    tile_size=manifest["tile_size"],
-    num_blocks=manifest["num_blocks"],
-    num_outside=manifest["outside"],
+    tile_size=facts["tile_size"],
+    num_blocks=facts["num_blocks"],
+    num_outside=facts["outside"],
     lines=lines,
     **{
       field: np.load(folder / f"{name}.npy") for field, name in _FILES.items()

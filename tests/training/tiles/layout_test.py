@@ -152,15 +152,6 @@ def test_a_pass_over_the_most_frequent_words(tmp_path):
   assert np.count_nonzero(tiles) == inside.sum() == plan.num_triplets
 
 
-def test_a_code_gives_back_its_count_and_weight():
-  count = np.exp(np.linspace(-5.5, 17.5, 1000))
-  code = codec.encode(count)
-  log_count, weight = codec.decode(jnp.asarray(code), x_max=10.0, alpha=0.75)
-  np.testing.assert_allclose(log_count, np.log(count), atol=2e-4)
-  np.testing.assert_allclose(weight, model.weight(count, 10.0, 0.75), rtol=2e-4)
-  assert codec.decode(jnp.zeros(1, jnp.uint16), x_max=10.0, alpha=1.0)[1] == 0
-
-
 def test_orders_keep_to_their_tiers():
   position = cutting.tiered_order(100, 16, np.random.default_rng(0))
   np.testing.assert_array_equal(np.sort(position), np.arange(100))

@@ -24,6 +24,7 @@ import experiments
 from glove_jax import command_line
 from glove_jax import config as configs
 from glove_jax.command_line import FLAGS, expect, given, say
+from glove_jax.presets import PRESETS
 from glove_jax.settings import Part, setting
 from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
@@ -42,7 +43,7 @@ class RunFlags(Part):
   preset: str = setting(
     "",
     "the settings of a published recipe; flags given as well take precedence",
-    choices=("", *sorted(configs.PRESETS)),
+    choices=("", *sorted(PRESETS)),
   )
   input: str = setting("", "a file of vectors to use instead of a workdir's")
   format: str = setting(
@@ -69,7 +70,7 @@ SWEEP_FIELDS = dataclasses.fields(SweepConfig)
 
 def given_settings() -> dict:
   """The settings that the command line gives, by preset or by flag."""
-  preset = configs.PRESETS[FLAGS.preset] if FLAGS.preset else {}
+  preset = PRESETS[FLAGS.preset] if FLAGS.preset else {}
   return preset | given(configs.fields())
 
 

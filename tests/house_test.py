@@ -11,7 +11,8 @@ import glove_jax
 
 PACKAGE = pathlib.Path(glove_jax.__file__).parent
 GROUND = {
-  "atomic", "config", "memory", "metrics", "model", "settings", "threads",
+  "atomic", "config", "memory", "metrics", "model", "presets", "settings",
+  "threads",
 }  # fmt: skip
 # What each room may import beside itself and the ground.
 ROOMS = {
@@ -28,6 +29,7 @@ LEAVES = {
   "model": set(),
   "settings": set(),
   "config": {"settings"},
+  "presets": set(),
   "text.symbols": set(),
   "counts.triplets": {"atomic", "memory"},
   "training.multihost": set(),

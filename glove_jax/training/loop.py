@@ -26,7 +26,11 @@ from glove_jax.training import checkpoint, multihost, optimizers, sharding
 from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.engine import Engine, Loss, TrainState
 from glove_jax.training.rows import RowsEngine
-from glove_jax.training.tiles.engine import TileEngine, check_settings, growth
+from glove_jax.training.tiles.engine import (
+  TileEngine,
+  check_settings,
+  growth_stages,
+)
 from glove_jax.training.tiles.ring import RingEngine
 
 
@@ -86,7 +90,7 @@ def train(
       saved=(folder, done) if done else None,
     )
     writer = _make_writer(workdir, done) if workdir else None
-    for epoch in range(done + 1, len(engine.epochs) + 1):
+    for epoch in _epochs_after(engine, done):
       state, line = run_epoch(engine, config, state, epoch)
       if workdir:
         checkpoint.save(folder, epoch, state)
@@ -190,7 +194,7 @@ def check_config(config: TrainConfig) -> None:
 
 def num_epochs(config: TrainConfig) -> int:
   """The number of passes in a run, those of `growth` included."""
-  stages = growth(config) if config.engine == "blocked" else []
+  stages = growth_stages(config) if config.engine == "blocked" else []
   return sum(passes for _, passes in stages) + config.resolved.epochs
 
 
@@ -229,7 +233,7 @@ def run_epoch(
   with metrics.progress(
     label, num_triplets, " counts", enabled=multihost.is_first()
   ) as bar:
-    if epoch > 1:
+    if first > 0:  # an earlier epoch has trained
       opt_state = optimizers.decay_sums(state.opt_state, config.resolved.keep)
       state = state._replace(opt_state=opt_state)
     for stack, steps in itertools.chain(engine.stacks(epoch), [(None, None)]):
@@ -274,6 +278,15 @@ def finite_sum(costs: jax.Array, ends: np.ndarray):
       "--learning_rate. The last checkpoint is unchanged."
     )
   return costs.sum(axis=-1)
+
+
+def _epochs_after(engine: Engine, done: int) -> list[int]:
+  """The epochs after `done` that train; one of `growth` may hold no tile."""
+  return [
+    epoch
+    for epoch, size in enumerate(engine.epochs, 1)
+    if epoch > done and size.num_steps
+  ]
 
 
 def _make_writer(workdir, done) -> metrics.MetricsWriter | None:
@@ -336,14 +349,17 @@ def follow() -> None:
 
 
 # The fields in which points that train together may differ.
-TOGETHER = ("x_max", "alpha", "learning_rate", "seed")
+TOGETHER = (
+  "x_max", "alpha", "learning_rate", "missing", "missing_count", "seed"
+)  # fmt: skip
 
 
 def can_train_together(configs: Sequence[TrainConfig]) -> bool:
   """Whether `train_together` takes these configs."""
 
   def rest(config):
-    return dataclasses.replace(config.resolved, **dict.fromkeys(TOGETHER, 1))
+    same = dict.fromkeys(TOGETHER, 1) | {"missing": float(config.missing > 0)}
+    return dataclasses.replace(config.resolved, **same)
 
   if configs[0].engine != "blocked" or multihost.several():
     return False
@@ -364,7 +380,7 @@ def train_together(
   Args:
     triplets: the counts.
     configs: one for each point, for the blocked engine. They may differ in
-      x_max, alpha, learning_rate and seed.
+      the fields of `TOGETHER`; `missing` is 0 for all or for none.
     on_epoch: called with the metrics of each epoch; their cost is a list.
 
   Returns:
@@ -377,7 +393,7 @@ def train_together(
   if not can_train_together(configs):
     raise ValueError(
       "Points that train together must use the blocked engine and differ only "
-      f"in {', '.join(TOGETHER)}."
+      f"in {', '.join(TOGETHER)}; missing must be 0 for all or for none."
     )
   check(triplets)
   # Points that differ only in the seed share their biases.
@@ -388,7 +404,7 @@ def train_together(
   params = jax.tree.map(lambda *tables: jnp.stack(tables), *starts)
   engine = TileEngine(triplets, configs[0], together=configs)
   state = sharding.put_state(engine.placement, engine.init(params))
-  for epoch in range(1, len(engine.epochs) + 1):
+  for epoch in _epochs_after(engine, 0):
     state, line = run_epoch(engine, configs[0], state, epoch)
     if on_epoch:
       on_epoch(line)

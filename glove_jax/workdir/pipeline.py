@@ -229,9 +229,9 @@ class Pipeline:
     """Removes checkpoints that this run could not have written."""
     folder, config = self.workdir / "checkpoints", self.config.train
     owner, settings = folder / "settings.json", self._settings("train")
-    if config.resolved.schedule == "constant":
+    if config.resolved.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
-      # resumes from a shorter one.
+      # resumes from a shorter one. (With `missing`, the last epoch differs.)
       settings = settings | {"epochs": "any"}
     saved = checkpoint.epochs(folder)
     too_far = saved and saved[-1] > loop.num_epochs(config)

@@ -25,8 +25,18 @@ def encode(count):
   return np.uint16(min(max(steps, 0.0), 65534.0) + 1.0)
 
 
+def log_counts(code: jax.Array) -> jax.Array:
+  """The log counts of codes, in any shape: float32. That of code 0 is unused.
+
+  Example:
+    >>> print(log_counts(jnp.array([1, 65535], "uint16")).round(3))
+    [-6. 18.]
+  """
+  return code.astype(jnp.float32) * LOG_STEP + (LOG_MIN - LOG_STEP)
+
+
 def decode(code: jax.Array, *, x_max: float, alpha: float):
-  """Decodes codes of any shape.
+  """Decodes codes to log counts and weights f, in any shape.
 
   Args:
     code: uint16, from `encode`.
@@ -42,7 +52,6 @@ def decode(code: jax.Array, *, x_max: float, alpha: float):
     >>> print(weight, log_count[1].round(3))
     [0. 1.] 18.0
   """
-  steps = code.astype(jnp.float32)
-  log_count = steps * LOG_STEP + (LOG_MIN - LOG_STEP)
+  log_count = log_counts(code)
   weight = jnp.minimum(1.0, jnp.exp(alpha * (log_count - jnp.log(x_max))))
   return log_count, jnp.where(code > 0, weight, 0.0)

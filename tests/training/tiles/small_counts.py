@@ -1,9 +1,16 @@
 """Small counts, cut into small tiles: what the tests of this folder share."""
 
+import functools
+
+import jax.numpy as jnp
 import numpy as np
 
+from glove_jax import model
 from glove_jax.counts import triplets
-from glove_jax.training.tiles import codec, cutting, steps
+from glove_jax.training.tiles import cells, codec, cutting, steps
+
+WEIGHT = {"x_max": 10.0, "alpha": 0.75}
+MISSING = {"missing": 0.3, "missing_count": 0.5}
 
 
 def make_triplets(size=70, fill=0.3, seed=0):
@@ -37,3 +44,27 @@ def matrix_of(counts):
   matrix = np.zeros((counts.vocab_size, counts.vocab_size))
   matrix[counts.row, counts.col] = as_coded(counts.count)
   return matrix
+
+
+def random_params(size, dim=5, scale=1.0, seed=1):
+  rng = np.random.default_rng(seed)
+  shapes = [(size, dim), (size, dim), (size,), (size,)]
+  return model.Params(
+    *(jnp.asarray(scale * rng.normal(size=s), jnp.float32) for s in shapes)
+  )
+
+
+def whole_loss(params, matrix):
+  """J of the counted pairs and the missing cost of all others, one by one."""
+  row, col = np.nonzero(matrix)
+  batch = model.Batch(row, col, matrix[row, col], np.ones(len(row)))
+  others = model.predict(params, *np.nonzero(matrix == 0))
+  return model.loss(params, batch, **WEIGHT) + model.missing_loss(
+    others, **MISSING
+  )
+
+
+def cells_loss(dtype=jnp.float32):
+  return functools.partial(
+    cells.cells_loss, outer=steps.make_outer(dtype), **WEIGHT, **MISSING
+  )

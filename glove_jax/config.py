@@ -166,7 +166,7 @@ class TrainConfig(Part):
     low=0,
   )
   fit_passes: int = setting(
-    3,
+    2,
     "with --core: passes over the pairs of the other words with the core",
     low=1,
   )

@@ -22,13 +22,7 @@ import numpy as np
 from glove_jax import metrics, model
 from glove_jax.config import TrainConfig, make_config
 from glove_jax.counts.triplets import Triplets, check, read_triplets
-from glove_jax.training import (
-  checkpoint,
-  multihost,
-  optimizers,
-  sharding,
-  uncounted,
-)
+from glove_jax.training import checkpoint, multihost, optimizers, sharding
 from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.engine import Engine, Loss, TrainState
 from glove_jax.training.rows import RowsEngine
@@ -192,11 +186,9 @@ def make_engine(
 
 def check_config(config: TrainConfig) -> None:
   """Raises a ValueError for settings that cannot train, before any work."""
-  num_devices = sharding.make_placement(config).num_devices
   if config.engine == "blocked":
-    check_settings(config, num_devices)
-  else:
-    uncounted.check_settings(config, num_devices)
+    check_settings(config)
+  sharding.make_placement(config)
   optimizers.from_config(config)
 
 

@@ -25,15 +25,6 @@ from glove_jax.training.engine import Loss
 _MAX_DENSE_WORDS = 1 << 14  # 2^28 pairs of words
 
 
-def check_settings(config: TrainConfig, num_devices: int) -> None:
-  """Raises a ValueError if these engines cannot train with `missing`."""
-  if config.missing and num_devices > 1:
-    raise ValueError(
-      f"missing={config.missing} trains on one device with --engine="
-      f"{config.engine}: set mesh=1, or missing=0 for GloVe's own objective."
-    )
-
-
 def dense_loss(loss: Loss, triplets: Triplets, config: TrainConfig) -> Loss:
   """Adds the exact cost of all uncounted pairs to a loss.
 

@@ -120,29 +120,36 @@ def test_samples_are_drawn_with_their_factors(counts):
   np.testing.assert_allclose(drawn.factor, want, rtol=1e-6)
 
 
-def test_rows_learns_as_dense_does(counts):
-  costs = {}
-  for engine in ("dense", "rows"):
-    params = loop.train(
-      counts, make_config(engine=engine, epochs=150, batch_size=64)
-    )
-    costs[engine] = float(pair_by_pair(params, counts))
-  plain = loop.train(
-    counts, make_config(engine="rows", epochs=150, batch_size=64, missing=0.0)
-  )
-  assert costs["rows"] < 1.1 * costs["dense"]
-  assert costs["rows"] < 0.9 * float(pair_by_pair(plain, counts))
+def test_rows_learns_what_dense_learns(counts):
+  """Samples are noisy, so rows gets only near the cost of dense."""
+
+  def cost(**changes):
+    settings = make_config(epochs=150, batch_size=64, **changes)
+    return float(pair_by_pair(loop.train(counts, settings), counts))
+
+  dense, rows = cost(engine="dense"), cost(engine="rows")
+  without = cost(engine="rows", missing=0.0)
+  assert dense < rows < 0.5 * without
+
+
+def test_a_stopped_run_ends_with_the_same_bytes(counts, tmp_path):
+  settings = make_config(engine="rows")
+
+  class Killed(Exception):
+    pass
+
+  def kill(line):
+    if line["epoch"] == 2:
+      raise Killed
+
+  with pytest.raises(Killed):
+    loop.train(counts, settings, workdir=tmp_path, on_epoch=kill)
+  resumed = loop.train(counts, settings, workdir=tmp_path)
+  whole = loop.train(counts, settings)
+  jax.tree.map(np.testing.assert_array_equal, resumed, whole)
 
 
 def test_too_many_words_for_dense_are_refused(monkeypatch, counts):
   monkeypatch.setattr(uncounted, "_MAX_DENSE_WORDS", 11)
   with pytest.raises(ValueError, match=r"visits all pairs of 12 words .*=0.3"):
     loop.train(counts, make_config(engine="dense"))
-
-
-@pytest.mark.parametrize("engine", ["dense", "rows"])
-def test_several_devices_are_refused(engine):
-  settings = make_config(engine=engine)
-  uncounted.check_settings(settings, 1)
-  with pytest.raises(ValueError, match=r"one device .* set mesh=1"):
-    uncounted.check_settings(settings, 2)

@@ -302,17 +302,12 @@ def cut_settings(config: TrainConfig) -> cutting.CutSettings:
   )
 
 
-def check_settings(config: TrainConfig, num_devices: int = 1) -> None:
+def check_settings(config: TrainConfig) -> None:
   """Raises a ValueError for settings that the blocked engine lacks."""
   if config.dtype != "float32":
     raise ValueError(
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "--engine=rows."
-    )
-  if config.missing and num_devices > 1:
-    raise ValueError(
-      f"missing={config.missing} trains on one device: set mesh=1, or "
-      "missing=0 for GloVe's own objective."
     )
   growth_stages(config)
 

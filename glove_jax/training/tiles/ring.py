@@ -84,7 +84,7 @@ class RingEngine(BlockedEngine):
     Raises:
       ValueError: the engine does not support the settings.
     """
-    engine.check_settings(config, placement.num_devices)
+    engine.check_settings(config)
     folder, self._keeper = engine.keep_folder(folder)
     local = sharding.local_devices(placement)
     blocks, remainder = cutting.cut(

@@ -29,7 +29,7 @@ def log_counts(code: jax.Array) -> jax.Array:
   """The log counts of codes, in any shape: float32. That of code 0 is unused.
 
   Example:
-    >>> print(log_counts(jnp.array([1, 65535], "uint16")).round(3))
+    >>> print(log_counts(jnp.array([1, 65535], "uint16")).round(2))
     [-6. 18.]
   """
   return code.astype(jnp.float32) * LOG_STEP + (LOG_MIN - LOG_STEP)

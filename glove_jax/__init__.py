@@ -2,7 +2,7 @@
 
 Text becomes vectors room by room. A room imports only from those above it.
 
-- `config`, `settings`: what a run can be configured to do.
+- `config`, `presets`, `settings`: what a run can be configured to do.
 - `model`: the equations of GloVe, and nothing else.
 - `atomic`, `memory`, `threads`, `metrics`: small tools.
 - `text`: files -> words -> ids.

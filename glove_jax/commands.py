@@ -14,6 +14,7 @@ import experiments
 from glove_jax import command_line
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
+from glove_jax.presets import PRESETS
 from glove_jax.settings import Part, setting
 from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
@@ -33,7 +34,7 @@ class RunFlags(Part):
   preset: str = setting(
     "",
     "the settings of a published recipe; flags given as well take precedence",
-    choices=("", *sorted(configs.PRESETS)),
+    choices=("", *sorted(PRESETS)),
   )
   input: str = setting(
     "",
@@ -84,7 +85,7 @@ def run_flags() -> RunFlags:
 def given_settings() -> dict:
   """The settings that the command line gives, by preset or by flag."""
   preset = run_flags().preset
-  return (configs.PRESETS[preset] if preset else {}) | given(configs.fields())
+  return (PRESETS[preset] if preset else {}) | given(configs.fields())
 
 
 def workdir() -> pathlib.Path:

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from glove_jax import atomic, config, settings
+from glove_jax import atomic, config, presets, settings
 from glove_jax.config import TrainConfig
 from glove_jax.sweeps.options import SweepConfig
 
@@ -34,13 +34,13 @@ def test_a_value_lands_in_its_stage():
   assert parts.vectors.unk
 
 
-@pytest.mark.parametrize("name", sorted(config.PRESETS))
+@pytest.mark.parametrize("name", sorted(presets.PRESETS))
 def test_presets_are_valid(name):
-  parts = config.make_config(**config.PRESETS[name])
+  parts = config.make_config(**presets.PRESETS[name])
   flat = {
     k: v for p in dataclasses.asdict(parts).values() for k, v in p.items()
   }
-  assert config.PRESETS[name].items() <= flat.items()
+  assert presets.PRESETS[name].items() <= flat.items()
 
 
 @pytest.mark.parametrize("engine", ["blocked", "rows", "dense"])

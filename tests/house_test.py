@@ -11,7 +11,8 @@ import glove_jax
 
 PACKAGE = pathlib.Path(glove_jax.__file__).parent
 GROUND = {
-  "atomic", "config", "memory", "metrics", "model", "settings", "threads",
+  "atomic", "config", "memory", "metrics", "model", "presets", "settings",
+  "threads",
 }  # fmt: skip
 # What each room may import beside itself and the ground.
 ROOMS = {
@@ -34,6 +35,7 @@ LEAVES = {
   "model": set(),
   "settings": set(),
   "config": {"settings"},
+  "presets": set(),
   "text.symbols": set(),
   "counts.triplets": {"atomic", "memory", "threads"},
   "training.connections": set(),

@@ -105,12 +105,12 @@ def train(
     )
     writer = _make_writer(workdir, done) if workdir else None
     highest = divergence.highest_cost(triplets, config)
-    if not all(size.num_triplets for size in engine.epochs):
+    if not all(size.num_steps for size in engine.epochs):
       say(
-        "Some passes of --growth train nothing, because no tile lies within "
-        "their words: give more words, at least one block (--tile_size)."
+        "Some passes of growth train nothing, because no tile lies within "
+        "their words: give more words, at least one block (tile_size)."
       )
-    for epoch in range(done + 1, len(engine.epochs) + 1):
+    for epoch in epochs_after(engine, done):
       state, line = run_epoch(engine, config, state, epoch)
       if loss is None:
         divergence.check_cost(line, highest)
@@ -274,7 +274,7 @@ def run_epoch(
   with metrics.progress(
     label, num_triplets, " counts", enabled=multihost.is_first()
   ) as bar:
-    if epoch > 1:
+    if steps_before > 0:  # an earlier epoch has trained
       opt_state = optimizers.decay_sums(state.opt_state, config.resolved.keep)
       state = state._replace(opt_state=opt_state)
     # One extra turn reads the costs of the last stack.
@@ -300,6 +300,15 @@ def run_epoch(
     "seconds": seconds,
     "triplets_per_second": num_triplets / seconds,
   }
+
+
+def epochs_after(engine: Engine, done: int) -> list[int]:
+  """The epochs after `done` that train; one of `growth` may hold no tile."""
+  return [
+    epoch
+    for epoch, size in enumerate(engine.epochs, 1)
+    if epoch > done and size.num_steps
+  ]
 
 
 def _make_writer(

@@ -19,7 +19,7 @@ from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Batch, Params
-from glove_jax.training import batches, optimizers, sharding
+from glove_jax.training import batches, optimizers, sharding, uncounted
 from glove_jax.training.engine import (
   ONE_DEVICE,
   Epoch,
@@ -198,12 +198,23 @@ class RowsEngine:
     self.epochs = [
       Epoch(self._plan.num_batches, len(triplets.row))
     ] * config.resolved.epochs
-    loss = loss or functools.partial(
-      model.loss, x_max=config.x_max, alpha=config.alpha
-    )
+    self._sampler = None
+    if loss is None:
+      loss = self._make_loss()
     self.run_steps = make_run_steps(
       config.engine, loss, self._tx, self.placement
     )
+
+  def _make_loss(self) -> Loss:
+    """The loss of the config: J, and with `missing` the uncounted pairs."""
+    config = self._config
+    loss = functools.partial(model.loss, x_max=config.x_max, alpha=config.alpha)
+    if not config.missing:
+      return loss
+    if config.engine == "dense":
+      return uncounted.dense_loss(loss, self._triplets, config)
+    self._sampler = uncounted.Sampler(self._triplets, self._plan.size)
+    return uncounted.sampled_loss(loss, len(self._triplets.row), config)
 
   def init(self, params: Params) -> TrainState:
     return init_state(params, self._tx)
@@ -215,6 +226,8 @@ class RowsEngine:
     num_triplets = len(self._triplets.row)
     for picks in batches.draw(num_triplets, self._config.batch_size, rng):
       stack = sharding.read_batches(self.placement, picks, read)
+      if self._sampler is not None:
+        stack = self._sampler.add(stack, rng)
       yield stack, np.ones(self._plan.steps, int)
 
   def params(self, state: TrainState) -> Params:

@@ -19,14 +19,17 @@ from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.tiles.engine import TileEngine
 
 # Sweep points that train together may differ only in these fields.
-TOGETHER = ("x_max", "alpha", "learning_rate", "seed")
+TOGETHER = (
+  "x_max", "alpha", "learning_rate", "missing", "missing_count", "seed"
+)  # fmt: skip
 
 
 def can_train_together(configs: Sequence[TrainConfig]) -> bool:
   """Whether `train_together` takes these configs."""
 
   def rest(config):
-    return dataclasses.replace(config.resolved, **dict.fromkeys(TOGETHER, 1))
+    same = dict.fromkeys(TOGETHER, 1) | {"missing": float(config.missing > 0)}
+    return dataclasses.replace(config.resolved, **same)
 
   if configs[0].engine != "blocked" or multihost.several():
     return False
@@ -47,7 +50,7 @@ def train_together(
   Args:
     triplets: the counts.
     configs: one for each of P points, for the blocked engine. They may differ
-      only in x_max, alpha, learning_rate and seed.
+      only in the fields of `TOGETHER`; `missing` is 0 for all or for none.
     on_epoch: called after each epoch with its metrics, as for `loop.train`;
       here `cost` is a list, one value per point.
 
@@ -62,9 +65,9 @@ def train_together(
   if not can_train_together(configs):
     raise ValueError(
       "Points that train together must use the blocked engine and differ only "
-      f"in {', '.join(TOGETHER)}."
+      f"in {', '.join(TOGETHER)}; missing must be 0 for all or for none."
     )
-  triplets = checked(triplets)
+  triplets = loop.checked(triplets)
   # Points that differ only in the seed share their biases.
   fit = functools.cache(functools.partial(fit_biases, triplets))
   starts = [
@@ -73,7 +76,7 @@ def train_together(
   params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
   engine = TileEngine(triplets, configs[0], together=configs)
   state = sharding.put_state(engine.placement, engine.init(params))
-  for epoch in range(1, len(engine.epochs) + 1):
+  for epoch in loop.epochs_after(engine, 0):
     state, line = loop.run_epoch(engine, configs[0], state, epoch)
     if on_epoch:
       on_epoch(line)

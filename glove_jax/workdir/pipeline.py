@@ -267,9 +267,9 @@ class Pipeline:
     folder, config = self.workdir / "checkpoints", self.config.train
     owner = folder / "settings.json"
     settings = self._source("train", self._training_inputs())
-    if config.resolved.schedule == "constant":
+    if config.resolved.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
-      # resumes from a shorter one.
+      # resumes from a shorter one. (With `missing`, the last epoch differs.)
       settings = settings | {"epochs": "any"}
     saved = checkpoint.epochs(folder)
     old = atomic.read_json(owner) if owner.exists() else {}

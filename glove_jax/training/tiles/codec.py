@@ -30,8 +30,18 @@ def encode(count):
   return np.uint16(steps + 1.0 if 0.0 <= steps <= 65534.0 else 0.0)
 
 
+def log_counts(code: jax.Array) -> jax.Array:
+  """The log counts of codes, in any shape: float32. That of code 0 is unused.
+
+  Example:
+    >>> print(log_counts(jnp.array([1, 65535], "uint16")).round(2))
+    [-6. 18.]
+  """
+  return code.astype(jnp.float32) * LOG_STEP + (LOG_MIN - LOG_STEP)
+
+
 def decode(code: jax.Array, *, x_max: float, alpha: float):
-  """Decodes codes of any shape.
+  """Decodes codes to log counts and weights f, in any shape.
 
   Args:
     code: uint16, from `encode`.
@@ -47,7 +57,6 @@ def decode(code: jax.Array, *, x_max: float, alpha: float):
     >>> print(weight, log_count[1].round(3))
     [0. 1.] 29.934
   """
-  steps = code.astype(jnp.float32)
-  log_count = steps * LOG_STEP + (LOG_MIN - LOG_STEP)
+  log_count = log_counts(code)
   weight = jnp.minimum(1.0, jnp.exp(alpha * (log_count - jnp.log(x_max))))
   return log_count, jnp.where(code > 0, weight, 0.0)

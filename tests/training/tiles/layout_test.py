@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_counts import as_coded, build, init_table, make_triplets
 
 from glove_jax import config, model
 from glove_jax.counts import triplets
@@ -16,32 +17,6 @@ from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
 from glove_jax.training.tiles import codec, cutting, layout, steps
 from glove_jax.training.tiles.engine import DeviceSettings
-
-
-def make_triplets(size=70, fill=0.3, seed=0):
-  rng = np.random.default_rng(seed)
-  matrix = np.exp(rng.normal(1, 1.5, (size, size)))
-  matrix *= rng.random((size, size)) < fill * np.linspace(2, 0, size)
-  row, col = np.nonzero(matrix)
-  return triplets.Triplets(
-    row.astype(np.int32), col.astype(np.int32), matrix[row, col], size
-  )
-
-
-def as_coded(count):
-  """Counts as they are after two bytes have held their logs."""
-  log_count, _ = codec.decode(codec.encode(count), x_max=10.0, alpha=0.75)
-  return np.exp(np.asarray(log_count, np.float64))
-
-
-def build(counts, folder, **settings):
-  return cutting.build(counts, folder, cutting.CutSettings(**settings))
-
-
-def init_table(params, made, tx):
-  return steps.init_table(
-    params, made.position, made.num_blocks, made.tile_size, tx
-  )
 
 
 def one_pass(made, plan, at_once=1, cells=0, seed=0):

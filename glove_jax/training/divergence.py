@@ -10,16 +10,19 @@ _SAMPLE = 4096  # counts, spread over all of them
 _TIMES = 1000
 
 
-def finite_sum(costs: jax.Array, ends: np.ndarray):
+def finite_sum(costs: jax.Array, ends: np.ndarray) -> np.ndarray:
   """Sums the costs of a stack.
 
   Args:
-    costs: [K], or [P, K] for P points that train together.
+    costs: [K], or [P, K] for P sweep points that train together.
     ends: [K] the last step of each batch.
 
+  Returns:
+    The sum: [], or [P].
+
   Raises:
-    FloatingPointError: a cost is not finite; the message names the step. Points
-      that train together do not stop each other.
+    FloatingPointError: a cost is infinite or NaN; the message names the step.
+      Sweep points that train together do not stop each other.
   """
   costs = np.asarray(costs, np.float64)
   bad = np.flatnonzero(~np.isfinite(costs))

@@ -126,7 +126,9 @@ def train(
 def checked(triplets: Triplets) -> Triplets:
   """Checks triplets with all processes; sorts and sums them if needed."""
   rows = multihost.share(len(triplets.row))
-  return sum_duplicates(check_triplets(triplets, rows), rows, multihost.sum_over_processes)
+  return sum_duplicates(
+    check_triplets(triplets, rows), rows, multihost.sum_over_processes
+  )
 
 
 def prepare(

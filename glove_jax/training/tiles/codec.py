@@ -34,8 +34,9 @@ def log_counts(code: jax.Array) -> jax.Array:
   """The log counts of codes, in any shape: float32. That of code 0 is unused.
 
   Example:
-    >>> print(log_counts(jnp.array([1, 65535], "uint16")).round(2))
-    [-6. 18.]
+    >>> low, high = log_counts(jnp.array([1, 65535], "uint16"))
+    >>> print(f"{float(low):.2f} {float(high):.2f}")
+    -16.12 29.93
   """
   return code.astype(jnp.float32) * LOG_STEP + (LOG_MIN - LOG_STEP)
 
@@ -54,7 +55,7 @@ def decode(code: jax.Array, *, x_max: float, alpha: float):
 
   Example:
     >>> log_count, weight = decode(jnp.array([0, 65535]), x_max=9.0, alpha=1.0)
-    >>> print(weight, log_count[1].round(3))
+    >>> print(weight, round(float(log_count[1]), 3))
     [0. 1.] 29.934
   """
   log_count = log_counts(code)

@@ -294,10 +294,10 @@ def read_triplets(folder: str | os.PathLike) -> Triplets:
   """
   facts = read_manifest(folder)
   with _damage(folder):
-    dtypes = (np.int32, np.int32, np.dtype(facts["count_dtype"]))
+    columns = zip(_COLUMNS, _dtypes(facts["count_dtype"]), strict=True)
     arrays = [
-      _load(_path(folder, name), int(facts["size"]), dtype)
-      for name, dtype in zip(_COLUMNS, dtypes, strict=True)
+      _load(_path(folder, name), facts["size"], dtype)
+      for name, dtype in columns
     ]
     return Triplets(*arrays, int(facts["vocab_size"]))
 
@@ -332,6 +332,8 @@ def _damage(folder: str | os.PathLike) -> Iterator[None]:
   """
   try:
     yield
+  except (MemoryError, PermissionError):  # of this machine, not of the files
+    raise
   except Exception as error:
     reason = str(error).rstrip(".") or type(error).__name__
     raise ValueError(
@@ -368,10 +370,8 @@ def verify_triplets(folder: str | os.PathLike) -> None:
       for shard in facts["shards"]
       for name, size in zip(_COLUMNS, sizes, strict=True)
     ]
-    for _ in ordered_map(
-      functools.partial(_verify, folder), pieces, default_threads()
-    ):
-      pass
+    verify = functools.partial(_verify, folder)
+    list(ordered_map(verify, pieces, default_threads()))
 
 
 def _verify(folder: str | os.PathLike, piece: tuple[str, int, dict]) -> None:

@@ -171,7 +171,7 @@ def _show(runs: list[list[Stage]]) -> float:
 
 
 def _compare(text: pathlib.Path, scratch: pathlib.Path) -> None:
-  """Compares the counts of both sides, with our counts in float64.
+  """Compares our float64 counts with the C program's.
 
   Raises:
     ValueError: they differ by more than the rounding of the C program's sums.

@@ -79,7 +79,7 @@ def _count(corpus, workdir: pathlib.Path, memory_gb: float) -> int:
 
 
 def _compare(one: pathlib.Path, copies: pathlib.Path) -> int:
-  """Looks up each count of the copies among those of one copy.
+  """Looks up each count of the multiplied text in the counts of one copy.
 
   Raises:
     ValueError: the numbers of counts or the counts themselves differ.

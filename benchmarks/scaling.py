@@ -26,7 +26,7 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-ENVIRONMENT = dict(os.environ)  # of the processes that are timed
+ENVIRONMENT = dict(os.environ)  # the environment for the timed processes
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
 

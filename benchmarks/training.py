@@ -44,7 +44,7 @@ from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from glove_jax import config
+from glove_jax import config, presets
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
 from glove_jax.training import loop
@@ -110,7 +110,8 @@ def main(argv):
 def compare(workdir: pathlib.Path, max_vocab: int, dim: int) -> None:
   """Trains all sides on one vocabulary, with one number of dimensions."""
   workdir.mkdir(parents=True, exist_ok=True)
-  # In a process of its own: a child's peak memory begins at its parent's.
+  # Run in a separate process, because a child's peak memory starts at its
+  # parent's.
   apart(count, workdir, max_vocab, FLAGS.flag_values_dict())
   counts = triplets.read_triplets(workdir / "counts")
   print(
@@ -270,12 +271,12 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
 
   Puts what a Pass knows of itself into the queue and, last, peak and floors.
   """
-  given = config.PRESETS.get(side) or {"engine": side}
+  given = presets.PRESETS.get(side) or {"engine": side}
   settings = config.make_config(**given | {"dim": dim}).train
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
-    engine, state = loop.prepare(counts, settings, folder=folder)
+    engine, state = loop.prepare(counts, settings, tiles_folder=folder)
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = loop.run_epoch(engine, settings, state, epoch)
       before = time.perf_counter()
@@ -388,7 +389,10 @@ def report(workdir, dim: int, sides: dict[str, Side]) -> None:
 
 
 def target_of(sides: dict[str, Side]) -> tuple | None:
-  """Google, WordSim-353, seconds and rate of the C program, where known."""
+  """The C program's Google score, WordSim-353 score, seconds and rate.
+
+  None if unknown.
+  """
   if "stanford" in sides:
     passes = sides["stanford"].passes
     rate = statistics.median(made.triplets_per_second for made in passes)
@@ -398,7 +402,7 @@ def target_of(sides: dict[str, Side]) -> tuple | None:
 
 
 def plot(path: pathlib.Path, sides: dict) -> None:
-  """Quality over seconds, a panel a question set."""
+  """Plots quality over time, one panel per question set."""
   try:
     import matplotlib
   except ImportError:

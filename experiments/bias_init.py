@@ -1,4 +1,4 @@
-"""Do biases that start at their best values without vectors help?
+"""Does it help to start biases at the optimum for zero vectors?
 
     python run.py --experiment=bias_init --seeds=3
 

@@ -10,7 +10,7 @@ of 0.28 with `blocked`, 0.25 with `rows` and 0.20 with Stanford's rule, and
 Google between 0.013 and 0.016 with each.
 """
 
-from glove_jax import config
+from glove_jax import presets
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
@@ -20,7 +20,7 @@ def get_config():
 
 
 def get_sweep():
-  fast = {grid.LABEL: "blocked, fast"} | config.PRESETS["fast"]
+  fast = {grid.LABEL: "blocked, fast"} | presets.PRESETS["fast"]
   return [
     {grid.LABEL: "blocked", "engine": "blocked"},
     fast | {"engine": "blocked"},

@@ -15,7 +15,7 @@ from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
 PARTS = ("google_semantic", "google_syntactic", "google")
-# All points set everything that any figure varies, so that each figure can
+# Every point sets every field that some figure varies, so that each figure can
 # select its points.
 BASE = {
   "dim": 100,

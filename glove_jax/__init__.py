@@ -2,7 +2,7 @@
 
 Text becomes vectors room by room. A room imports only from those above it.
 
-- `config`, `settings`: what a run can be configured to do.
+- `config`, `presets`, `settings`: what a run can be configured to do.
 - `model`: the equations of GloVe, and nothing else.
 - `atomic`, `memory`, `threads`, `metrics`: small tools.
 - `text`: files -> words -> ids.
@@ -12,13 +12,17 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `vectors`: `Params` -> word vectors, their files and their evaluation.
 - `workdir`: a whole run on disk, stage by stage.
 - `sweeps`: many runs, and the report on them.
-- `command_line`: flags made from settings, and errors as one sentence.
+- `command_line`: flags made from settings, help, and errors as one sentence.
+- `commands`: the commands of the command line.
 
-The names below are loaded when they are first used, so that importing one room
-does not import the others.
+The names below, and the modules that notebooks use most, are loaded when they
+are first used: `from glove_jax import vocab` finds `glove_jax.text.vocab`. So
+importing one room does not import the others.
 """
 
 import importlib
+
+__version__ = "0.1.0"
 
 _PUBLIC = {
   "Config": "config",
@@ -30,14 +34,31 @@ _PUBLIC = {
   "WordVectors": "vectors.word_vectors",
   "load_vectors": "vectors.formats",
 }
+_MODULES = {
+  "reading": "text",
+  "vocab": "text",
+  "datasets": "text",
+  "cooccur": "counts",
+  "triplets": "counts",
+  "ratios": "counts",
+  "loop": "training",
+  "word_vectors": "vectors",
+  "formats": "vectors",
+  "evaluate": "vectors",
+  "pipeline": "workdir",
+  "grid": "sweeps",
+}
 __all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str):
-  if name not in _PUBLIC:
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-  return getattr(importlib.import_module(f"glove_jax.{_PUBLIC[name]}"), name)
+  if name in _MODULES:
+    return importlib.import_module(f"glove_jax.{_MODULES[name]}.{name}")
+  if name in _PUBLIC:
+    module = importlib.import_module(f"glove_jax.{_PUBLIC[name]}")
+    return getattr(module, name)
+  raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-  return sorted({*globals(), *__all__})
+  return sorted({*globals(), *_PUBLIC, *_MODULES})

@@ -74,6 +74,15 @@ def remove_folder(path: str | os.PathLike) -> None:
   shutil.rmtree(hidden, ignore_errors=True)
 
 
+def remove(path: str | os.PathLike) -> None:
+  """Removes a file or a folder, if it is there; a kill leaves no part of it."""
+  path = pathlib.Path(path)
+  if path.is_dir() and not path.is_symlink():
+    remove_folder(path)
+  else:
+    path.unlink(missing_ok=True)
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
   """Writes a UTF-8 text file atomically."""
   with write_whole(path) as file:
@@ -114,3 +123,9 @@ def fingerprint(content, digits: int = 8) -> str:
   """
   text = json.dumps(content, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def remove_parts(folder: str | os.PathLike) -> None:
+  """Removes what killed processes left half-written in a folder."""
+  for part in pathlib.Path(folder).rglob(".*.part"):
+    remove(part)

@@ -1,27 +1,50 @@
-"""Makes flags of settings, and shows errors as one sentence."""
+"""Makes flags of settings, shows help, and shows errors as one sentence."""
 
 import dataclasses
+import io
+import os
+import pathlib
 import re
+import signal
 import sys
+import textwrap
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from absl import flags, logging
 
+import glove_jax
 from glove_jax import settings
 from glove_jax.training import loop, multihost
 
 FLAGS = flags.FLAGS
 _names = []  # of all flags that `define_flags` has made
+_groups = []  # the classes that they were made from
+_lost = []  # errors of writing to standard output
+# Control characters and marks that reverse the direction of text, by which a
+# word could steer a terminal, and lone surrogates, which cannot be printed.
+_UNPRINTABLE = re.compile(
+  "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+  "\ud800-\udfff]"
+)
 
 
-def define_flags(
-  fields: Iterable[dataclasses.Field], **choices: Sequence[str]
-) -> None:
-  """Makes a flag of each setting.
+class Command(NamedTuple):
+  """A command of the command line."""
+
+  run: Callable[[list[str]], None]  # called with the words that follow it
+  arguments: str  # for the help: what these words are
+  about: str
+  flags: set[str]  # the flags that it uses; another flag is an error
+
+
+def define_flags(cls: type[settings.Part], **choices: Sequence[str]) -> None:
+  """Makes a flag of each setting of a class.
 
   Args:
-    fields: of `settings.Part`s.
+    cls: the class; the first line of its docstring heads its flags in the help.
     **choices: the only values of some flags, by name, where the settings do not
       list them.
   """
@@ -32,7 +55,8 @@ def define_flags(
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
   }
-  for field in fields:
+  _groups.append(cls)
+  for field in dataclasses.fields(cls):
     name, default, doc = field.name, field.default, field.metadata["help"]
     _names.append(name)
     if known := field.metadata["choices"] or choices.get(name):
@@ -45,47 +69,110 @@ def define_flags(
 
 
 def given(fields: Iterable[dataclasses.Field]) -> dict:
-  """The values of the flags that the command line gives, by name."""
-  return {f.name: FLAGS[f.name].value for f in fields if FLAGS[f.name].present}
+  """The values of the flags that the command line gives, by name.
+
+  `~` at the start of a value, or of an item of a list, is the home folder.
+  """
+  return {
+    f.name: expand(FLAGS[f.name].value) for f in fields if FLAGS[f.name].present
+  }
 
 
-def parse(argv: list[str]) -> list[str]:
-  """Parses the flags; a bad one exits with one sentence and code 1."""
-  try:
-    return FLAGS(argv)
-  except flags.Error as error:
-    sys.exit(f"run.py: {error}")
+def expand(value):
+  """The value with the home folder in place of `~`."""
+  if isinstance(value, str):
+    return os.path.expanduser(value)
+  return [expand(x) for x in value] if isinstance(value, list) else value
 
 
-def run(commands: Sequence[Callable[[list[str]], None]], argv: list[str]):
+def program() -> str:
+  """The name by which this program was started."""
+  name = pathlib.Path(sys.argv[0]).name
+  return "glove_jax" if name == "__main__.py" else name
+
+
+def wants_help(argv: Sequence[str]) -> bool:
+  """Whether a command line asks for help, of a command or of all."""
+  words = list(argv[1:])
+  words = words[: words.index("--")] if "--" in words else words
+  asked = {"-h", "-help", "--help", "--helpfull", "--helpshort"} & {*words}
+  return bool(asked) or words[:1] == ["help"]
+
+
+def main(
+  commands: Mapping[str, Command],
+  argv: Sequence[str],
+  experiments: Mapping[str, str],
+  workdir: Callable[[], os.PathLike],
+) -> None:
+  """Parses the command line, and shows help or runs a command.
+
+  A bad flag exits with one sentence and code 1.
+
+  Args:
+    commands: by name, the default first.
+    argv: the command line.
+    experiments: the question of each experiment, for the help.
+    workdir: finds the folder of the run, where several processes meet.
+  """
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors="backslashreplace")
+  if "--version" in argv[1:]:
+    say(f"glove_jax {glove_jax.__version__}")
+  elif wants_help(argv):
+    words = [word for word in argv[1:] if word[:1] != "-" and word != "help"]
+    named = next((word for word in words if word in commands), None)
+    if words and not named and argv[1] == "help":
+      sys.exit(f"{program()}: {_no_command(words[0], commands)}")
+    say(help_text(commands, named, experiments))
+  else:
+    try:
+      words = FLAGS(argv)
+    except flags.Error as error:
+      sys.exit(f"{program()}: {error}")
+    run(commands, words, workdir)
+  if _lost:
+    sys.exit(f"{program()}: The output could not be written: {_lost[0]}.")
+
+
+def run(
+  commands: Mapping[str, Command],
+  argv: list[str],
+  workdir: Callable[[], os.PathLike],
+) -> None:
   """Runs the command that the command line names, the first by default.
 
   Several processes run it together: the first runs the command, and the others
-  train with it. An error exits with one sentence and code 1.
+  train with it. An error exits with one sentence and code 1, and so does
+  Ctrl-C; SIGTERM exits with 143.
 
   Args:
-    commands: functions of the remaining words, known by their names.
+    commands: by name.
     argv: the command line without the flags.
+    workdir: finds the folder of the run, where several processes meet.
   """
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+  signal.signal(signal.SIGTERM, _terminate)
   logging.set_verbosity(logging.WARNING)  # jax reports platforms it looked for
-  by_name = {command.__name__: command for command in commands}
-  name, *arguments = argv[1:] or [next(iter(by_name))]
+  warnings.showwarning = _show_warning
+  name, *arguments = argv[1:] or [next(iter(commands))]
   try:
-    if name not in by_name:
-      raise ValueError(
-        f"There is no command {name!r}: use {', '.join(by_name)}."
-      )
-    multihost.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
+    if name not in commands:
+      raise ValueError(_no_command(name, commands))
+    _refuse_unused(name, commands[name])
+    together = FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id
+    multihost.start(*together, workdir() if FLAGS.coordinator else ".")
     if multihost.is_first():
-      by_name[name](arguments)
+      commands[name].run(arguments)
     else:
       loop.follow()
     multihost.finish()
   except SystemExit:
     multihost.finish()
     raise
-  except KeyboardInterrupt:
-    _fail("Stopped: the same command resumes the run.")
+  except KeyboardInterrupt as interrupt:
+    code = 143 if isinstance(interrupt, Terminated) else 1
+    _fail("Stopped: the same command resumes the run.", code)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(with_flags(str(error)))
   except Exception as error:
@@ -94,16 +181,35 @@ def run(commands: Sequence[Callable[[list[str]], None]], argv: list[str]):
     _fail(f"{type(error).__name__}: {error}")
 
 
-def expect(arguments: list[str], number: int, what: str) -> None:
+def expect(name: str, arguments: list[str], number: int, what: str) -> None:
   """Raises a ValueError if a command has another number of words."""
   if len(arguments) != number:
-    command = sys.argv[1] if len(sys.argv) > 1 else "train"
-    raise ValueError(f"{command} takes {what}, got {' '.join(arguments)!r}.")
+    raise ValueError(f"{name} takes {what}, got {' '.join(arguments)!r}.")
 
 
 def say(*lines: str) -> None:
-  """Prints lines at once, for whoever reads them from a pipe."""
-  print(*lines, sep="\n", flush=True)
+  """Prints lines at once, for whoever reads them from a pipe.
+
+  What a terminal would obey, and what cannot be printed, is shown as `\\x1b`.
+  If the output cannot be written, the command goes on without it, so that no
+  result is lost; its exit code is 1 then, unless the reader closed the pipe.
+  """
+  try:
+    print(*map(printable, lines), sep="\n", flush=True)
+  except OSError as error:
+    if not isinstance(error, BrokenPipeError):
+      _lost.append(error)
+    with open(os.devnull, "wb") as nowhere:
+      os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def printable(text: str) -> str:
+  """The text, with an escape in place of each character to be kept off screen.
+
+  >>> printable("\\x1b[2Jking")
+  '\\\\x1b[2Jking'
+  """
+  return _UNPRINTABLE.sub(lambda m: ascii(m[0])[1:-1], text)
 
 
 def with_flags(message: str) -> str:
@@ -119,10 +225,121 @@ def with_flags(message: str) -> str:
   return re.sub(f"{first}|{inside}", "--", message)
 
 
-def _fail(message: str) -> None:
-  """Exits with one sentence and code 1; --traceback shows where it arose."""
+def help_text(
+  commands: Mapping[str, Command],
+  name: str | None,
+  experiments: Mapping[str, str],
+) -> str:
+  """The help of a command, or of all of them.
+
+  Args:
+    commands: by name.
+    name: one of them, or None.
+    experiments: the question of each experiment.
+  """
+  start = program()
+  start = f"python {start}" if start.endswith(".py") else start
+  if name:
+    command = commands[name]
+    usage = " ".join(filter(None, (start, name, command.arguments)))
+    lines = [f"usage: {usage} [--FLAG=VALUE ...]", "", command.about]
+    lines += _flag_lines(command.flags | {"traceback"})
+    if "experiment" in command.flags:
+      lines += _experiment_lines(experiments)
+    return "\n".join(lines)
+  lines = [
+    "GloVe from raw text to evaluated word vectors.", "",
+    f"usage: {start} COMMAND [WORD ...] [--FLAG=VALUE ...]",
+    f"       {start} COMMAND --help", "", "Commands:",
+  ]  # fmt: skip
+  for name, command in commands.items():
+    usage = f"{name} {command.arguments}"
+    gap = " " * max(1, 24 - len(usage))
+    lines += _wrapped(f"  {usage}{gap}", command.about)
+  lines.append(f"\nWithout a command: {next(iter(commands))}.")
+  lines += _experiment_lines(experiments) + _flag_lines({*_names})
+  return "\n".join(lines)
+
+
+def _experiment_lines(experiments: Mapping[str, str]) -> list[str]:
+  lines = ["", "Experiments, for --experiment=NAME:"]
+  for name, question in experiments.items():
+    lines += _wrapped(f"  {name:<14}", question)
+  return lines
+
+
+def _flag_lines(shown: set[str]) -> list[str]:
+  """The help of some flags, group by group."""
+  lines = []
+  for cls in _groups:
+    fields = [f for f in dataclasses.fields(cls) if f.name in shown]
+    if fields:
+      lines += ["", cls.__doc__.splitlines()[0].rstrip(".") + ":"]
+    for field in fields:
+      lines.append(f"  {_usage(field)}")
+      lines += _wrapped(" " * 6, field.metadata["help"])
+  return lines
+
+
+def _usage(field: dataclasses.Field) -> str:
+  """Such as --x_max=NUMBER (default: 10.0)."""
+  kind, choices = settings.kind(field), field.metadata["choices"]
+  if kind is bool:
+    return f"--[no]{field.name} (default: {'yes' if field.default else 'no'})"
+  what = {int: "NUMBER", float: "NUMBER", tuple: "A,B,..."}.get(kind, "TEXT")
+  if choices:
+    what = "|".join(filter(None, choices))
+  default = field.default
+  if kind is tuple:
+    default = ",".join(default)
+  known = "" if default in (None, "") else f" (default: {default})"
+  return f"--{field.name}={what}{known}"
+
+
+def _wrapped(first: str, text: str) -> list[str]:
+  """Lines of up to 80 columns, with a hanging indent."""
+  return textwrap.wrap(
+    text, 80, initial_indent=first, subsequent_indent=" " * len(first)
+  )
+
+
+def _no_command(name: str, commands: Mapping[str, Command]) -> str:
+  return f"There is no command {name!r}: use {', '.join(commands)}."
+
+
+def _refuse_unused(name: str, command: Command) -> None:
+  """Raises a ValueError if a flag is given that the command does not use."""
+  used = command.flags | {"traceback"}
+  unused = [x for x in _names if FLAGS[x].present and x not in used]
+  if unused:
+    raise ValueError(
+      f"{name} does not use --{unused[0]}: leave it out, or see {program()} "
+      f"{name} --help."
+    )
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+  """Shows a warning to users as one line, others as Python does."""
+  text = f"{program()}: {printable(str(message))}\n"
+  if not issubclass(category, UserWarning):
+    text = warnings.formatwarning(message, category, filename, lineno, line)
+  print(text, end="", file=file or sys.stderr)
+
+
+def _fail(message: str, code: int = 1) -> None:
+  """Exits with one sentence; --traceback shows where it arose."""
   if FLAGS.traceback:
     traceback.print_exc()
   if multihost.several():
-    multihost.stop(message)
-  sys.exit(f"run.py: {message}")
+    multihost.stop(message, code)
+  print(f"{program()}: {printable(message)}", file=sys.stderr, flush=True)
+  sys.exit(code)
+
+
+class Terminated(KeyboardInterrupt):
+  """SIGTERM: what stops at Ctrl-C stops at this too."""
+
+
+def _terminate(number, frame) -> None:
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+  raise Terminated

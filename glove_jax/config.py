@@ -3,6 +3,8 @@
 The flags of `run.py` are made from the fields, so that the name, type, default,
 range and help of a setting stand here once. A value is checked whenever a part
 is made: by its class, by `dataclasses.replace` or by `make_config`.
+
+Flags of sweeps are in `sweeps/options.py`, the others in `run.py`.
 """
 
 import dataclasses
@@ -26,8 +28,13 @@ class CorpusConfig(Part):
   corpus: tuple[str, ...] = setting(
     ("enwiki_sample",),
     "the text, as a comma-separated list of files, globs, folders, named "
-    "corpora (enwiki_sample, text8) or '-' for standard input; .gz, .bz2 and "
-    ".xz files are decompressed",
+    "corpora (enwiki_sample, text8) or '-' for standard input; files packed by "
+    "gzip, bzip2, xz, zstd or zip are read as they are",
+  )
+  text_field: str = setting(
+    "",
+    "read --corpus as JSON lines or Parquet, and take this field of each "
+    "record as its text",
   )
   documents: str = setting(
     "line",
@@ -57,6 +64,11 @@ class CorpusConfig(Part):
     "with --add_to: 'grow' takes the words of the new text too, 'fixed' keeps "
     "to the words of the added work directories",
     choices=("grow", "fixed"),
+  )
+  vocab: str = setting(
+    "",
+    "a vocab.txt whose words are counted, in its order, instead of those that "
+    "--min_count chooses",
   )
   records: str = setting(
     "",
@@ -144,6 +156,29 @@ class TrainConfig(Part):
   )
   alpha: float = setting(
     0.75, "exponent of the weight (count / x_max)^alpha below x_max", low=0
+  )
+  missing: float = setting(
+    0.0,
+    "w0, the weight of pairs of words that never occur; 0 minimises GloVe's "
+    "own objective, which ignores them",
+    low=0,
+  )
+  missing_count: float = setting(
+    1.0,
+    "with --missing: x0, the count above which predictions for a pair that "
+    "never occurs become costly",
+    above=0,
+  )
+  core: int = setting(
+    16384,
+    "with --missing, for blocked: train this many most frequent words on all "
+    "their pairs, then fit the other words to them; 0 trains all words",
+    low=0,
+  )
+  fit_passes: int = setting(
+    2,
+    "with --core: passes over the pairs of the other words with the core",
+    low=1,
   )
   epochs: int | None = setting(
     None,
@@ -318,41 +353,6 @@ class Config:
   train: TrainConfig = TrainConfig()
   vectors: VectorsConfig = VectorsConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
-
-
-# fast: good vectors in half of the default's time, at a higher cost.
-# stanford_demo: demo.sh of github.com/stanfordnlp/GloVe.
-# paper: section 4.2 of Pennington et al. (2014), the model of 300 dimensions.
-PRESETS: dict[str, dict[str, Any]] = {
-  "fast": {"growth": ("8192:6", "32768:3"), "epochs": 3},
-  "stanford_demo": {
-    "engine": "rows",
-    "tokenizer": "whitespace",
-    "lowercase": False,
-    "min_count": 5,
-    "window": 15,
-    "dim": 50,
-    "x_max": 10.0,
-    "epochs": 15,
-    "optimizer": "stanford",
-    "learning_rate": 0.05,
-    "bias_init": "random",
-    "unk": True,
-  },
-  "paper": {
-    "engine": "rows",
-    "lowercase": True,
-    "min_count": 1,
-    "max_vocab": 400_000,
-    "window": 10,
-    "dim": 300,
-    "x_max": 100.0,
-    "epochs": 100,
-    "optimizer": "stanford",
-    "learning_rate": 0.05,
-    "bias_init": "random",
-  },
-}
 
 
 def parts() -> dict[str, type[Part]]:

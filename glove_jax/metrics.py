@@ -80,8 +80,8 @@ def write_tensorboard(
   Args:
     folder: of the run; what it held is replaced.
     lines: as `read_metrics` gives them.
-    settings: numbers and texts that the run was told.
-    scores: numbers that it came to.
+    settings: the run's settings (numbers and text).
+    scores: the run's scores.
 
   Raises:
     ModuleNotFoundError: tensorboardX is not installed.

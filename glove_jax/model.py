@@ -2,6 +2,10 @@
 
 Pennington, Socher & Manning (2014), "GloVe: Global Vectors for Word
 Representation", https://aclanthology.org/D14-1162.
+
+`missing_loss` is not part of GloVe. It is the cost that Swivel gives to pairs
+that never occur: Shazeer, Doherty, Evans & Waterson (2016), "Swivel: Improving
+Embeddings by Noticing What's Missing", https://arxiv.org/abs/1602.02215.
 """
 
 from typing import NamedTuple
@@ -67,7 +71,8 @@ def weight(count, x_max: float = 100.0, alpha: float = 0.75):
     alpha: the exponent of the weight below x_max.
 
   Returns:
-    The weight of each count, in the shape of `count`.
+    The weight of each count, in the shape of `count`. `tiles.codec.decode`,
+    `tiles.cells` and `biases._weigh` compute the same in other forms.
 
   Example:
     >>> print(weight(jnp.array([6.25, 100.0, 1000.0])))
@@ -130,6 +135,34 @@ def loss(
     jnp.log(batch.count),
     batch.mask * weight(batch.count, x_max, alpha),
   )
+
+
+def missing_loss(prediction, *, missing, missing_count, mask=1.0):
+  """The cost of pairs that never occur, eq. 5 of Swivel, summed.
+
+  w0 sum softplus(prediction - log x0), with softplus(z) = log(1 + e^z). A pair
+  costs nothing while the model predicts a count far below x0, and its cost is
+  linear in the prediction above. The slope is w0 sigmoid(prediction - log x0).
+
+  Args:
+    prediction: the model of log X_ij, of any shape.
+    missing: w0, the weight of such a pair; a counted pair weighs at most 1.
+    missing_count: x0, the count up to which a prediction costs little.
+    mask: broadcasts to the shape of `prediction`; 0 marks pairs that occur.
+
+  Returns:
+    A scalar: the sum, not the mean.
+
+  Example:
+    softplus(log 3 - log 1) = log 4, and the second pair is masked.
+
+    >>> prediction, mask = jnp.log(jnp.array([3.0, 7.0])), jnp.array([1, 0])
+    >>> cost = missing_loss(prediction, missing=0.5, missing_count=1, mask=mask)
+    >>> print(jnp.exp(2 * cost).round(3))
+    4.0
+  """
+  excess = prediction - jnp.log(missing_count)
+  return missing * jnp.sum(mask * jax.nn.softplus(excess))
 
 
 def weighted_squares(prediction, log_count, weight):

@@ -9,8 +9,7 @@ ValueError: coats must be at least 1, got 0.
 """
 
 import dataclasses
-import hashlib
-import json
+import math
 import os
 import types
 import typing
@@ -63,12 +62,6 @@ class Part:
     return self
 
 
-def fingerprint(values: dict[str, Any]) -> str:
-  """Eight hexadecimal digits that identify settings, whatever their order."""
-  text = json.dumps(values, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
 def kind(field: dataclasses.Field) -> type:
   """The type of a setting's value: int for `int | None`, tuple, and so on."""
   if isinstance(field.type, types.UnionType):
@@ -86,6 +79,8 @@ def checked(field: dataclasses.Field, value):
     raise ValueError(
       f"{name} must be of type {kind(field).__name__}, got {value!r}."
     )
+  if type(value) is float and not math.isfinite(value):
+    raise ValueError(f"{name} must be a finite number, got {value}.")
   if type(value) is tuple and not all(type(item) is str for item in value):
     raise ValueError(f"{name} must be a list of strings, got {value!r}.")
   if rule["choices"] and value not in rule["choices"]:

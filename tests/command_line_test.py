@@ -1,8 +1,16 @@
 """Messages of the library, as the command line shows them."""
 
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from glove_jax import command_line
+
+RUN = pathlib.Path(__file__).parents[1] / "run.py"
 
 
 @pytest.mark.parametrize(
@@ -23,3 +31,35 @@ def test_settings_become_flags(message, shown, monkeypatch):
   names = ["x_max", "learning_rate", "dim", "engine", "sweep"]
   monkeypatch.setattr(command_line, "_names", names)
   assert command_line.with_flags(message) == shown
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 1),
+                                          (signal.SIGTERM, 143)])  # fmt: skip
+def test_a_signal_stops_a_run_with_a_sentence(tmp_path, number, code):
+  text = tmp_path / "text.txt"
+  text.write_text("a b a b c a b c\n" * 500)
+  command = [
+    sys.executable, RUN, f"--corpus={text}", f"--workdir={tmp_path}/run",
+    "--epochs=100000", "--dim=2", "--growth=", "--analogies=", "--similarity=",
+  ]  # fmt: skip
+  process = subprocess.Popen(
+    command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+  )
+  while "epoch" not in process.stdout.readline():
+    pass
+  process.send_signal(number)
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == code
+  assert errors == "run.py: Stopped: the same command resumes the run.\n"
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.2])
+def test_an_interrupt_during_imports_is_no_traceback(tmp_path, seconds):
+  process = subprocess.Popen(
+    [sys.executable, RUN, "report", f"--workdir={tmp_path}"],
+    text=True, stderr=subprocess.PIPE, cwd=tmp_path,
+  )  # fmt: skip
+  time.sleep(seconds)
+  process.send_signal(signal.SIGINT)
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode and "Traceback" not in errors

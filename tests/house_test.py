@@ -11,32 +11,41 @@ import glove_jax
 
 PACKAGE = pathlib.Path(glove_jax.__file__).parent
 GROUND = {
-  "atomic", "config", "memory", "metrics", "model", "settings", "threads",
+  "atomic", "config", "memory", "metrics", "model", "presets", "settings",
+  "threads",
 }  # fmt: skip
 # What each room may import beside itself and the ground.
 ROOMS = {
   "text": set(),
   "counts": {"text"},
   "training": {"counts.triplets"},
-  "vectors": {"text.datasets", "text.symbols"},
+  "vectors": {
+    "text.content",
+    "text.datasets",
+    "text.streams",
+    "text.symbols",
+  },  # content and streams: packed files are read in one way everywhere
   "workdir": {"text", "counts", "training", "vectors"},
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
   "command_line": {"training"},
+  "commands": {"command_line", "sweeps", "vectors", "workdir"},
 }
 # Modules that a reader meets first import little.
 LEAVES = {
   "model": set(),
   "settings": set(),
   "config": {"settings"},
+  "presets": set(),
   "text.symbols": set(),
-  "counts.triplets": {"atomic", "memory"},
-  "training.multihost": set(),
+  "counts.triplets": {"atomic", "memory", "threads"},
+  "training.connections": set(),
+  "training.multihost": {"training.connections"},
   "training.tiles.codec": set(),
 }
 MODULES = sorted(
   ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
   for path in PACKAGE.rglob("*.py")
-  if path.name != "__init__.py"
+  if path.name not in ("__init__.py", "__main__.py")
 )
 
 
@@ -85,6 +94,8 @@ def test_every_folder_and_file_is_in_the_map():
 def test_public_names_are_found_and_unknown_ones_are_not():
   for name in glove_jax.__all__:
     assert getattr(glove_jax, name).__name__ == name
+  for name, room in glove_jax._MODULES.items():
+    assert getattr(glove_jax, name).__name__ == f"glove_jax.{room}.{name}"
   with pytest.raises(AttributeError, match="no attribute 'nothing'"):
     _ = glove_jax.nothing
 

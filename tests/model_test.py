@@ -81,6 +81,26 @@ def test_gradient_by_hand():
   np.testing.assert_allclose(grads.word_bias, [3.5 / 8, 1.4 / 8], rtol=1e-6)
 
 
+def test_missing_loss_by_hand():
+  # softplus(log 2 - log 0.5) = log(1 + 4), softplus(log 0.5 - log 0.5) = log 2
+  prediction = jnp.log(jnp.array([[2.0], [0.5]]))
+  missing = functools.partial(
+    model.missing_loss, missing=0.1, missing_count=0.5
+  )
+  found = jax.jit(missing)(prediction)
+  np.testing.assert_allclose(found, 0.1 * np.log(10), rtol=1e-6)
+  masked = missing(prediction, mask=np.array([[1], [0]]))
+  np.testing.assert_allclose(masked, 0.1 * np.log(5), rtol=1e-6)
+
+
+def test_the_slope_of_missing_loss_by_hand():
+  # w0 sigmoid(log 2 - log 0.5) = 0.1 * 4 / 5
+  slope = jax.grad(model.missing_loss)(
+    jnp.log(2.0), missing=0.1, missing_count=0.5
+  )
+  np.testing.assert_allclose(slope, 0.08, rtol=1e-6)
+
+
 def test_gradient_against_finite_differences(x64):
   rng = np.random.default_rng(0)
   params = model.init_params(jax.random.key(0), 7, 5, jnp.float64)

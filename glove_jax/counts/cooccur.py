@@ -197,7 +197,9 @@ def check_vocab_size(vocab_size: int) -> None:
 
 
 def distance_units(window: int, distance_weighting: str) -> np.ndarray:
-  """[window + 1] int64: units of a pair at each distance; at 0, those of 1.0.
+  """[window + 1] int64: units that a pair adds at each distance d.
+
+  Entry 0 is the units in 1.0.
 
   For windows up to 22 the unit is lcm(1..window), so each 1/d is whole, and a
   64-bit count can reach 4e10. The unit of a longer window would leave too small

@@ -1,6 +1,8 @@
-"""Workers of Dask, on this machine or a cluster.
+"""Workers on this machine, or those of Dask on a cluster.
 
-Dask is imported only if `--dask` is given. This module does not know what the
+`local:N` names N processes here, see `process_pool`: a scheduler of Dask would
+run what any user of the machine sends to its port. Dask is imported only if the
+address of a scheduler is given. This module does not know what the
 tasks do (see `distributed`). A task receives an item and the resources it may
 use, writes its results to files that all machines see, and returns a small
 answer. A task may be run twice.
@@ -11,12 +13,12 @@ import functools
 import logging
 import pickle
 import re
-import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from glove_jax.config import CountConfig
+from glove_jax.counts.process_pool import Workers
 from glove_jax.memory import machine_memory
 from glove_jax.threads import default_threads
 
@@ -44,7 +46,7 @@ class Cluster:
 
   Raises:
     ValueError: `config.dask` is not an address.
-    ImportError: Dask is not installed.
+    ImportError: a scheduler is named, and Dask is not installed.
   """
 
   def __init__(self, config: CountConfig, say: Callable[[str], None] = print):
@@ -54,17 +56,19 @@ class Cluster:
         f"--dask={config.dask} is not a cluster: give local:N for N worker "
         "processes here, or the address of a scheduler as tcp://host:8786."
       )
+    self._address = config.dask
+    self._resources = Resources(config.threads, config.memory_gb)
+    self._say = say
+    self._stack = contextlib.ExitStack()
+    self._client = self._workers = None
+    if local:
+      num_workers = int(local[1])
+      self._resources = _split(self._resources, num_workers)
+      self._workers = self._stack.enter_context(Workers(num_workers))
+      return
     _import()
     # Hide the log of Dask; `map` raises its errors.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    self._num_local = int(local[1]) if local else 0
-    self._address = config.dask
-    self._resources = Resources(config.threads, config.memory_gb)
-    if local:
-      self._resources = _split(self._resources, self._num_local)
-    self._say = say
-    self._stack = contextlib.ExitStack()
-    self._client = None
 
   def __enter__(self) -> "Cluster":
     return self
@@ -87,6 +91,9 @@ class Cluster:
       ImportError: a worker does not have this library.
       Exception: what a task raises.
     """
+    if self._workers:
+      yield from self._map_here(task, items)
+      return
     dask = _import()
     client = self._connect()
     call = _pack(functools.partial(_run, task, self._resources))
@@ -105,14 +112,18 @@ class Cluster:
       with contextlib.suppress(Exception):
         client.cancel(list(done.futures), force=True)
 
+  def _map_here(self, task: Callable, items: Iterable) -> Iterator[Any]:
+    function = functools.partial(_run_here, task, self._resources)
+    try:
+      yield from self._workers.map(function, items)
+    except ChildProcessError as error:
+      raise _too_many_deaths(self._address) from error
+
   def _connect(self):
     if self._client is None:
-      address = self._address
-      if self._num_local:
-        address = self._stack.enter_context(_start_workers(self._num_local))
       try:
         client = _import().Client(
-          address, timeout=CONNECT_SECONDS, set_as_default=False
+          self._address, timeout=CONNECT_SECONDS, set_as_default=False
         )
       except OSError as error:
         raise OSError(
@@ -120,8 +131,6 @@ class Cluster:
           "Start one with `dask scheduler`, and workers with `dask worker`."
         ) from error
       self._client = self._stack.enter_context(client)
-      if self._num_local:
-        client.run(_ignore_interrupts)
       if not client.scheduler_info(n_workers=-1)["workers"]:
         self._say(f"{self._address} has no workers yet: waiting for one")
         client.wait_for_workers(1)
@@ -139,27 +148,10 @@ def _import():
   return distributed
 
 
-def _start_workers(num_workers: int):
-  """Starts worker processes that run one task each; a context manager."""
-  return _import().LocalCluster(
-    n_workers=num_workers,
-    threads_per_worker=1,
-    processes=True,
-    memory_limit=None,  # counting obeys memory_gb itself
-    dashboard_address=":0",  # any free port
-    silence_logs=logging.CRITICAL,
-  )
-
-
-def _ignore_interrupts() -> None:
-  """Leaves Ctrl-C to the client; a terminal sends it to the workers too."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _split(
   resources: Resources, num_tasks: int, memory: float = 0
 ) -> Resources:
-  """The part of each of `num_tasks` on a machine with `memory` bytes."""
+  """The share of one of `num_tasks` tasks on a machine with `memory` bytes."""
   threads = resources.threads or default_threads()
   memory_gb = resources.memory_gb or (memory or machine_memory()) / 2e9
   return Resources(max(1, threads // num_tasks), memory_gb / num_tasks)
@@ -195,6 +187,17 @@ def _run(task: Callable, resources: Resources, item):
     raise OSError(message) from None
 
 
+def _run_here(task: Callable, resources: Resources, item):
+  return task(item, resources)
+
+
+def _too_many_deaths(address: str) -> OSError:
+  return OSError(
+    f"--dask={address}: several workers died in the same task. See their "
+    "logs, and lower --memory_gb if they ran out of memory."
+  )
+
+
 def _explain(error: Exception, address: str) -> Exception:
   """Turns an error of Dask into one that says what to do."""
   if isinstance(error, ImportError):
@@ -203,10 +206,7 @@ def _explain(error: Exception, address: str) -> Exception:
       "install .` there in this checkout, or set its PYTHONPATH to it."
     )
   if isinstance(error, _import().KilledWorker):
-    return OSError(
-      f"--dask={address}: several workers died in the same task. See their "
-      "logs, and lower --memory_gb if they ran out of memory."
-    )
+    return _too_many_deaths(address)
   return OSError(
     f"--dask={address}: the scheduler is gone. Start it again; the same "
     "command then resumes."

@@ -15,6 +15,7 @@ content depends on and which appears atomically. So a task may be run twice,
 even at the same time, and a restarted job finds what a killed one finished.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -38,7 +39,7 @@ from glove_jax.counts import (
 from glove_jax.counts.dask_pool import Resources
 from glove_jax.counts.out_of_core import Added
 from glove_jax.counts.spill import Run, Runs
-from glove_jax.text import compiled, reading
+from glove_jax.text import compiled, reading, sources
 from glove_jax.text.compiled import Text
 from glove_jax.text.reading import Position, Section
 from glove_jax.text.symbols import END
@@ -74,8 +75,8 @@ class ShardPieces(NamedTuple):
 def cut_sections(paths: Sequence[str]) -> list[Section]:
   """Cuts files into sections of about SECTION_BYTES.
 
-  Small files share a section. Compressed files, which cannot be entered in the
-  middle, are never cut. With SECTION_BYTES = 10:
+  Small files share a section. Packed and encoded files, which cannot be entered
+  in the middle, are never cut. With SECTION_BYTES = 10:
 
     sizes         a.txt 4, b.txt 5, c.txt 25, d.gz 30
     sections      a + b | c from 0 | c from 8 | c from 16 | d
@@ -91,7 +92,7 @@ def cut_sections(paths: Sequence[str]) -> list[Section]:
       cuts.append(Position(index))
       filled = 0
     filled += size
-    if size > SECTION_BYTES and not reading.is_compressed(path):
+    if size > SECTION_BYTES and sources.is_plain(path):
       cuts += _cut_file(paths, index, size)
   cuts.append(Position(len(paths)))
   return [Section(*pair) for pair in itertools.pairwise(cuts)]
@@ -100,8 +101,11 @@ def cut_sections(paths: Sequence[str]) -> list[Section]:
 def _cut_file(paths: Sequence[str], index: int, size: int) -> list[Position]:
   """The cuts inside of one large file."""
   pieces = -(-size // SECTION_BYTES)
-  lows = [size * piece // pieces for piece in range(1, pieces)]
-  cuts = {reading.find_cut(paths, index, low, size) for low in lows}
+  ends = [size * piece // pieces for piece in range(1, pieces + 1)]
+  cuts = {
+    reading.find_cut(paths, index, low, high)
+    for low, high in itertools.pairwise(ends)
+  }
   return sorted(cut for cut in cuts if cut and cut.byte < size)
 
 
@@ -141,10 +145,11 @@ def _count_section_words(
   home: pathlib.Path, section: Section, resources: Resources
 ) -> int:
   path = _words_path(home, section)
-  if not path.exists():
-    text = _read_text(home)._replace(section=section)
-    table = compiled.count_table(text, threads=resources.threads)
-    compiled.write_table(table, path)
+  with contextlib.suppress(Exception):  # missing, or damaged in any way
+    return int(compiled.read_tables([path]).counts.sum())
+  text = _read_text(home)._replace(section=section)
+  table = compiled.count_table(text, threads=resources.threads)
+  compiled.write_table(table, path)
   return int(compiled.read_tables([path]).counts.sum())
 
 
@@ -337,8 +342,8 @@ def _open_home(
 ) -> pathlib.Path:
   """Creates the folder of all parts of one job; removes those of other jobs.
 
-  Its name depends on what is counted. So a worker that is still busy with a
-  finished job cannot disturb the next one.
+  Its name depends on what is counted, so a worker still busy with a finished
+  job cannot disturb the next one.
   """
   parts = pathlib.Path(os.path.abspath(f"{folder}.parts"))
   home = parts / atomic.fingerprint(source, _DIGITS)
@@ -364,7 +369,7 @@ def _read_vocab(home: pathlib.Path) -> Vocab:
 @functools.lru_cache(1)
 def _read_runs(path: pathlib.Path) -> list[Run]:
   names = atomic.read_json(path)
-  return [Run(path.parent / name, 0, size, {}) for name, size in names]
+  return [Run(path.parent / name, 0, size, [], {}) for name, size in names]
 
 
 def _finished(folder: pathlib.Path) -> list[Run]:

@@ -15,7 +15,7 @@ import numpy as np
 from glove_jax.config import CountConfig
 from glove_jax.counts import cooccur, out_of_core, pair_counter, triplets
 from glove_jax.counts.out_of_core import Added
-from glove_jax.text import compiled, reading
+from glove_jax.text import compiled, reading, sources
 from glove_jax.text.compiled import Text
 from glove_jax.text.symbols import UNKNOWN
 from glove_jax.text.vocab import Vocab
@@ -101,7 +101,7 @@ def _met_pairs(counts: np.ndarray, draws: float) -> float:
   A pair of words with shares p and q occurs with probability
   1 - exp(-draws * p * q). Words are grouped into classes of similar counts.
   """
-  bins = np.geomspace(1, counts[0] + 1, _CLASSES)
+  bins = np.geomspace(1, counts.max() + 1, _CLASSES)
   num_words, _ = np.histogram(counts, bins)
   total, _ = np.histogram(counts, bins, weights=counts)
   share = total / np.maximum(num_words, 1) / counts.sum()
@@ -119,9 +119,12 @@ def _sample(text: Text, vocab: Vocab, config: CountConfig):
   for offset in np.linspace(0, ends[-1], _SAMPLES, endpoint=False):
     index = int(np.searchsorted(ends, offset, side="right"))
     byte = int(offset - ends[index] + sizes[index])
-    if reading.is_compressed(text.paths[index]):
+    if not sources.is_plain(text.paths[index]):
       byte = 0  # seeking would decompress everything before it
     start = reading.Section(reading.Position(index, byte))
-    block = next(reading.read_blocks(text.paths, start, _SAMPLE_BYTES))
+    blocks = reading.read_blocks(
+      text.paths, start, _SAMPLE_BYTES, tokenizer=text.tokenizer
+    )
+    block = next(blocks)
     ids = find(block).ids
     yield np.where(ids < 0, UNKNOWN, ids)

@@ -64,7 +64,8 @@ def add_pairs(ids, first, units, mode, layout, cells, keys):
   Args:
     ids: [N] int32; no pair spans an END, and UNKNOWN has no pairs.
     first: the position of the first right word whose pairs are counted.
-    units: [window + 1] int64, what a pair adds at each distance.
+    units: [window + 1] int64, what a pair adds at each distance: 1/d in whole
+      units.
     mode: whether the row of a key is the lower id, the left or the right word.
     layout: which pairs have cells, and how keys are packed.
     cells: int64 units of (left word, right word), by right word; modified.
@@ -176,7 +177,8 @@ def sum_keys(keys, units, layout, position, starts, ends, cols, sums):
 
   Args:
     keys: uint64, sorted.
-    units: [window + 1] int64, what a pair adds at each distance.
+    units: [window + 1] int64, what a pair adds at each distance: 1/d in whole
+      units.
     layout: how keys are packed.
     position: where in `cols` and `sums` to write.
     starts, ends: [V] int64; set for each row that occurs: row i is

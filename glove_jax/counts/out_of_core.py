@@ -22,7 +22,7 @@ from glove_jax.counts.spill import Runs
 from glove_jax.memory import machine_memory
 from glove_jax.text import compiled, reading
 from glove_jax.text.compiled import Text
-from glove_jax.text.vocab import Vocab
+from glove_jax.text.vocab import Vocab, fingerprint
 from glove_jax.threads import default_threads
 
 _KEY_BYTES = 8 + 12  # in a page, and after it has been summed
@@ -192,7 +192,8 @@ def to_columns(entries: Entries, config: CountConfig) -> tuple[np.ndarray, ...]:
 
 def manifest_facts(vocab: Vocab, config: CountConfig) -> dict:
   """The entries of the manifest that describe the kind of counts."""
-  kind = {"vocab_size": len(vocab), "unit": _unit(config)}
+  kind = {"vocab_size": len(vocab), "vocab": fingerprint(vocab)}
+  kind["unit"] = _unit(config)
   return kind | config_settings(config)
 
 
@@ -232,7 +233,7 @@ def add_counts(runs: Runs, added: Sequence[Added], config: CountConfig) -> None:
   Args:
     runs: the runs of this count.
     added: counts to add.
-    config: what is being counted.
+    config: the settings of the count.
 
   Raises:
     ValueError: the counts are of another kind.

@@ -5,9 +5,13 @@ int64 units. A JSON file, which is written last, describes the run: without it
 the run is unfinished and is ignored.
 """
 
+import contextlib
+import functools
 import itertools
+import json
+import os
 import pathlib
-import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -28,15 +32,17 @@ class Run(NamedTuple):
 
   Attributes:
     path: the path of its files without their suffix.
-    first: a merged run replaces the runs numbered `first` up to its own number;
-      otherwise its own number.
+    first: the lowest number among the runs merged into it; its own number if it
+      is not merged.
     size: the number of entries.
+    crc32: of its keys, its units, and what is said of them.
     facts: what its writer stored with it.
   """
 
   path: pathlib.Path
   first: int
   size: int
+  crc32: list[int]
   facts: dict
 
   @property
@@ -52,21 +58,58 @@ class Run(NamedTuple):
 
 
 def find_runs(folder: pathlib.Path) -> list[Run]:
-  """The finished runs in a folder; removes those that a later one replaces."""
+  """The finished runs in a folder, without gaps; removes all others.
+
+  Runs follow each other: each begins where the one before ends. So a run after
+  a missing or damaged one is of no use, and a merged run replaces those that it
+  was merged from. With runs 0, 1, 2, a merged 3 of 0 to 2, then 4 and 6:
+
+    3 (of 0 to 2), 4     are returned; 0, 1, 2 and 6 are removed
+  """
+  good = [run for path in sorted(folder.glob("run-*.json"))
+          if (run := _read_run(path))]  # fmt: skip
   found: list[Run] = []
-  for path in sorted(folder.glob("run-*.json")):
-    run = Run(path.with_suffix(""), **atomic.read_json(path))
-    if any(size != 8 * run.size for size in _sizes(run)):
-      break  # the machine went down before the data reached the disk
-    while found and found[-1].number >= run.first:
-      _remove(found.pop())
-    found.append(run)
-  return found
+  for run in reversed(good):  # a merged run comes after those it replaces
+    if not found or run.number < found[-1].first:
+      found.append(run)
+  found.reverse()
+  expected, kept = 0, []
+  for run in found:
+    if run.first != expected:
+      break
+    kept.append(run)
+    expected = run.number + 1
+  names = {run.path.name for run in kept}
+  for path in folder.glob("run-*.json"):
+    if path.stem not in names:
+      _remove(Run(path.with_suffix(""), 0, 0, [], {}))
+  return kept
 
 
-def _sizes(run: Run) -> list[int]:
-  paths = [run.file(suffix) for suffix in ("keys", "units")]
-  return [path.stat().st_size if path.exists() else -1 for path in paths]
+def _read_run(path: pathlib.Path) -> Run | None:
+  """Reads a run of which all data is on disk as written; None if it is not."""
+  try:
+    content = atomic.read_json(path)
+    run = Run(path.with_suffix(""), **content)
+    return run if run.crc32 == _checksums(run) else None
+  except (OSError, ValueError, TypeError):
+    return None
+
+
+def _checksums(run: Run) -> list[int]:
+  """The CRC-32 of the files of a run, and of what is said of them."""
+  crcs = []
+  for suffix in ("keys", "units"):
+    crcs.append(0)
+    with run.file(suffix).open("rb") as file:
+      for block in iter(functools.partial(file.read, 1 << 22), b""):
+        crcs[-1] = zlib.crc32(block, crcs[-1])
+  return [*crcs, _checksum_facts(run)]
+
+
+def _checksum_facts(run: Run) -> int:
+  facts = json.dumps([run.first, run.size, run.facts], sort_keys=True)
+  return zlib.crc32(facts.encode())
 
 
 def _remove(run: Run) -> None:
@@ -92,10 +135,11 @@ class Runs:
     self._entries = entries
     self._runs: list[Run] = []
     task_file = folder / "task.json"
-    if task_file.exists() and atomic.read_json(task_file) == task:
-      self._runs = find_runs(folder)
-      return
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError, ValueError):  # missing, or damaged
+      if atomic.read_json(task_file) == task:
+        self._runs = find_runs(folder)
+        return
+    atomic.remove(folder)
     folder.mkdir(parents=True)
     atomic.write_json(task_file, task)
 
@@ -146,8 +190,7 @@ class Runs:
 
   def remove(self) -> None:
     """Removes the folder and all runs in it."""
-    (self._folder / "task.json").unlink()  # from now on a kill leaves no runs
-    shutil.rmtree(self._folder)
+    atomic.remove(self._folder)
 
 
 def write_run(
@@ -170,20 +213,28 @@ def write_run(
     OSError: the run cannot be written.
   """
   first = number if first is None else first
-  run = Run(folder / f"run-{number:06d}", first, 0, facts)
+  run = Run(folder / f"run-{number:06d}", first, 0, [], facts)
   run.file("json").unlink(missing_ok=True)
-  size = 0
-  with (
-    run.file("keys").open("wb") as key_file,
-    run.file("units").open("wb") as unit_file,
-  ):
+  size, crcs = 0, [0, 0]
+  with contextlib.ExitStack() as stack:
+    files = [
+      stack.enter_context(run.file(suffix).open("wb"))
+      for suffix in ("keys", "units")
+    ]
     for keys, units in blocks:
-      keys.tofile(key_file)
-      units.tofile(unit_file)
       size += len(keys)
-  contents = {"first": first, "size": size, "facts": facts}
+      for n, column in enumerate((keys, units)):
+        files[n].write(np.ascontiguousarray(column))
+        crcs[n] = zlib.crc32(np.ascontiguousarray(column), crcs[n])
+    for file in files:  # on disk before what is said of them
+      file.flush()
+      os.fsync(file.fileno())
+  run = run._replace(size=size)
+  run = run._replace(crc32=[*crcs, _checksum_facts(run)])
+  contents = run._asdict()
+  del contents["path"]
   atomic.write_json(run.file("json"), contents)
-  return run._replace(size=size)
+  return run
 
 
 def merge(

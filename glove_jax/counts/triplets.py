@@ -8,15 +8,18 @@ The manifest lists their rows and checksums.
 """
 
 import contextlib
+import functools
+import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from glove_jax import atomic, memory
+from glove_jax.threads import default_threads, ordered_map
 
 _COLUMNS = ("row", "col", "count")
 _FORMAT = 2
@@ -66,7 +69,7 @@ def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
       "There are no co-occurrences: no document has two words of the "
       "vocabulary within a window."
     )
-  for part in _chunks(len(row), rows):
+  for part in chunks(len(row), rows):
     for name, ids in (("row", row[part]), ("col", col[part])):
       low, high = int(ids.min()), int(ids.max())
       if low < 0 or high >= vocab_size:
@@ -87,7 +90,7 @@ def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
   return triplets
 
 
-def _chunks(size: int, rows: slice) -> Iterator[slice]:
+def chunks(size: int, rows: slice) -> Iterator[slice]:
   """Cuts the selected ones of `size` triplets into slices of _CHUNK."""
   start, stop, _ = rows.indices(size)
   for begin in range(start, stop, _CHUNK):
@@ -180,7 +183,13 @@ def write_shards(
   total = math.fsum(shard.total for shard in done)
   facts |= {"count_dtype": count_dtype, "total": total}
   facts["shards"] = [shard.facts for shard in done]
-  atomic.write_json(manifest, facts)
+  atomic.write_json(manifest, facts | {"crc32": _checksum(facts)})
+
+
+def _checksum(facts: dict[str, Any]) -> int:
+  """The CRC-32 of a manifest, without this entry."""
+  rest = {name: value for name, value in facts.items() if name != "crc32"}
+  return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 def _dtypes(count_dtype: str) -> tuple[np.dtype, ...]:
@@ -201,7 +210,11 @@ def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
   parts = {_part_path(folder, name): _path(folder, name) for name in _COLUMNS}
   try:
     with contextlib.ExitStack() as stack:
-      yield [stack.enter_context(open(part, "wb")) for part in parts]
+      files = [stack.enter_context(open(part, "wb")) for part in parts]
+      yield files
+      for file in files:  # on disk before the manifest that vouches for them
+        file.flush()
+        os.fsync(file.fileno())
     for part, path in parts.items():
       os.replace(part, path)
   except BaseException:
@@ -281,10 +294,10 @@ def read_triplets(folder: str | os.PathLike) -> Triplets:
   """
   facts = read_manifest(folder)
   with _damage(folder):
-    dtypes = (np.int32, np.int32, np.dtype(facts["count_dtype"]))
+    columns = zip(_COLUMNS, _dtypes(facts["count_dtype"]), strict=True)
     arrays = [
-      _load(_path(folder, name), int(facts["size"]), dtype)
-      for name, dtype in zip(_COLUMNS, dtypes, strict=True)
+      _load(_path(folder, name), facts["size"], dtype)
+      for name, dtype in columns
     ]
     return Triplets(*arrays, int(facts["vocab_size"]))
 
@@ -306,17 +319,26 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     facts = atomic.read_json(manifest)
     if facts["format"] != _FORMAT:
       raise ValueError(f"format {facts['format']} is not {_FORMAT}")
+    if facts.get("crc32", _checksum(facts)) != _checksum(facts):
+      raise ValueError("manifest.json differs from what was written")
     return facts
 
 
 @contextlib.contextmanager
 def _damage(folder: str | os.PathLike) -> Iterator[None]:
-  """Names the folder in errors that say that its files are damaged."""
+  """Names the folder in errors that say that its files are damaged.
+
+  Damaged headers make NumPy raise almost anything.
+  """
   try:
     yield
-  except (OSError, ValueError, KeyError, TypeError) as error:
+  except (MemoryError, PermissionError):  # of this machine, not of the files
+    raise
+  except Exception as error:
+    reason = str(error).rstrip(".") or type(error).__name__
     raise ValueError(
-      f"The counts in {os.fspath(folder)!r} are damaged, count again: {error}"
+      f"The counts in {os.fspath(folder)!r} are damaged, count again: "
+      f"{reason}. If that does not help, remove the folder first."
     ) from error
 
 
@@ -333,55 +355,56 @@ def _load(path: str, size: int, dtype) -> np.ndarray:
 def verify_triplets(folder: str | os.PathLike) -> None:
   """Reads all counts and compares them with their checksums.
 
+  One thread reads about a GB, or 80 million counts, a second from memory.
+
   Raises:
     FileNotFoundError: the folder is missing or unfinished.
     ValueError: a shard differs from what was written.
   """
-  triplets = read_triplets(folder)
+  read_triplets(folder)  # checks sizes and types
+  facts = read_manifest(folder)
   with _damage(folder):
-    for shard in read_manifest(folder)["shards"]:
-      part = slice(shard["start"], shard["start"] + shard["size"])
-      for name in _COLUMNS:
-        values = getattr(triplets, name)[part]
-        if zlib.crc32(values) != shard["crc32"][name]:
-          raise ValueError(
-            f"{name}.npy differs from what was written, somewhere in triplets "
-            f"{part.start} to {part.stop - 1}."
-          )
-      release(triplets)
+    sizes = [dtype.itemsize for dtype in _dtypes(facts["count_dtype"])]
+    pieces = [
+      (name, size, shard)
+      for shard in facts["shards"]
+      for name, size in zip(_COLUMNS, sizes, strict=True)
+    ]
+    verify = functools.partial(_verify, folder)
+    list(ordered_map(verify, pieces, default_threads()))
 
 
-def by_row(
-  triplets: Triplets,
-  rows: slice = slice(None),
-  reduce: Callable[[np.ndarray], np.ndarray] = lambda sums: sums,
-) -> tuple[Triplets, np.ndarray]:
-  """Sorts triplets by row, and finds where each row starts.
+def _verify(folder: str | os.PathLike, piece: tuple[str, int, dict]) -> None:
+  """Raises a ValueError if a column of a shard differs from its checksum."""
+  name, itemsize, shard = piece
+  start, end = shard["start"], shard["start"] + shard["size"]
+  with open(_path(folder, name), "rb") as file:  # faster than a memory map
+    file.seek(_HEADER + start * itemsize)
+    values = file.read(shard["size"] * itemsize)
+  if zlib.crc32(values) != shard["crc32"][name]:
+    raise ValueError(
+      f"{name}.npy differs from what was written, somewhere in triplets "
+      f"{start} to {end - 1}."
+    )
+
+
+def check_vocab(folder: str | os.PathLike, fingerprint: str) -> None:
+  """Checks that counts were made with a vocabulary.
 
   Args:
-    triplets: N counts.
-    rows: which of the N triplets this process looks at, by default all.
-    reduce: adds up an int64 array over all processes.
+    folder: of counts. Counts that do not name their vocabulary pass.
+    fingerprint: of the vocabulary beside them, from `vocab.fingerprint`.
 
-  Returns:
-    (sorted, starts): triplets with non-decreasing rows, which are the same
-    arrays if they were sorted already, and [V + 1] int64: row i is
-    starts[i]:starts[i + 1].
+  Raises:
+    FileNotFoundError: the folder is missing or unfinished.
+    ValueError: the counts are of another vocabulary, or damaged.
   """
-  lengths = np.zeros(triplets.vocab_size, np.int64)
-  falls = 0  # how often a row is below the row before it
-  for part in _chunks(len(triplets.row), rows):
-    row = triplets.row[part]
-    before = triplets.row[max(0, part.start - 1)]
-    falls += int(before > row[0]) + int((row[1:] < row[:-1]).sum())
-    lengths += np.bincount(row, minlength=triplets.vocab_size)
-    release(triplets)
-  sums = reduce(np.append(lengths, falls))
-  if sums[-1]:
-    order = np.argsort(triplets.row, kind="stable")
-    columns = (column[order] for column in triplets[:3])
-    triplets = Triplets(*columns, triplets.vocab_size)
-  return triplets, np.append(0, np.cumsum(sums[:-1]))
+  if read_manifest(folder).get("vocab", fingerprint) != fingerprint:
+    beside = os.path.join(os.path.dirname(os.path.abspath(folder)), "vocab.txt")
+    raise ValueError(
+      f"The counts in {os.fspath(folder)!r} are of another vocabulary than "
+      f"{beside}: count again there."
+    )
 
 
 def release(triplets: Triplets) -> None:

@@ -127,7 +127,7 @@ def main(
   """Runs a sweep, a search or a dry run.
 
   Args:
-    config: which of them.
+    config: says which, and how.
     settings: settings that all points share.
     load: returns the module of an experiment by its name.
     workdir: the work directory.

@@ -102,7 +102,7 @@ def _guess_num_counts(config: configs.Config) -> float:
   """About how many counts the corpus of a config has."""
   with tempfile.TemporaryDirectory(prefix="glove_jax_") as folder:
     paths = inputs.corpus_paths(config.corpus, pathlib.Path(folder))
-  size = config.corpus.share * sum(os.path.getsize(path) for path in paths)
+    size = config.corpus.share * sum(os.path.getsize(path) for path in paths)
   return _COUNTS * (size / _BYTES) ** _GROWTH
 
 

@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from glove_jax import atomic, settings
 from glove_jax import config as configs
-from glove_jax import settings
 
 Settings = dict[str, Any]
 Sweep = list[Settings]
@@ -230,7 +230,7 @@ def _name(varied: Settings, config: configs.Config) -> str:
   words = "_".join(f"{k}={value_text(v)}" for k, v in varied.items()) or "base"
   whole = _settings(config, configs.parts()) | varied
   readable = re.sub(r"[^\w=.+-]", "-", words)[:80]
-  return f"{readable}-{settings.fingerprint(whole)}"
+  return f"{readable}-{atomic.fingerprint(whole)}"
 
 
 def value_text(value) -> str:

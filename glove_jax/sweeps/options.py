@@ -22,8 +22,8 @@ class SweepConfig(Part):
   together: int = setting(
     0,
     "number of points of a sweep that train at once, in one program, if they "
-    "differ only in x_max, alpha, learning rate or seed; 0 is 1 on a CPU and 4 "
-    "on an accelerator",
+    "differ only in x_max, alpha, learning rate or seed; 0 means 1 on a CPU "
+    "and 4 on an accelerator",
     low=0,
   )
   dry_run: bool = setting(

@@ -76,7 +76,9 @@ def _write_plots(plan: Plan, rows, folder: pathlib.Path) -> list[str]:
 
 
 def read_record(points: Sequence[Point], workdir: pathlib.Path) -> dict:
-  """The settings that all finished points share, versions and devices."""
+  """The settings shared by all finished points, and the versions and devices
+  used.
+  """
   records = [
     atomic.read_json(runner.point_folder(workdir, p) / "config.json")
     for p in points

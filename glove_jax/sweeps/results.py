@@ -1,8 +1,10 @@
 """Results of a sweep as rows, and rows as CSV and Markdown."""
 
 import csv
+import html
 import io
 import pathlib
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -138,8 +140,20 @@ def to_csv(rows: Sequence[Row]) -> str:
 def to_markdown(rows: Sequence[Row], by: Sequence[str]) -> str:
   """The mean rows as a Markdown table of means ± deviations."""
   heads, cells = to_cells(rows, by)
-  lines = [heads, ["---"] * len(heads), *cells]
+  rule = ["---"] * len(heads)
+  lines = [[_escaped(x) for x in line] for line in (heads, *cells)]
+  lines.insert(1, rule)
   return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _escaped(text: str) -> str:
+  """Text as a Markdown cell that shows it, without markup or HTML of its own.
+
+  >>> _escaped("a|b <img src=x> [c](d) 0.5_x")
+  'a\\\\|b &lt;img src=x&gt; \\\\[c\\\\](d) 0.5_x'
+  """
+  text = " ".join(html.escape(text, quote=False).split())
+  return re.sub(r"([\\`*\[\]|!~]|(?<!\w)_|_(?!\w))", r"\\\1", text)
 
 
 def to_cells(

@@ -6,15 +6,17 @@
 
 A sweep that was stopped continues with the points that are not done; a point
 that was training resumes from its last checkpoint. A point that fails leaves
-error.txt, does not stop the others, and is tried again by the next run.
+error.txt, does not stop the others, and is tried again by the next run. Several
+processes may run one sweep: each point is trained by the one that holds it. A
+point whose counts or question sets have changed since is trained anew.
 """
 
+import contextlib
 import dataclasses
 import pathlib
-import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,15 +25,20 @@ from glove_jax import atomic, metrics
 from glove_jax import config as configs
 from glove_jax.counts import triplets
 from glove_jax.model import Params
-from glove_jax.settings import fingerprint
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.text import vocab
-from glove_jax.training import loop
+from glove_jax.training.together import (
+  TOGETHER,
+  can_train_together,
+  train_together,
+)
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, pipeline
+from glove_jax.workdir.fingerprints import Fingerprints
+from glove_jax.workdir.lock import Busy, lock
 
 # (point, work directory of its counts, its folder, on_epoch) -> vectors
 Trainer = Callable[
@@ -83,29 +90,72 @@ class Runner:
     Returns:
       One sentence for each point that failed.
     """
-    todo = [point for point in points if not is_done(self.workdir, point)]
-    num_started = len(points) - len(todo)
+    num_started = sum(is_done(self.workdir, point) for point in points)
     self._say(f"{num_started} of {len(points)} points are done.")
     failed = {}
-    for group in by_counts(todo):
+    for group in by_counts(points):
+      if all(is_done(self.workdir, point) for point in group) and not (
+        counts_folder(self.workdir, group[0].config).exists()
+      ):
+        continue  # the counts of finished points may be removed
       try:
         folder = self._count(group[0].config)
+        todo = self._drop_stale(group, folder)
       except Exception as error:
         failed |= self._fail(group, error)
         continue
-      for batch in batches(group, self._together):
-        num_started += len(batch)
-        names = "; ".join(grid.describe(point.varied) for point in batch)
-        self._say(f"[{num_started}/{len(points)}] {names}")
-        failed |= self._run_batch(batch, folder)
+      for batch in batches(todo, self._together):
+        with self._claim(batch) as claimed:
+          num_started += len(claimed)
+          if claimed:
+            names = "; ".join(grid.describe(p.varied) for p in claimed)
+            self._say(f"[{num_started}/{len(points)}] {names}")
+            failed |= self._run_batch(claimed, folder)
     return failed
+
+  def _drop_stale(self, group: Sequence[Point], counts) -> list[Point]:
+    """Removes what was made from other counts or questions; returns the rest.
+
+    Returns:
+      The points that are not done.
+    """
+    todo = []
+    for point in group:
+      folder = point_folder(self.workdir, point)
+      path, source = folder / "source.json", _source(point, counts)
+      if path.exists() and atomic.read_json(path) != source:
+        self._say(
+          f"{grid.describe(point.varied)} again: its counts or question sets "
+          "have changed."
+        )
+        atomic.remove(folder)
+      if not is_done(self.workdir, point):
+        todo.append(point)
+    return todo
+
+  @contextlib.contextmanager
+  def _claim(self, batch: Sequence[Point]) -> Iterator[list[Point]]:
+    """Yields the points of a batch that no other process works on or did."""
+    with contextlib.ExitStack() as stack:
+      claimed = []
+      for point in batch:
+        folder = point_folder(self.workdir, point)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+          stack.enter_context(lock(folder))
+        except Busy:
+          self._say(f"Another process trains {grid.describe(point.varied)}.")
+          continue
+        if not is_done(self.workdir, point):
+          claimed.append(point)
+      yield claimed
 
   def _count(self, config: configs.Config) -> pathlib.Path:
     """Returns the work directory with the counts of a config."""
     if "-" in config.corpus.corpus:
       raise ValueError("A sweep cannot read standard input: name a file.")
     folder = counts_folder(self.workdir, config)
-    pipeline.Pipeline(config, folder, self._say).count()
+    pipeline.Pipeline(config, folder, self._say, wait=True).count()
     return folder
 
   def _run_batch(self, batch: Sequence[Point], counts) -> Failures:
@@ -129,7 +179,7 @@ class Runner:
     return failed
 
   def _can_train_at_once(self, batch) -> bool:
-    return _label(batch[0]) not in self._trainers and loop.can_train_together(
+    return _label(batch[0]) not in self._trainers and can_train_together(
       _train_configs(batch)
     )
 
@@ -141,7 +191,7 @@ class Runner:
 
   def _train(self, batch, counts: pathlib.Path) -> list[WordVectors]:
     """Trains the points of a batch; returns the vectors of each."""
-    folders = [self._new_folder(point) for point in batch]
+    folders = [self._new_folder(point, counts) for point in batch]
     start = time.perf_counter()
     if trainer := self._trainers.get(_label(batch[0])):
       vectors = [_train_otherwise(trainer, batch[0], counts, folders[0])]
@@ -160,10 +210,11 @@ class Runner:
         formats.write_tables(folder / "tables.npz", params, words)
     return vectors
 
-  def _new_folder(self, point: Point) -> pathlib.Path:
+  def _new_folder(self, point: Point, counts: pathlib.Path) -> pathlib.Path:
     folder = point_folder(self.workdir, point)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
+    atomic.write_json(folder / "source.json", _source(point, counts))
     artifacts.write_config(point.config, folder)
     return folder
 
@@ -171,7 +222,7 @@ class Runner:
     """Evaluates a point, and removes the checkpoints of its training."""
     folder = point_folder(self.workdir, point)
     results = evaluate.evaluate_vectors(vectors, point.config.evaluate)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    atomic.remove(folder / "checkpoints")
     atomic.write_json(folder / "evaluation.json", results)
     scores = flat_scores(results).items()
     self._say("  " + ", ".join(f"{name} {v:.4f}" for name, v in scores))
@@ -197,7 +248,7 @@ def counts_folder(
   workdir: pathlib.Path, config: configs.Config
 ) -> pathlib.Path:
   """The work directory with the counts of this config."""
-  name = fingerprint(grid.counts_settings(config))
+  name = atomic.fingerprint(grid.counts_settings(config))
   return pathlib.Path(workdir, "counts", name)
 
 
@@ -213,7 +264,7 @@ def by_counts(points: Sequence[Point]) -> list[list[Point]]:
   """Groups the points that share their counts, in order of appearance."""
   groups = {}
   for point in points:
-    key = fingerprint(grid.counts_settings(point.config))
+    key = atomic.fingerprint(grid.counts_settings(point.config))
     groups.setdefault(key, []).append(point)
   return list(groups.values())
 
@@ -221,7 +272,7 @@ def by_counts(points: Sequence[Point]) -> list[list[Point]]:
 def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
   """Splits points that share counts into batches that train at once.
 
-  The points of a batch differ only in `loop.TOGETHER`. Points are sorted by
+  The points of a batch differ only in `TOGETHER`. Points are sorted by
   seed first, because a batch visits the counts in the order of the seed of its
   first point.
 
@@ -232,9 +283,9 @@ def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
   groups = {}
   for point in sorted(points, key=lambda point: point.config.train.seed):
     settings = dataclasses.asdict(point.config.train.resolved)
-    for name in loop.TOGETHER:
+    for name in TOGETHER:
       del settings[name]
-    key = fingerprint(settings | {"label": _label(point)})
+    key = atomic.fingerprint(settings | {"label": _label(point)})
     groups.setdefault(key, []).append(point)
   return [
     group[start : start + together]
@@ -262,6 +313,17 @@ def flat_scores(results: Mapping) -> dict[str, float]:
   return {name: score for name, score in scores.items() if score is not None}
 
 
+def _source(point: Point, counts: pathlib.Path) -> dict:
+  """Fingerprints of what a point is trained and evaluated on."""
+  read = Fingerprints().of
+  questions = evaluate.question_files(point.config.evaluate)
+  return {
+    "counts": read(counts / "counts" / "manifest.json"),
+    "vocab": read(counts / "vocab.txt"),
+    "questions": [read(path) for path in questions],
+  }
+
+
 def _train_params(batch, counts: pathlib.Path, folders) -> list[Params]:
   """Trains the points of a batch on a folder of counts."""
   if len(batch) == 1:
@@ -278,7 +340,7 @@ def _train_params(batch, counts: pathlib.Path, folders) -> list[Params]:
       )
 
   data = triplets.read_triplets(counts)
-  return loop.train_together(data, _train_configs(batch), on_epoch=on_epoch)
+  return train_together(data, _train_configs(batch), on_epoch=on_epoch)
 
 
 def _train_configs(batch) -> list[configs.TrainConfig]:

@@ -30,7 +30,7 @@ def run(
     make_points: the points for the settings of a trial, one for each seed.
     workdir: the work directory of the search.
     config: `sweep`, the space, as field=low..high or field=value,value
-      separated by semicolons; `trials`, those of earlier calls included;
+      separated by semicolons; `trials`, including those of earlier calls;
       `objective`, a column of the results or 'similarity'.
     say: called with each line of news.
 

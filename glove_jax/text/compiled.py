@@ -18,10 +18,9 @@ import numpy as np
 
 from glove_jax import atomic
 from glove_jax.config import DOCUMENTS, TOKENIZERS
-from glove_jax.text import kernels, reading
+from glove_jax.text import kernels, reading, tokenizers
 from glove_jax.text.kernels import WordTable
 from glove_jax.text.symbols import UNK
-from glove_jax.text.tokenizers import check_choice
 from glove_jax.text.vocab import Vocab
 from glove_jax.threads import ordered_map
 
@@ -42,7 +41,9 @@ class Text(NamedTuple):
 class Ids(NamedTuple):
   """The ids of a block of text."""
 
-  ids: np.ndarray  # [N] int32, with UNKNOWN for unknown words and END
+  ids: (
+    np.ndarray
+  )  # [N] int32; unknown words are UNKNOWN, and END closes a document
   end: reading.Position  # where the next block begins
 
 
@@ -63,7 +64,7 @@ def count_words(
     progress: called with the number of words counted since its last call.
 
   Raises:
-    OSError: a file is missing, unreadable or damaged.
+    ValueError, OSError, ImportError: as for `reading.read_documents`.
   """
   table = count_table(text, threads=threads, progress=progress)
   return to_counter(table, min_count)
@@ -87,7 +88,7 @@ def count_table(
     tables.put(_add(table, data, spans))
     return int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
 
-  blocks = reading.read_blocks(text.paths, text.section)
+  blocks = _read_blocks(text)
   for num_words in ordered_map(count, blocks, threads):
     if progress:
       progress(num_words)
@@ -116,11 +117,15 @@ def read_ids(
     The ids of each block, in order.
 
   Raises:
-    OSError: a file is missing, unreadable or damaged.
+    ValueError, OSError, ImportError: as for `reading.read_documents`.
   """
-  blocks = reading.read_blocks(text.paths, text.section)
+  blocks = _read_blocks(text)
   find = make_finder(text, vocab, keep_places=keep_places)
   yield from ordered_map(find, blocks, threads)
+
+
+def _read_blocks(text: Text) -> Iterator[reading.Block]:
+  return reading.read_blocks(text.paths, text.section, tokenizer=text.tokenizer)
 
 
 def make_finder(
@@ -144,14 +149,14 @@ def make_splitter(
 ) -> Callable[[reading.Block], tuple[np.ndarray, np.ndarray]]:
   """Makes the function block -> (bytes [N] uint8, spans [M, 2] int64).
 
-  The spans are a view of a buffer of the calling thread, which its next call
+  Both are views of buffers of the calling thread, which its next call
   overwrites.
 
   Raises:
     ValueError: an unknown tokenizer or kind of documents.
   """
-  check_choice("tokenizer", text.tokenizer, TOKENIZERS)
-  check_choice("documents", text.documents, DOCUMENTS)
+  tokenizers.check_choice("tokenizer", text.tokenizer, TOKENIZERS)
+  tokenizers.check_choice("documents", text.documents, DOCUMENTS)
   blank_line = text.documents == "blank_line"
   buffer = threading.local()
 
@@ -161,16 +166,18 @@ def make_splitter(
       decoded = data.decode("utf-8", "surrogateescape")
       data = decoded.lower().encode("utf-8", "surrogateescape")
     if text.tokenizer == "whitespace":
-      data = data.replace(b"\r", b"")
-    data = np.frombuffer(data, np.uint8)
+      data = tokenizers.drop(data, text.tokenizer)
     if len(getattr(buffer, "spans", ())) <= len(data):
       buffer.spans = np.empty((2 * len(data) + 1, 2), np.int64)
-    arguments = data, block.begun, blank_line, buffer.spans
+      buffer.data = np.empty(2 * len(data), np.uint8)
+    copy = buffer.data[: len(data)]  # which can be written to
+    copy[:] = np.frombuffer(data, np.uint8)
+    arguments = copy, block.begun, blank_line, buffer.spans
     if text.tokenizer == "whitespace":
       found = kernels.split_whitespace(*arguments)
     else:
       found = kernels.split_words(*arguments, _classes())
-    return data, buffer.spans[:found]
+    return copy, buffer.spans[:found]
 
   return split
 
@@ -185,6 +192,10 @@ def _classes() -> np.ndarray:
       classes[point] = kernels.WORD
     elif unicodedata.category(character)[0] == "M":
       classes[point] = kernels.MARK
+  for character in tokenizers.JOINERS:
+    classes[ord(character)] = kernels.JOINER
+  for character in tokenizers.INVISIBLE:
+    classes[ord(character)] = kernels.DROPPED
   return classes
 
 

@@ -10,9 +10,11 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 import zipfile
 
@@ -204,23 +206,41 @@ def _extract_in_subprocess(source: str, path: str) -> None:
   """Runs `extract_wiki` in a new process.
 
   WikiCorpus forks worker processes. Forking is unsafe once threads run, and JAX
-  starts threads.
+  starts threads. The new process and its workers end when this one does, since
+  a pipe to them closes then.
   """
   package = str(pathlib.Path(__file__).resolve().parents[2])
   code = (
     f"import sys; sys.path.insert(0, {package!r}); "
-    "from glove_jax.text import datasets; datasets.extract_wiki(*sys.argv[1:])"
+    "from glove_jax.text import datasets; datasets.die_with_parent(); "
+    "datasets.extract_wiki(*sys.argv[1:])"
   )
-  done = subprocess.run(
+  with subprocess.Popen(
     [sys.executable, "-c", code, source, path],
-    stdin=subprocess.DEVNULL,
+    stdin=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
-    check=False,
-  )
-  if done.returncode:
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    start_new_session=True,  # a group of its own, see `die_with_parent`
+  ) as process:
+    try:
+      errors = process.stderr.read()
+      process.wait()  # before its standard input closes
+    except BaseException:
+      os.killpg(process.pid, signal.SIGKILL)
+      raise
+  if process.returncode:
+    last = (errors.strip().splitlines() or ["no message"])[-1]
     raise OSError(f"Cannot extract the text of {source}: {last}.")
+
+
+def die_with_parent() -> None:
+  """Ends this process and those of its group when standard input closes."""
+
+  def wait():
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+
+  threading.Thread(target=wait, daemon=True).start()
 
 
 def extract_wiki(source: str, path: str) -> None:

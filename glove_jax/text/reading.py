@@ -9,98 +9,53 @@ Policies for irregular text:
   them in the token, and they are written back unchanged; for `word` they
   separate words, as punctuation does.
 - **Long tokens.** A token is cut to 999 bytes of UTF-8, never inside a
-  character, as in Stanford's programs.
+  character, as in Stanford's programs. The rest of a token of megabytes is
+  skipped while it is read.
+- **Byte-order marks** are dropped everywhere: in files joined by `cat` they
+  stand in the middle.
 - **Carriage returns.** `whitespace` ignores them everywhere, as Stanford's
   programs do, so a Windows file equals a Unix one; for `word` they separate
   words.
 - **NUL.** For `whitespace` a NUL ends the token, as it ends a C string, and a
   token left empty is dropped; for `word` it separates words.
 - **Documents** never span two files.
-- **Blank lines** contain only spaces, tabs, carriage returns, vertical tabs and
-  form feeds.
+- **Blank lines** contain only spaces, tabs, carriage returns, vertical tabs,
+  form feeds and what the tokenizer drops.
 
 `read_blocks` yields the same text as bytes, for the compiled tokenizers of
 `compiled`, which follow the same policies.
 """
 
-import bz2
-import contextlib
-import functools
-import glob
-import gzip
 import io
-import lzma
+import math
 import os
 import re
-import sys
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from glove_jax.config import DOCUMENTS
-from glove_jax.text.tokenizers import check_choice, make_tokenizer
+from glove_jax.text import sources
+from glove_jax.text.tokenizers import (
+  check_choice,
+  cut_run,
+  drop,
+  make_tokenizer,
+)
 
-_PIECE_CHARS = 1 << 20  # at most about this much of a line is held as text
 _PIECE_TOKENS = 1 << 18  # a longer document is yielded in pieces
 BLOCK_BYTES = 1 << 19
-_BLANK = " \t\n\r\v\f"
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_WORD_END = re.compile(rb"\S[ \t]")
-_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_LONG_RUN = 1 << 16  # bytes without white space that are kept together
+_KEPT_CHARS = 1 << 14  # of a longer token; lowercasing shrinks it to a third
+# The last bytes of characters that tokenizers drop are the end of no word.
+_WORD_END = re.compile(rb"[^\s\xbf\xad\xa0][ \t]")
 
 
 class Continuation(list):
   """Tokens that continue the document of the previous list."""
 
 
-def resolve_paths(patterns: Sequence[str] | str) -> list[str]:
-  """Lists the files that paths, globs and folders name, each file once.
-
-  Args:
-    patterns: each is a file, a folder (all files in it at any depth, sorted,
-      without hidden ones), a glob (sorted; `**` matches any depth) or `-` for
-      standard input.
-
-  Returns:
-    Paths in the order of the patterns.
-
-  Raises:
-    FileNotFoundError: a pattern matches no file.
-  """
-  if isinstance(patterns, str):
-    patterns = [patterns]
-  paths: dict[str, None] = {}  # an ordered set
-  for pattern in patterns:
-    pattern = os.path.expanduser(pattern)
-    found = [pattern] if pattern == "-" else list(_files(pattern))
-    if not found:
-      raise FileNotFoundError(
-        f"Corpus {pattern!r}: no such file, folder or glob match."
-      )
-    paths.update(dict.fromkeys(found))
-  if not paths:
-    raise FileNotFoundError("No corpus was named: give a file, a folder or -.")
-  return list(paths)
-
-
-def _files(pattern: str) -> Iterator[str]:
-  if os.path.isdir(pattern):
-    for folder, subfolders, names in os.walk(pattern):
-      subfolders[:] = sorted(n for n in subfolders if not n.startswith("."))
-      for name in sorted(names):
-        path = os.path.join(folder, name)
-        if not name.startswith(".") and os.path.isfile(path):
-          yield path
-  elif os.path.exists(pattern):
-    yield pattern
-  else:
-    for path in sorted(glob.glob(pattern, recursive=True)):
-      if not os.path.isdir(path):
-        yield path
-
-
 def read_documents(
-  paths: Iterable[str] | str,
+  paths: Iterable[sources.Path] | sources.Path,
   *,
   tokenizer: str = "word",
   lowercase: bool = True,
@@ -116,8 +71,8 @@ def read_documents(
   [['i', 'like', 'deep', 'learning'], ['i', 'like', 'nlp']]
 
   Args:
-    paths: files as from `resolve_paths`; `.gz`, `.bz2` and `.xz` are
-      decompressed, and `-` is standard input.
+    paths: one file or several, as from `sources.resolve`: plain or packed text,
+      as for `sources.open_text`; `-` is standard input.
     tokenizer: 'word' for runs of letters, digits and combining marks of any
       script; 'whitespace' for exactly the tokens of Stanford's programs, which
       split at space, tab and newline only.
@@ -131,19 +86,17 @@ def read_documents(
     again.
 
   Raises:
-    ValueError: an unknown tokenizer or kind of documents.
+    ValueError: an unknown tokenizer or kind of documents, or a file that is no
+      text.
     OSError: a file is missing, unreadable or damaged.
+    ImportError: a package for Zstandard is missing.
   """
   check_choice("documents", documents, DOCUMENTS)
   tokenize = make_tokenizer(tokenizer, lowercase=lowercase)
-  for path in [paths] if isinstance(paths, str) else paths:
-    yield from _assemble(_pieces(path, documents == "blank_line"), tokenize)
-
-
-def _assemble(pieces, tokenize) -> Iterator[list[str]]:
-  """Joins pieces of text to documents; long ones get `Continuation`s."""
+  if isinstance(paths, str | os.PathLike):
+    paths = [paths]
   document: list[str] = []
-  for text, ends_document in pieces:
+  for text, ends_document in read_pieces(list(paths), tokenizer, documents):
     document += tokenize(text)
     if ends_document or len(document) > _PIECE_TOKENS:
       if document:
@@ -153,57 +106,28 @@ def _assemble(pieces, tokenize) -> Iterator[list[str]]:
     yield document
 
 
-def _pieces(path: str, blank_line: bool) -> Iterator[tuple[str, bool]]:
-  """Yields lines as (text, ends a document); long ones are cut at a space."""
-  with _open(path) as binary:
-    file = io.TextIOWrapper(
-      binary, encoding="utf-8", errors="surrogateescape", newline="\n"
-    )
-    rest, begun = "", False  # begun: the current line is not blank so far
-    readline = functools.partial(file.readline, _PIECE_CHARS)
-    for part in _guard(readline, path):
-      text, rest = rest + part, ""
-      ends_line = text.endswith("\n")
-      if not ends_line:
-        cut = 1 + max(text.rfind(" "), text.rfind("\t"))
-        text, rest = text[:cut], text[cut:]
-      begun = begun or bool(text.strip(_BLANK))
-      yield text, ends_line and not (blank_line and begun)
+def read_pieces(
+  paths: Sequence[sources.Path], tokenizer: str, documents: str
+) -> Iterator[tuple[str, bool]]:
+  """Streams the text of files in lines; long ones are cut between tokens.
+
+  Args:
+    paths, tokenizer, documents: as for `read_documents`.
+
+  Yields:
+    (text, whether a document ends with it).
+
+  Raises:
+    ValueError, OSError, ImportError: as for `read_documents`.
+  """
+  begun = False  # whether the current line is not blank so far
+  for block in read_blocks(paths, tokenizer=tokenizer):
+    for line in io.BytesIO(block.data):
+      begun = begun or _is_not_blank(line, tokenizer)
+      ends_line = line.endswith(b"\n")
+      ends_document = ends_line and not (documents == "blank_line" and begun)
+      yield line.decode("utf-8", "surrogateescape"), ends_document
       begun = begun and not ends_line
-    if rest:
-      yield rest, False
-    file.detach()  # stdin stays open
-
-
-def _guard(read: Callable, path: str) -> Iterator:
-  """Yields what `read` returns; names the file if it is damaged."""
-  while True:
-    try:
-      part = read()
-    except _BROKEN as error:
-      raise OSError(f"{path} cannot be read to its end: {error}.") from error
-    if not part:
-      return
-    yield part
-
-
-def _open(path: str) -> contextlib.AbstractContextManager[BinaryIO]:
-  if path == "-":
-    return contextlib.nullcontext(sys.stdin.buffer)
-  if os.path.isdir(path):
-    raise IsADirectoryError(f"{path} is a folder: name its files instead.")
-  if not os.path.exists(path):
-    raise FileNotFoundError(f"Corpus {path!r}: no such file.")
-  return _OPENERS.get(_suffix(path), open)(path, "rb")
-
-
-def is_compressed(path: str) -> bool:
-  """Whether the name of a file says that it is compressed."""
-  return _suffix(path) in _OPENERS
-
-
-def _suffix(path: str) -> str:
-  return os.path.splitext(path)[1].lower()
 
 
 class Position(NamedTuple):
@@ -238,9 +162,11 @@ class Block(NamedTuple):
 
 
 def read_blocks(
-  paths: Sequence[str],
+  paths: Sequence[sources.Path],
   section: Section = Section(),  # noqa: B008, it is immutable
   size: int | None = None,
+  *,
+  tokenizer: str = "word",
 ) -> Iterator[Block]:
   """Streams the text of files, or of a section of them, in blocks of bytes.
 
@@ -249,51 +175,69 @@ def read_blocks(
     section: begins and ends at block boundaries: the `end` of a block that was
       yielded before, or a cut from `find_cut`.
     size: the number of bytes to read at a time, by default BLOCK_BYTES. A block
-      is about that long, and longer only if it has no space, tab or newline to
-      cut at.
+      is about that long. Without a space, tab or newline to cut at, it ends
+      where no word is, and the middle of a token of more than 64 KiB is left
+      out.
+    tokenizer: the one for which a long line is cut.
 
   Yields:
     Blocks. Each file ends with an empty line, which ends its last document.
 
   Raises:
-    OSError: a file is missing, unreadable or damaged.
+    ValueError, OSError, ImportError: as for `read_documents`.
   """
   start, end = section.start, section.end or Position(len(paths))
   for file in range(start.file, min(end.file + 1, len(paths))):
     first = start if file == start.file else Position(file)
     stop = end.byte if file == end.file else None
-    blocks = _cut_blocks(paths[file], first, stop, size or BLOCK_BYTES)
+    parts = _read_parts(paths[file], first.byte, stop, size or BLOCK_BYTES)
+    blocks = _cut_blocks(parts, first, tokenizer)
     for data, begun, byte, begun_after in blocks:
       yield Block(data, begun, Position(file, byte, begun_after))
     if stop is None:
       yield Block(b"\n\n", False, Position(file + 1))
 
 
+def _read_parts(
+  path: sources.Path, start: int, stop: int | None, size: int
+) -> Iterator[bytes]:
+  """Reads the text of a file between two bytes, `size` bytes at a time."""
+  with sources.open_text(path) as file:
+    if start:
+      file.seek(start)
+    left = math.inf if stop is None else stop - start
+    while part := file.read(min(size, left)):
+      yield part
+      left -= len(part)
+
+
 def _cut_blocks(
-  path: str, start: Position, stop: int | None, size: int
+  parts: Iterable[bytes], start: Position, tokenizer: str
 ) -> Iterator[tuple[bytes, bool, int, bool]]:
-  """Yields blocks of a file: (data, begun, end byte, begun at the end)."""
-  byte, begun, rest = start.byte, start.begun, b""
+  """Yields blocks of a file: (data, begun, end byte, begun at the end).
 
-  def read() -> bytes:
-    left = size if stop is None else stop - byte - len(rest)
-    return file.read(min(size, left))
-
-  with _open(path) as file:
-    if byte:
-      file.seek(byte)
-    for part in _guard(read, path):
-      part = rest + part
-      cut = 1 + part.rfind(b"\n")
-      cut = cut or 1 + max(part.rfind(b" "), part.rfind(b"\t"))
-      data, rest = part[:cut], part[cut:]
-      if data:
-        after = _begun_after(data, begun)
-        byte += cut
-        yield data, begun, byte, after
-        begun = after
+  Each byte is searched once, so the time is linear whatever the file holds.
+  """
+  byte, begun, rest = start.byte, start.begun, bytearray()
+  for part in parts:
+    byte += len(part)
+    cut = 1 + part.rfind(b"\n")
+    cut = cut or 1 + max(part.rfind(b" "), part.rfind(b"\t"))
+    if cut:
+      data = b"".join((rest, memoryview(part)[:cut]))
+      rest = bytearray(part[cut:])
+    else:
+      data = b""
+      rest += part
+      if len(rest) > _LONG_RUN:
+        data, after_cut = cut_run(bytes(rest), tokenizer, _KEPT_CHARS)
+        rest = bytearray(after_cut)
+    if data:
+      after = _begun_after(data, begun, tokenizer)
+      yield data, begun, byte - len(rest), after
+      begun = after
   if rest:
-    yield rest, begun, byte + len(rest), _begun_after(rest, begun)
+    yield bytes(rest), begun, byte, _begun_after(bytes(rest), begun, tokenizer)
 
 
 def find_cut(
@@ -330,7 +274,12 @@ def find_cut(
   return None
 
 
-def _begun_after(data: bytes, begun: bool) -> bool:
+def _begun_after(data: bytes, begun: bool, tokenizer: str) -> bool:
   """Whether the line that `data` ends in is not blank so far."""
   line = data[1 + data.rfind(b"\n") :]
-  return bool(line.strip()) or (begun and b"\n" not in data)
+  ends_line = len(line) < len(data)
+  return (begun and not ends_line) or _is_not_blank(line, tokenizer)
+
+
+def _is_not_blank(line: bytes, tokenizer: str) -> bool:
+  return bool(drop(line, tokenizer).strip())

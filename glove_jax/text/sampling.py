@@ -1,65 +1,55 @@
 """A random sample of a corpus, to measure what more text is worth."""
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from glove_jax import atomic
 from glove_jax.config import CorpusConfig
-from glove_jax.text import reading
+from glove_jax.text import content, reading
 
 _SEED = 0  # the same for all shares, so that smaller ones are subsets
+_BLANK = " \t\n\r\v\f"
 
 
 def write_sample(
-  paths: Sequence[str], config: CorpusConfig, workdir: str | os.PathLike
-) -> str:
-  """Writes a random share of the documents to a file in the work directory.
+  paths: Sequence[str], config: CorpusConfig, output: str | os.PathLike
+) -> None:
+  """Writes a random share of the documents to a file.
 
-  One random draw decides about each document. So the share is met on average,
-  and a smaller share is a subset of a larger one. A sample that is newer than
-  the corpus is reused.
+  One random draw decides about each document that is not blank. So the share is
+  met on average, and a smaller share is a subset of a larger one.
 
   Args:
     paths: files of text.
-    config: `share`, and `documents`, which separates documents.
-    workdir: the folder of the file.
-
-  Returns:
-    The path of the file: documents as in the corpus, words separated by spaces.
+    config: `share`; `documents`, which separates documents; `tokenizer`.
+    output: the file, which is written whole or not at all: documents as they
+      are in the corpus.
 
   Raises:
-    ValueError: the share exceeds 1, or it keeps no document.
-    OSError: a file cannot be read or written.
+    ValueError: the share exceeds 1, or it keeps no document; or a file is no
+      text.
+    OSError, ImportError: a file cannot be read or written.
   """
   if config.share > 1:
     raise ValueError(f"share must be at most 1, got {config.share}.")
-  output = pathlib.Path(workdir, f"share-{config.share:g}.txt")
-  newest = max(os.stat(path).st_mtime_ns for path in paths)
-  if output.exists() and output.stat().st_mtime_ns > newest:
-    return str(output)
-  rng, kept = np.random.default_rng(_SEED), False
-  separator = b"\n\n" if config.documents == "blank_line" else b"\n"
-  size = 0
+  rng = np.random.default_rng(_SEED)
+  kept = None  # whether the current document is; None while it is blank
+  empty = True
+  pieces = reading.read_pieces(paths, config.tokenizer, config.documents)
   with atomic.write_whole(output) as file:
-    for document in reading.read_documents(
-      paths,
-      tokenizer="whitespace",
-      lowercase=False,
-      documents=config.documents,
-    ):
-      continues = isinstance(document, reading.Continuation)
-      if not continues:
+    file.write(content.TEXT_MARK)
+    for text, ends_document in pieces:
+      if kept is None and text.strip(_BLANK):
         kept = rng.random() < config.share
       if kept:
-        text = " ".join(document).encode(errors="surrogateescape")
-        file.write((b" " if continues else separator) + text)
-        size += len(text)
-    if not size:
+        file.write(text.encode("utf-8", "surrogateescape"))
+        empty = False
+      if ends_document:
+        kept = None
+    if empty:
       raise ValueError(
         f"share={config.share:g} keeps none of the documents: use a larger "
         "share, or a corpus of more documents."
       )
-  return str(output)

@@ -241,7 +241,7 @@ def _glob(pattern: str, excluded: frozenset[str]) -> tuple[list[str], int]:
 
 
 def _walk(top: str, excluded: frozenset[str]) -> tuple[list[str], int]:
-  """The files in a folder, and how many folders in it belong to runs."""
+  """The files in a folder, and the number of work directories in it."""
 
   def fail(error: OSError):
     raise error

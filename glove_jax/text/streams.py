@@ -28,11 +28,12 @@ WhyNot = Callable[[bytes], str | None]
 
 
 def open_stream(path: str | os.PathLike, why_not: WhyNot) -> BinaryIO:
-  """Opens a file as the UTF-8 text in it, if its head is as wanted.
+  """Opens a file as UTF-8 text, unless `why_not` rejects its first bytes.
 
   Args:
     path: the file, or `-` for standard input, which stays open.
-    why_not: tells from the first bytes of the text why it is not wanted.
+    why_not: takes the first bytes; returns the reason to reject the file, or
+      None.
 
   Returns:
     A file of bytes that can be read and sought in forwards.

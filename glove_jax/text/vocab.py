@@ -13,11 +13,12 @@ Policies:
   `vocab_count` rejects such a corpus.)
 - Empty tokens are never words.
 - Any other token can be a word, whatever its length (the tokenizers cut at 999
-  bytes). A word that contains a newline cannot be written.
+  bytes). A word that contains a newline or a byte-order mark cannot be written.
 """
 
 import dataclasses
 import functools
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,8 +28,14 @@ import numpy as np
 
 from glove_jax import atomic
 from glove_jax.text.reading import Continuation
-from glove_jax.text.symbols import UNK, UNKNOWN
+from glove_jax.text.symbols import (
+  BYTE_ORDER_MARK,
+  UNK,
+  UNKNOWN,
+  drop_marks,
+)
 
+_NOT_IN_FILES = {"\n": "newline", BYTE_ORDER_MARK: "byte-order mark"}
 _FLIP_SIGN = bytes(byte ^ 0x80 for byte in range(256))
 
 
@@ -98,11 +105,23 @@ def count_words(documents: Iterable[list[str]]) -> Counter[str]:
 
   >>> count_words([["to", "be"], ["not", "to", "be"]])
   Counter({'to': 2, 'be': 2, 'not': 1})
+
+  Raises:
+    ValueError: a document is a string, not a list of words.
   """
   counter: Counter[str] = Counter()
   for document in documents:
+    _check_document(document)
     counter.update(document)
   return counter
+
+
+def _check_document(document: object) -> None:
+  if isinstance(document, str | bytes):
+    raise ValueError(
+      "A document is a list of words, not a string: tokenize it first, for "
+      "example with line.split()."
+    )
 
 
 def make_vocab(
@@ -143,6 +162,30 @@ def make_vocab(
   return Vocab(words, np.array(counts))
 
 
+def fixed_vocab(
+  path: str | os.PathLike, counter: Counter[str], *, max_vocab: int = 0
+) -> Vocab:
+  """The words of a file, in its order, with their counts in a corpus.
+
+  A word that does not occur in the corpus has the count 0.
+
+  Args:
+    path: a `vocab.txt`; the counts in it are ignored, and so is `<unk>`.
+    counter: from `count_words`.
+    max_vocab: keep only this many words, the first; 0 for no limit.
+
+  Raises:
+    FileNotFoundError, ValueError: as `read_vocab`; or no word of the file
+      occurs in the corpus.
+  """
+  words = [word for word in read_vocab(path).words if word != UNK]
+  words = words[: max_vocab or None]
+  counts = [counter[word] for word in words]
+  if not any(counts):
+    raise ValueError(f"None of the words of {path} occurs in the corpus.")
+  return Vocab(tuple(words), np.array(counts))
+
+
 def _byte_order(word: str) -> bytes:
   """A sort key: C's signed chars, with the terminating 0 of the string."""
   return (_to_bytes(word) + b"\0").translate(_FLIP_SIGN)
@@ -156,26 +199,45 @@ def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:
   """Writes Stanford's `vocab.txt` atomically: one line `word count` per word.
 
   Raises:
-    ValueError: a word contains a newline.
+    ValueError: a word contains a newline or a byte-order mark.
     OSError: the file cannot be written.
   """
   for word in vocab.words:
-    if "\n" in word:
-      raise ValueError(
-        f"{word[:50]!r} holds a newline, which vocab.txt cannot represent."
-      )
-  lines = (
-    b"%b %d\n" % (_to_bytes(word), count)
-    for word, count in zip(vocab.words, vocab.counts.tolist(), strict=True)
-  )
+    for character, name in _NOT_IN_FILES.items():
+      if character in word:
+        raise ValueError(
+          f"{word[:50]!r} holds a {name}, which vocab.txt cannot represent."
+        )
   with atomic.write_whole(path) as file:
-    file.writelines(lines)
+    file.writelines(_lines(vocab))
+
+
+def fingerprint(vocab: Vocab) -> str:
+  """32 hexadecimal digits that identify words and their counts.
+
+  Counts carry those of their vocabulary, so that no reader pairs them with the
+  words of another one. They are the first of the SHA-256 of `vocab.txt`.
+
+  >>> fingerprint(Vocab(("to", "be"), [2, 2]))[:8]
+  'a95c0e54'
+  """
+  digest = hashlib.sha256()
+  for line in _lines(vocab):
+    digest.update(line)
+  return digest.hexdigest()[:32]
+
+
+def _lines(vocab: Vocab) -> Iterator[bytes]:
+  """The lines of vocab.txt."""
+  for word, count in zip(vocab.words, vocab.counts.tolist(), strict=True):
+    yield b"%b %d\n" % (_to_bytes(word), count)
 
 
 def read_vocab(path: str | os.PathLike) -> Vocab:
   """Reads Stanford's `vocab.txt`; ids are the line numbers from 0.
 
-  Each line is split at its last space, so a word may contain spaces.
+  Each line is split at its last space, so a word may contain spaces. Byte-order
+  marks are dropped.
 
   Raises:
     FileNotFoundError: the file is missing.
@@ -187,7 +249,7 @@ def read_vocab(path: str | os.PathLike) -> Vocab:
   words, counts = [], []
   with open(path, "rb") as file:
     for number, line in enumerate(file, 1):
-      word, _, count = line.rpartition(b" ")
+      word, _, count = drop_marks(line).rpartition(b" ")
       try:
         counts.append(int(count))
       except ValueError:
@@ -219,12 +281,16 @@ def encode(
 
   Yields:
     One int32 array per document, possibly empty.
+
+  Raises:
+    ValueError: a document is a string, not a list of words.
   """
   parts: list[np.ndarray] = []
   for document in documents:
     if parts and not isinstance(document, Continuation):
       yield parts[0] if len(parts) == 1 else np.concatenate(parts)
       parts = []
+    _check_document(document)
     found = map(vocab.index.get, document, repeat(UNKNOWN))
     ids = np.fromiter(found, np.int32, len(document))
     parts.append(ids if keep_places else ids[ids >= 0])

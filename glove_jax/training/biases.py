@@ -11,8 +11,9 @@ import numpy as np
 
 from glove_jax import metrics, model
 from glove_jax.config import TrainConfig
-from glove_jax.counts.triplets import Triplets, by_row, release
+from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads
+from glove_jax.training.sorting import by_row
 
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
 

@@ -8,19 +8,23 @@ piece is the number of the array in the state and the ranges of the piece in it:
 rows 0 to 63 of array 3, with 100 columns, are '3:0-64,0-100'.
 """
 
+import contextlib
 import dataclasses
 import functools
+import itertools
+import math
 import os
 import pathlib
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from glove_jax import atomic
+from glove_jax.training import multihost
 
 _NAME = re.compile(r"epoch_(\d{6})(?:\.(\d+)-of-(\d+))?\.npz")
 _KEEP = 2
@@ -77,7 +81,7 @@ class Saved:
 
 
 def _shifted(ranges, origin) -> tuple[slice, ...]:
-  """Slices of the ranges, counted from where those of `origin` start."""
+  """The ranges as slices, relative to the start of `origin`."""
   return tuple(
     slice(start - first, stop - first)
     for (start, stop), (first, _) in zip(ranges, origin, strict=True)
@@ -154,6 +158,49 @@ def epochs(folder: str | os.PathLike) -> list[int]:
   return list(_complete(folder))
 
 
+def find_last(
+  folder: str | os.PathLike, num_epochs: int, say: Callable[[str], None]
+) -> int:
+  """Finds the last epoch with a good checkpoint, and removes damaged ones.
+
+  Each process reads its share of the files, and all agree.
+
+  Args:
+    folder: where `save` wrote.
+    num_epochs: of the run; later checkpoints are ignored.
+    say: called with a sentence for each damaged checkpoint.
+
+  Returns:
+    The epoch; 0 if no checkpoint is good.
+  """
+  epoch = num_epochs + 1
+  while epoch:
+    earlier = [other for other in epochs(folder) if other < epoch]
+    # What the first process sees, for all.
+    epoch = int(multihost.gather(max(earlier, default=0))[0])
+    if multihost.gather(not epoch or _is_good(folder, epoch)).all():
+      return epoch
+    if multihost.is_first():
+      before = [f"resumes from epoch {other}" for other in earlier[-2:-1]]
+      say(
+        f"The checkpoint of epoch {epoch} in {folder} was damaged and is "
+        f"removed: training {(before or ['starts anew'])[0]}."
+      )
+      for file in _files(folder):
+        if file.epoch == epoch:
+          pathlib.Path(folder, file.name).unlink(missing_ok=True)
+  return 0
+
+
+def _is_good(folder: str | os.PathLike, epoch: int) -> bool:
+  """Whether this process's share of a checkpoint is undamaged."""
+  try:
+    check(folder, epoch, multihost.share)
+  except ValueError:
+    return False
+  return True
+
+
 def drop_incomplete(folder: str | os.PathLike, done: int) -> None:
   """Deletes files of this process for later epochs that lack other parts.
 
@@ -182,34 +229,110 @@ def restore(folder: str | os.PathLike, epoch: int, like):
   """
   folder = pathlib.Path(folder)
   leaves, structure = jax.tree.flatten(like)
-  pieces = [[] for _ in leaves]
   paths = [folder / file.name for file in _complete(folder)[epoch]]
-  for path in paths:
-    try:
-      file = np.load(path)
-      for key in file.files:
-        leaf, ranges = _read_key(key)
-        read = functools.partial(file.__getitem__, key)
-        pieces[leaf].append(Piece(ranges, read))
-    except (ValueError, IndexError, OSError, zipfile.BadZipFile) as error:
-      raise ValueError(
-        f"{path} is damaged: remove it to resume from the checkpoint before."
-      ) from error
-  for leaf, parts in zip(leaves, pieces, strict=True):
-    ends = [[stop for _, stop in piece.ranges] for piece in parts]
-    if tuple(np.max(ends or [[-1]], axis=0)) != leaf.shape:
-      raise ValueError(
-        f"{paths[0]} holds a state of other shapes than this run's: train in "
-        "another --workdir or with the --mesh of before, or remove its "
-        "checkpoints."
-      )
+  pieces = _open_pieces(paths)
+  found = [pieces.get(i, []) for i in range(len(leaves))]
+  shapes = [_covered(parts) for parts in found]
+  if len(pieces) > len(leaves) or shapes != [leaf.shape for leaf in leaves]:
+    raise ValueError(
+      f"{paths[0]} holds a state of other shapes than this run's: train in "
+      "another --workdir or with the --mesh of before, or remove its "
+      "checkpoints."
+    )
   return jax.tree.unflatten(
     structure,
     [
       Saved(leaf.shape, leaf.dtype, parts)
-      for leaf, parts in zip(leaves, pieces, strict=True)
+      for leaf, parts in zip(leaves, found, strict=True)
     ],
   )
+
+
+def _open_pieces(paths: Sequence[pathlib.Path]) -> dict[int, list[Piece]]:
+  """All pieces in some files, by the number of their array.
+
+  Raises:
+    ValueError: a file is damaged.
+  """
+  pieces: dict[int, list[Piece]] = {}
+  for path in paths:
+    with _damage(path):
+      file = np.load(path, allow_pickle=False)
+      for key in file.files:
+        leaf, ranges = _read_key(key)
+        piece = Piece(ranges, functools.partial(file.__getitem__, key))
+        pieces.setdefault(leaf, []).append(piece)
+  return pieces
+
+
+@contextlib.contextmanager
+def _damage(path: pathlib.Path) -> Iterator[None]:
+  """Turns any error into one that names the file.
+
+  A damaged archive makes zipfile and NumPy raise almost anything.
+  """
+  try:
+    yield
+  except (MemoryError, PermissionError):  # of this machine, not of the file
+    raise
+  except Exception as error:
+    reason = str(error).rstrip(".") or type(error).__name__
+    raise ValueError(
+      f"{path} is damaged ({reason}): run again to resume from the checkpoint "
+      "before."
+    ) from error
+
+
+def _covered(pieces: Sequence[Piece]) -> tuple[int, ...] | None:
+  """The shape of the array that the pieces make up; None if one is missing."""
+  if not pieces:
+    return None
+  ends = [[stop for _, stop in piece.ranges] for piece in pieces]
+  shape = tuple(map(max, zip(*ends, strict=True)))
+  total = sum(math.prod(_lengths(piece)) for piece in pieces)
+  return shape if total == math.prod(shape) else None
+
+
+def _lengths(piece: Piece) -> tuple[int, ...]:
+  return tuple(stop - start for start, stop in piece.ranges)
+
+
+def check(
+  folder: str | os.PathLike, epoch: int, share: Callable = slice
+) -> None:
+  """Reads a checkpoint and checks that all of it is there and undamaged.
+
+  Args:
+    folder: where `save` wrote.
+    epoch: one of `epochs(folder)`.
+    share: number of files -> slice of those that this process reads, such as
+      `multihost.share`; by default all.
+
+  Raises:
+    ValueError: a file is damaged, or arrays are incomplete.
+  """
+  folder = pathlib.Path(folder)
+  paths = [folder / file.name for file in _complete(folder).get(epoch, [])]
+  if not paths:
+    raise ValueError(f"{folder} has no complete checkpoint of epoch {epoch}.")
+  for path in paths[share(len(paths))]:
+    with _damage(path), zipfile.ZipFile(path) as archive:
+      if bad := archive.testzip():  # compares checksums
+        raise ValueError(f"{bad} differs from what was written")
+      # zipfile does not compare its list of contents with their number.
+      archive.fp.seek(-12, os.SEEK_END)
+      number = int.from_bytes(archive.fp.read(2), "little")
+      if number != len(archive.infolist()):
+        raise ValueError("its list of contents is incomplete")
+      for piece in itertools.chain(*_open_pieces([path]).values()):
+        if piece.read().shape != _lengths(piece):
+          raise ValueError("it holds other arrays than a checkpoint")
+  pieces = _open_pieces(paths)
+  shapes = [
+    _covered(pieces.get(i, [])) for i in range(max(pieces, default=-1) + 1)
+  ]
+  if not shapes or None in shapes:
+    raise ValueError(f"{paths[0]} holds only a part of a state.")
 
 
 def _as_bits(array: np.ndarray) -> np.ndarray:

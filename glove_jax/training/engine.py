@@ -80,7 +80,7 @@ class Engine(Protocol):
     """Trains on a stack.
 
     Args:
-      state: donated: its memory is reused, so do not read it afterwards.
+      state: its buffers are donated: do not use it afterwards.
       stack: from `stacks`.
       multipliers: [K] float32, multiplies the update of each batch.
 
@@ -135,7 +135,7 @@ def slice_step(
 def map_tables(table_type: type, function: Callable, opt_state, *rest):
   """Applies a function to each node of `table_type` in optimizer states.
 
-  Other leaves, such as a step count, are copied from the first state.
+  Leaves outside tables, such as a step count, are taken from `opt_state`.
   """
 
   def is_table(node):

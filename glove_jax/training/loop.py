@@ -1,8 +1,8 @@
 """The training loop, the same for every engine.
 
-`train` is the loop. An engine (`engine.Engine`, made by `make_engine`) turns
-counts into stacks of batches and trains on a stack at a time. `rows` has the
-reference engines.
+`train` is the loop, and `run_epoch` is one pass of it. `make_engine` builds an
+engine (`engine.Engine`), which turns counts into stacks of batches and trains
+on one stack at a time. `rows` has the reference engines: read it next.
 """
 
 import contextlib
@@ -12,21 +12,33 @@ import itertools
 import os
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent import futures
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
 from glove_jax import metrics, model
 from glove_jax.config import TrainConfig, make_config
-from glove_jax.counts.triplets import Triplets, check, read_triplets
-from glove_jax.training import checkpoint, multihost, optimizers, sharding
+from glove_jax.counts.triplets import Triplets, read_triplets
+from glove_jax.counts.triplets import check as check_triplets
+from glove_jax.training import (
+  checkpoint,
+  divergence,
+  multihost,
+  optimizers,
+  sharding,
+)
 from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.engine import Engine, Loss, TrainState
 from glove_jax.training.rows import RowsEngine
-from glove_jax.training.tiles.engine import TileEngine, check_settings, growth
+from glove_jax.training.sorting import sum_duplicates
+from glove_jax.training.tiles.engine import (
+  TileEngine,
+  check_settings,
+  growth_stages,
+)
 from glove_jax.training.tiles.ring import RingEngine
 
 
@@ -37,59 +49,73 @@ def train(
   workdir: str | os.PathLike | None = None,
   loss: Loss | None = None,
   on_epoch: Callable[[dict], None] | None = None,
+  say: Callable[[str], None] = logging.warning,
 ) -> model.Params:
   """Trains GloVe on counts.
 
-  With a workdir, every epoch writes a checkpoint and a line of metrics, and a
-  run that was stopped resumes from its last checkpoint. On a CPU it then ends
-  with the same bytes as an unbroken run. Several processes call this with the
-  same arguments, and train together.
+  With a workdir, each epoch writes a checkpoint and a line of metrics, and a
+  stopped run resumes after its last checkpoint. On a CPU, the parameters of a
+  resumed run are bit-identical to those of an uninterrupted run.
+
+  In a multi-process run, every process must call this with the same arguments.
 
   Args:
-    triplets: the counts.
+    triplets: the counts, in any order; those of the same pair are summed.
     config: dimension, weighting, optimizer, epochs and so on.
     workdir: for `checkpoints/` and `metrics.jsonl`; None writes nothing.
-    loss: (params, batch) -> summed cost. It replaces `model.loss` with the
-      x_max and alpha of the config. The blocked engine does not take one.
-    on_epoch: called with the metrics of each epoch, see `run_epoch`.
+    loss: (params, batch) -> summed cost, used instead of `model.loss` (which
+      takes x_max and alpha from the config). The blocked engine does not accept
+      one.
+    on_epoch: called after each epoch with its metrics (keys: see `run_epoch`).
+    say: called with sentences such as that a checkpoint is damaged.
 
   Returns:
     The trained parameters: vectors [V, D], biases [V].
 
   Raises:
-    ValueError: ids are out of range, counts are not positive, or the engine
-      does not support the config or the loss.
-    FloatingPointError: the cost is no longer finite.
+    ValueError: the engine does not support the config or the loss, an id is
+      out of range, or a count is not positive.
+    FloatingPointError: the cost is no longer finite, or training has diverged.
 
   Example:
     >>> row, col = np.divmod(np.arange(16, dtype=np.int32), 4)
     >>> counts = Triplets(row, col, 1.0 + row * col, vocab_size=4)
     >>> lines = []
-    >>> config = TrainConfig(engine="rows", dim=3, epochs=20)
+    >>> config = TrainConfig(engine="rows", dim=3, epochs=50)
     >>> params = train(counts, config, on_epoch=lines.append)
     >>> params.word.shape, lines[-1]["epoch"]
-    ((4, 3), 20)
+    ((4, 3), 50)
     >>> lines[-1]["cost"] < 0.1 * lines[0]["cost"]
     True
   """
-  check(triplets, multihost.share(len(triplets.row)))
+  check_config(config, loss)
+  triplets = checked(triplets)
   with jax.enable_x64(config.dtype == "float64"):
-    folder = pathlib.Path(workdir, "checkpoints") if workdir else None
-    done = _epochs_done(folder, config)
-    if folder:
-      checkpoint.drop_incomplete(folder, done)
+    checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
+    done = 0
+    if checkpoints:
+      done = checkpoint.find_last(checkpoints, num_epochs(config), say)
+      checkpoint.drop_incomplete(checkpoints, done)
     engine, state = prepare(
       triplets,
       config,
       loss=loss,
-      folder=blocks_folder(workdir) if workdir else None,
-      saved=(folder, done) if done else None,
+      tiles_folder=blocks_folder(workdir) if workdir else None,
+      resume_from=(checkpoints, done) if done else None,
     )
     writer = _make_writer(workdir, done) if workdir else None
-    for epoch in range(done + 1, len(engine.epochs) + 1):
+    highest = divergence.highest_cost(triplets, config)
+    if not all(size.num_steps for size in engine.epochs):
+      say(
+        "Some passes of growth train nothing, because no tile lies within "
+        "their words: give more words, at least one block (tile_size)."
+      )
+    for epoch in epochs_after(engine, done):
       state, line = run_epoch(engine, config, state, epoch)
-      if workdir:
-        checkpoint.save(folder, epoch, state)
+      if loss is None:
+        divergence.check_cost(line, highest)
+      if checkpoints:
+        checkpoint.save(checkpoints, epoch, state)
       if writer:
         writer.write(**line)
       if on_epoch:
@@ -97,55 +123,59 @@ def train(
     return engine.params(state)
 
 
+def checked(triplets: Triplets) -> Triplets:
+  """Checks triplets with all processes; sorts and sums them if needed."""
+  rows = multihost.share(len(triplets.row))
+  return sum_duplicates(
+    check_triplets(triplets, rows), rows, multihost.sum_over_processes
+  )
+
+
 def prepare(
   triplets: Triplets,
   config: TrainConfig,
   *,
   loss: Loss | None = None,
-  folder: str | os.PathLike | None = None,
-  saved: tuple[pathlib.Path, int] | None = None,
+  tiles_folder: str | os.PathLike | None = None,
+  resume_from: tuple[pathlib.Path, int] | None = None,
 ) -> tuple[Engine, TrainState]:
-  """Makes the engine and its first state, placed on the devices.
+  """Builds the engine and its first state, placed on the devices.
 
   Args:
     triplets: the counts.
-    config: how to train.
+    config: the training settings.
     loss: as for `train`.
-    folder: as for `make_engine`.
-    saved: (folder of checkpoints, epoch to resume after); None starts anew.
+    tiles_folder: as for `make_engine`.
+    resume_from: (folder of checkpoints, last finished epoch); None starts from
+      initial parameters.
   """
-
+  build = functools.partial(
+    make_engine, triplets, config, loss=loss, tiles_folder=tiles_folder
+  )
   fit = functools.partial(
     fit_biases,
     triplets,
     rows=multihost.share(len(triplets.row)),
-    reduce=multihost.total,
+    reduce=multihost.sum_over_processes,
   )
-
-  def make_params():
-    if not saved:
-      return initial_params(triplets.vocab_size, config, fit)
-
-  make = functools.partial(
-    make_engine, triplets, config, loss=loss, folder=folder
-  )
-  if jax.default_backend() == "cpu" or multihost.several():
-    # Both at once would need more memory, and several processes must make
-    # their exchanges in the same order.
-    params = make_params()
-    engine = make()
-  else:
-    with futures.ThreadPoolExecutor(1) as pool:
-      pending = pool.submit(make_params)
-      engine = make()
-      params = pending.result()
-  if saved:
-    like = jax.eval_shape(
+  start = functools.partial(initial_params, triplets.vocab_size, config, fit)
+  if resume_from:
+    engine = build()
+    abstract_state = jax.eval_shape(
       lambda: engine.init(random_params(triplets.vocab_size, config))
     )
-    state = checkpoint.restore(*saved, like)
-  else:
+    state = checkpoint.restore(*resume_from, abstract_state)
+  elif jax.default_backend() == "cpu" or multihost.several():
+    # One after the other: together they need more memory on a CPU, and all
+    # processes must communicate in the same order.
+    params = start()
+    engine = build()
     state = engine.init(params)
+  else:
+    with futures.ThreadPoolExecutor(1) as pool:
+      params = pool.submit(start)
+      engine = build()
+      state = engine.init(params.result())
   return engine, sharding.put_state(engine.placement, state)
 
 
@@ -154,43 +184,54 @@ def make_engine(
   config: TrainConfig,
   *,
   loss: Loss | None = None,
-  folder: str | os.PathLike | None = None,
+  tiles_folder: str | os.PathLike | None = None,
 ) -> Engine:
-  """Makes the engine that the config names.
+  """Builds the engine that the config names.
 
   Args:
     triplets: the counts.
-    config: how to train.
+    config: the training settings.
     loss: as for `train`.
-    folder: where the blocked engine keeps tiles; None is a temporary folder.
+    tiles_folder: where the blocked engine keeps its tiles; None uses a
+      temporary folder.
 
   Raises:
     ValueError: the engine does not support the config or the loss.
   """
+  check_config(config, loss)
   if config.engine != "blocked":
     return RowsEngine(triplets, config, loss)
-  if loss is not None:
-    raise ValueError(
-      "The blocked engine has the loss of GloVe built in: use --engine=rows "
-      "for a loss of your own."
-    )
   placement = sharding.make_placement(config)
   if placement.mesh is None:
-    return TileEngine(triplets, config, folder=folder)
-  return RingEngine(triplets, config, placement, folder=folder)
+    return TileEngine(triplets, config, folder=tiles_folder)
+  return RingEngine(triplets, config, placement, folder=tiles_folder)
 
 
-def check_config(config: TrainConfig) -> None:
-  """Raises a ValueError for settings that cannot train, before any work."""
+def check_config(config: TrainConfig, loss: Loss | None = None) -> None:
+  """Checks settings before any work starts.
+
+  Args:
+    config: the training settings.
+    loss: as for `train`.
+
+  Raises:
+    ValueError: the engine, mesh or optimizer cannot use these settings, or the
+      engine does not accept a loss.
+  """
   if config.engine == "blocked":
+    if loss is not None:
+      raise ValueError(
+        "The blocked engine supports only GloVe's own loss: use engine='rows' "
+        "for a loss of your own."
+      )
     check_settings(config)
   sharding.make_placement(config)
   optimizers.from_config(config)
 
 
 def num_epochs(config: TrainConfig) -> int:
-  """The number of passes in a run, those of `growth` included."""
-  stages = growth(config) if config.engine == "blocked" else []
+  """The number of passes in a run, including the `growth` stages."""
+  stages = growth_stages(config) if config.engine == "blocked" else []
   return sum(passes for _, passes in stages) + config.resolved.epochs
 
 
@@ -204,110 +245,104 @@ def run_epoch(
 ) -> tuple[TrainState, dict]:
   """Runs one pass over the counts.
 
-  The costs of a stack are read only after the next stack was dispatched, so
-  the device never waits for the host.
+  The costs of a stack are read only after the next stack has been dispatched,
+  so the device never waits for the host.
 
   Args:
     engine: from `make_engine`.
-    config: has the schedule of the learning rate and `keep`.
-    state: the state before the epoch. It is donated.
+    config: gives the learning-rate schedule and `keep`, the factor on Adagrad's
+      sums between epochs.
+    state: the state before the epoch. Its buffers are donated: do not use it
+      afterwards.
     epoch: which of `engine.epochs`, from 1.
 
   Returns:
-    The new state, and a line of metrics: `step` and `epoch` reached, mean
-    `cost` of a count, `seconds`, `triplets_per_second`.
+    The new state, and a line of metrics: `step` and `epoch` (both counted from
+    the start of the run), `cost` (mean per count; a list with one value per
+    point if several points train together), `seconds`, `triplets_per_second`.
 
   Raises:
     FloatingPointError: the cost of a step is no longer finite.
   """
+  # schedule: fraction of the run done -> factor on the learning rate
   schedule = optimizers.make_schedule(config.resolved.schedule)
   num_steps, num_triplets = engine.epochs[epoch - 1]
-  first = sum(before.num_steps for before in engine.epochs[: epoch - 1])
-  total = sum(size.num_steps for size in engine.epochs)
+  steps_before = sum(size.num_steps for size in engine.epochs[: epoch - 1])
+  total_steps = sum(size.num_steps for size in engine.epochs)
   label = f"epoch {epoch}/{len(engine.epochs)}"
-  start, last, cost, waiting = time.perf_counter(), first, np.zeros(()), None
+  start = time.perf_counter()
+  last_step, cost = steps_before, np.zeros(())
+  waiting = None  # (costs, ends) of the previous stack, not yet read
   with metrics.progress(
     label, num_triplets, " counts", enabled=multihost.is_first()
   ) as bar:
-    if epoch > 1:
+    if steps_before > 0:  # an earlier epoch has trained
       opt_state = optimizers.decay_sums(state.opt_state, config.resolved.keep)
       state = state._replace(opt_state=opt_state)
+    # One extra turn reads the costs of the last stack.
     for stack, steps in itertools.chain(engine.stacks(epoch), [(None, None)]):
       dispatched = None
       if stack is not None:
-        ends = last + np.cumsum(steps)  # [K] the last step of each batch
-        multipliers = schedule((ends - steps) / total).astype(np.float32)
+        ends = last_step + np.cumsum(steps)  # [K] the last step of each batch
+        multipliers = schedule((ends - steps) / total_steps).astype(np.float32)
         state, costs = engine.run_steps(state, stack, multipliers)
-        dispatched, last = (costs, ends), int(ends[-1])
+        dispatched, last_step = (costs, ends), int(ends[-1])
       if waiting is not None:
-        cost = cost + finite_sum(*waiting)
-        seen = (waiting[1][-1] - first) / num_steps * num_triplets
-        bar.update(seen - bar.n)
-        bar.set_postfix(cost=f"{np.mean(cost) / max(seen, 1):.5f}")
+        cost = cost + divergence.finite_sum(*waiting)
+        steps_done = waiting[1][-1] - steps_before
+        counts_seen = steps_done / num_steps * num_triplets  # an estimate
+        bar.update(counts_seen - bar.n)
+        bar.set_postfix(cost=f"{np.mean(cost) / max(counts_seen, 1):.5f}")
       waiting = dispatched
   seconds = time.perf_counter() - start
   return state, {
-    "step": first + num_steps,
+    "step": steps_before + num_steps,
     "epoch": epoch,
-    "cost": (cost / num_triplets).tolist(),
+    "cost": (cost / max(num_triplets, 1)).tolist(),
     "seconds": seconds,
     "triplets_per_second": num_triplets / seconds,
   }
 
 
-def finite_sum(costs: jax.Array, ends: np.ndarray):
-  """Sums the costs of a stack.
+def epochs_after(engine: Engine, done: int) -> list[int]:
+  """The epochs after `done` that train; one of `growth` may hold no tile."""
+  return [
+    epoch
+    for epoch, size in enumerate(engine.epochs, 1)
+    if epoch > done and size.num_steps
+  ]
 
-  Args:
-    costs: [K], or [P, K] for P points that train together.
-    ends: [K] the last step of each batch.
 
-  Raises:
-    FloatingPointError: a cost is not finite; the message names the step. Points
-      that train together do not stop each other.
+def _make_writer(
+  workdir: str | os.PathLike, done: int
+) -> metrics.MetricsWriter | None:
+  """The writer of metrics.jsonl; None in all processes but the first.
+
+  It keeps the lines of the first `done` epochs.
   """
-  costs = np.asarray(costs, np.float64)
-  bad = np.flatnonzero(~np.isfinite(costs))
-  if costs.ndim == 1 and bad.size:
-    raise FloatingPointError(
-      f"The cost became {costs[bad[0]]} at step {ends[bad[0]]}: use a smaller "
-      "--learning_rate. The last checkpoint is unchanged."
-    )
-  return costs.sum(axis=-1)
-
-
-def _make_writer(workdir, done) -> metrics.MetricsWriter | None:
-  """With several processes, only the first writes metrics."""
   if not multihost.is_first():
     return None
   pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
   return metrics.MetricsWriter(pathlib.Path(workdir, "metrics.jsonl"), done)
 
 
-def _epochs_done(folder: pathlib.Path | None, config: TrainConfig) -> int:
-  """The last epoch of this run that has a checkpoint; 0 if none has."""
-  saved = checkpoint.epochs(folder) if folder else []
-  total = num_epochs(config)
-  done = max((epoch for epoch in saved if epoch <= total), default=0)
-  return int(multihost.gather(done)[0])  # what the first process sees, for all
-
-
 def train_folder(
-  folder: str | os.PathLike,
+  counts_folder: str | os.PathLike,
   config: TrainConfig,
   workdir: str | os.PathLike,
   on_epoch: Callable[[dict], None] | None = None,
+  say: Callable[[str], None] = logging.warning,
 ) -> model.Params:
   """Trains on the counts in a folder, with all processes of this run.
 
-  The first process calls this, while the others are in `follow`. A process
-  without others calls it too.
+  In a multi-process run only the first process calls this, and the others run
+  `follow`. A single process also calls it.
 
   Args:
-    folder: as for `triplets.read_triplets`.
-    config: how to train.
+    counts_folder: as for `triplets.read_triplets`.
+    config: the training settings.
     workdir: for checkpoints and metrics.
-    on_epoch: called with the metrics of each epoch.
+    on_epoch, say: as for `train`.
 
   Returns:
     The trained parameters.
@@ -315,84 +350,20 @@ def train_folder(
   Raises:
     ValueError, FloatingPointError: as `train`.
   """
+  check_config(config)  # fail here, before the other processes start to wait
   job = {
-    "folder": os.path.abspath(folder),
+    "folder": os.path.abspath(counts_folder),
     "settings": dataclasses.asdict(config),
     "workdir": os.path.abspath(workdir),
   }
-  check_config(config)  # fail here, before the others start to wait
-  with multihost.together(job):
-    return train(
-      read_triplets(folder), config, workdir=workdir, on_epoch=on_epoch
-    )
+  with multihost.run_job(job):
+    counts = read_triplets(counts_folder)
+    return train(counts, config, workdir=workdir, on_epoch=on_epoch, say=say)
 
 
 def follow() -> None:
-  """Trains whatever the first process trains, until it has finished."""
+  """Joins every job that the first process starts, until that process ends."""
   while (job := multihost.listen()) is not None:
     config = make_config(**job["settings"]).train
     with contextlib.suppress(FloatingPointError):  # the first reports it
       train(read_triplets(job["folder"]), config, workdir=job["workdir"])
-
-
-# The fields in which points that train together may differ.
-TOGETHER = ("x_max", "alpha", "learning_rate", "seed")
-
-
-def can_train_together(configs: Sequence[TrainConfig]) -> bool:
-  """Whether `train_together` takes these configs."""
-
-  def rest(config):
-    return dataclasses.replace(config.resolved, **dict.fromkeys(TOGETHER, 1))
-
-  if configs[0].engine != "blocked" or multihost.several():
-    return False
-  return all(rest(config) == rest(configs[0]) for config in configs)
-
-
-def train_together(
-  triplets: Triplets,
-  configs: Sequence[TrainConfig],
-  *,
-  on_epoch: Callable[[dict], None] | None = None,
-) -> list[model.Params]:
-  """Trains several points of a sweep in one program, at the cost of a few runs.
-
-  Each point starts from the vectors of its seed. All points visit the tiles in
-  the order of the first point's seed.
-
-  Args:
-    triplets: the counts.
-    configs: one for each point, for the blocked engine. They may differ in
-      x_max, alpha, learning_rate and seed.
-    on_epoch: called with the metrics of each epoch; their cost is a list.
-
-  Returns:
-    The parameters of each point. They are not finite if its cost became
-    infinite or NaN; this does not affect the other points.
-
-  Raises:
-    ValueError: the counts are bad, or the configs differ in another field.
-  """
-  if not can_train_together(configs):
-    raise ValueError(
-      "Points that train together must use the blocked engine and differ only "
-      f"in {', '.join(TOGETHER)}."
-    )
-  check(triplets)
-  # Points that differ only in the seed share their biases.
-  fit = functools.cache(functools.partial(fit_biases, triplets))
-  starts = [
-    initial_params(triplets.vocab_size, config, fit) for config in configs
-  ]
-  params = jax.tree.map(lambda *tables: jnp.stack(tables), *starts)
-  engine = TileEngine(triplets, configs[0], together=configs)
-  state = sharding.put_state(engine.placement, engine.init(params))
-  for epoch in range(1, len(engine.epochs) + 1):
-    state, line = run_epoch(engine, configs[0], state, epoch)
-    if on_epoch:
-      on_epoch(line)
-  params = engine.params(state)
-  return [
-    jax.tree.map(lambda t, i=i: t[i], params) for i in range(len(configs))
-  ]

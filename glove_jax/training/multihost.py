@@ -9,11 +9,13 @@ dies, all of them stop with a one-line message.
 """
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
 import pathlib
 import queue
+import secrets
 import socket
 import sys
 import threading
@@ -25,10 +27,9 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from glove_jax.training import connections
+
 _SILENCE = 45  # seconds without a heartbeat after which jax aborts
-_ASSEMBLY = 300  # seconds to wait for all processes at the start
-_GREETING = 10  # seconds for a new connection to identify itself
-_ASK, _ALL_HERE = b"?", b"+"  # what the first sends at the start
 _ADDRESS_BYTES = 1024
 
 _connections: list[
@@ -39,7 +40,10 @@ _is_over = threading.Event()  # set once connections may close
 
 
 def start(
-  coordinator: str = "", num_processes: int = 0, process_id: int = -1
+  coordinator: str = "",
+  num_processes: int = 0,
+  process_id: int = -1,
+  folder: str | os.PathLike = "~/.cache/glove_jax",
 ) -> None:
   """Joins the processes of this run, if there are several.
 
@@ -48,6 +52,7 @@ def start(
       Slurm, MPI, Kubernetes or a TPU pod provides, if any.
     num_processes: how many processes there are.
     process_id: the number of this one, from 0.
+    folder: that all processes see, for the file of a secret, see `connections`.
 
   Raises:
     ValueError: the arguments do not fit together.
@@ -55,10 +60,14 @@ def start(
   """
   # With this service, jax would catch SIGTERM and not end the process.
   jax.config.update("jax_enable_preemption_service", False)
-  if coordinator or num_processes or process_id >= 0:
-    connected = _join(coordinator, num_processes, process_id)
-  elif _is_launched() or importlib.util.find_spec("libtpu"):
+  folder = pathlib.Path(folder).expanduser()
+  is_named = bool(coordinator) or process_id >= 0
+  if is_named or (num_processes and not _is_indexed_pod()):
+    connected = _join(coordinator, num_processes, process_id, folder)
+  elif _is_launched() or num_processes > 1:
     connected = _join_launched()
+  elif importlib.util.find_spec("libtpu"):
+    connected = _join_launched(must_find=False)
   else:
     return
   for process, connection in connected.items():
@@ -68,36 +77,49 @@ def start(
     ).start()
 
 
-def _join(coordinator, num_processes, process_id) -> dict[int, socket.socket]:
+def _join(
+  coordinator, num_processes, process_id, folder
+) -> dict[int, socket.socket]:
   """Joins as the arguments say; returns {process: connection}."""
   host, port = _check(coordinator, num_processes, process_id)
   # Before jax, which would abort with a C++ stack trace if one is missing.
+  bound = None  # all interfaces
   if process_id == 0:
-    with _listen_at(port) as server:
-      connected = _accept(server, num_processes)
+    with connections.listen_at(host, port) as server:
+      secret = connections.make_secret(folder)
+      connected = connections.accept(server, num_processes, secret)
+      address = server.getsockname()[0]
+    if address not in ("::", "0.0.0.0"):
+      bound = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
   else:
-    connected = {0: _call([host], port, num_processes, process_id)}
+    secret = functools.partial(connections.read_secret, folder)
+    connected = {
+      0: connections.call([host], port, num_processes, process_id, secret)
+    }
   jax.distributed.initialize(
     coordinator,
     num_processes,
     process_id,
     cluster_detection_method="deactivate",
+    coordinator_bind_address=bound,
     heartbeat_timeout_seconds=_SILENCE,
   )
   _begin()
   return connected
 
 
-def _join_launched() -> dict[int, socket.socket]:
+def _join_launched(must_find: bool = True) -> dict[int, socket.socket]:
   """Joins as the launcher says; returns {process: connection}."""
   try:
     jax.distributed.initialize(heartbeat_timeout_seconds=_SILENCE)
   except ValueError as error:
-    if not _is_launched():  # one machine with a TPU
+    if not must_find:  # one machine with a TPU
       return {}
     raise ValueError(
       "A launcher has started several processes, but jax does not find the "
-      f"others ({error}) Use --coordinator, --num_processes and --process_id."
+      f"others ({error}) Use --coordinator, --num_processes and --process_id; "
+      "for a process alone, --coordinator=localhost:1234 --num_processes=1 "
+      "--process_id=0."
     ) from error
   _begin()
   return _connect() if several() else {}
@@ -142,14 +164,24 @@ def _check(coordinator, num_processes, process_id) -> tuple[str, int]:
 
 
 def _is_launched() -> bool:
-  """Whether Slurm, MPI or Kubernetes has started several processes."""
+  """Whether Slurm or MPI has started several processes."""
   env = os.environ
   tasks = env.get("SLURM_STEP_NUM_TASKS", env.get("SLURM_NTASKS", 1))
-  return (
-    ("SLURM_STEP_NODELIST" in env and int(tasks) > 1)
-    or int(env.get("OMPI_COMM_WORLD_SIZE", 1)) > 1
-    or {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= env.keys()
-  )
+  return ("SLURM_STEP_NODELIST" in env and int(tasks) > 1) or int(
+    env.get("OMPI_COMM_WORLD_SIZE", 1)
+  ) > 1
+
+
+def _is_indexed_pod() -> bool:
+  """Whether this is a pod of an indexed job of Kubernetes.
+
+  It may be one pod, or one of many independent runs, so its processes train
+  together only with --num_processes.
+  """
+  return {
+    "KUBERNETES_SERVICE_HOST",
+    "JOB_COMPLETION_INDEX",
+  } <= os.environ.keys()
 
 
 def several() -> bool:
@@ -174,7 +206,7 @@ def share(size: int) -> slice:
 
 
 def gather(array) -> np.ndarray:
-  """Gathers an array from each of P processes, unchanged to the bit.
+  """Gathers an array from each of P processes, bit for bit.
 
   Args:
     array: of the same shape and type in every process.
@@ -191,21 +223,24 @@ def gather(array) -> np.ndarray:
   return every.reshape(-1).view(array.dtype).reshape(-1, *array.shape)
 
 
-def total(array) -> np.ndarray:
+def sum_over_processes(array) -> np.ndarray:
   """Sums an array over the processes."""
   return gather(array).sum(axis=0, dtype=np.asarray(array).dtype)
 
 
 def send(job: dict | None) -> None:
-  """Sends a job, as JSON, to the other processes; only the first may."""
+  """Sends a job, as JSON, to the others; only the first process may call it."""
   line = (json.dumps(job) + "\n").encode()
   for connection in _connections:
     connection.sendall(line)
 
 
 @contextlib.contextmanager
-def together(job: dict) -> Iterator[None]:
+def run_job(job: dict) -> Iterator[None]:
   """Starts a job in the other processes, to run with the body of the `with`.
+
+  A job is the dict that `loop.follow` reads: `folder` (of counts), `settings`
+  and `workdir`.
 
   If the body fails here alone, the others would wait for ever, so the whole run
   ends. A cost that is not finite stops the job in all processes alike.
@@ -222,7 +257,7 @@ def together(job: dict) -> Iterator[None]:
 
 
 def listen() -> dict | None:
-  """Waits for a job from the first process; None: there are no more."""
+  """Waits for a job; returns None when there are no more jobs."""
   return _jobs.get()
 
 
@@ -236,43 +271,41 @@ def finish() -> None:
   jax.distributed.shutdown()
 
 
-def stop(message: str) -> None:
+def stop(message: str, code: int = 1) -> None:
   """Prints what went wrong and ends this process, and so all others."""
   # If it failed because another process died, `_watch` reports that first.
   with contextlib.suppress(KeyboardInterrupt):
     time.sleep(2)
-  _end(message)
+  _end(message, code)
 
 
-def _end(message: str) -> None:
+def _end(message: str, code: int = 1) -> None:
   name = pathlib.Path(sys.argv[0]).name
   print(f"{name}: {message}", file=sys.stderr, flush=True)
   sys.stdout.flush()
   if not _is_over.is_set() and jax.distributed.is_initialized() and is_first():
     with contextlib.suppress(OSError):
       send({"end": message})
-  os._exit(1)  # jax would wait for dead processes
-
-
-def _listen_at(port: int) -> socket.socket:
-  both = socket.has_dualstack_ipv6()
-  family = socket.AF_INET6 if both else socket.AF_INET
-  try:
-    return socket.create_server(("", port), family=family, dualstack_ipv6=both)
-  except OSError as error:
-    raise ConnectionError(
-      f"--coordinator: port {port} is not free here: {error}."
-    ) from error
+  os._exit(code)  # jax would wait for dead processes
 
 
 def _connect() -> dict[int, socket.socket]:
-  """Connects each process to the first; its address is sent through jax."""
+  """Connects each process to the first.
+
+  Its address, and a secret made for this run, are sent through jax.
+  """
   num_processes, process = jax.process_count(), jax.process_index()
   if process:
-    return {0: _call(*_publish(None), num_processes, process)}
-  with _listen_at(0) as server:
-    _publish([_local_addresses(), server.getsockname()[1]])
-    return _accept(server, num_processes)
+    hosts, port, secret = _publish(None)
+    return {
+      0: connections.call(
+        hosts, port, num_processes, process, lambda: secret.encode()
+      )
+    }
+  with connections.listen_at("", 0) as server:
+    secret = secrets.token_hex(32)
+    _publish([_local_addresses(), server.getsockname()[1], secret])
+    return connections.accept(server, num_processes, secret.encode())
 
 
 def _local_addresses() -> list[str]:
@@ -290,78 +323,6 @@ def _publish(address: list | None) -> list:
     text = json.dumps(address).encode()
     data[: len(text)] = np.frombuffer(text, np.uint8)
   return json.loads(gather(data)[0].tobytes().rstrip(b"\0"))
-
-
-def _greeting(num_processes: int, process: int) -> bytes:
-  return f"glove_jax {num_processes} {process}\n".encode()
-
-
-def _accept(
-  server: socket.socket, num_processes: int
-) -> dict[int, socket.socket]:
-  """Waits until all others have connected, and tells them so."""
-  expected = {
-    _greeting(num_processes, process): process
-    for process in range(num_processes)
-  }
-  found, end = {}, time.monotonic() + _ASSEMBLY
-  while len(_alive(found)) < num_processes - 1:
-    server.settimeout(max(0.01, end - time.monotonic()))
-    try:
-      connection, _ = server.accept()
-    except TimeoutError as error:
-      raise ConnectionError(
-        f"Of {num_processes} processes only {len(found) + 1} came within "
-        f"{_ASSEMBLY} seconds: start all of them."
-      ) from error
-    line = b""
-    with contextlib.suppress(OSError):  # not one of ours
-      connection.settimeout(_GREETING)
-      line = connection.makefile("rb").readline(100)
-    if process := expected.get(line):
-      found[process] = connection  # may replace that before a restart
-    else:
-      connection.close()
-  for connection in found.values():
-    connection.settimeout(None)
-    connection.sendall(_ALL_HERE)
-  return found
-
-
-def _alive(found: dict[int, socket.socket]) -> dict:
-  """Drops the connections that no longer answer."""
-  for process, connection in list(found.items()):
-    answer = b""
-    with contextlib.suppress(OSError):
-      connection.sendall(_ASK)
-      answer = connection.recv(1)
-    if not answer:
-      del found[process]
-  return found
-
-
-def _call(
-  hosts: list[str], port: int, num_processes: int, process: int
-) -> socket.socket:
-  """Connects to the first process, and waits until all have connected."""
-  end = time.monotonic() + _ASSEMBLY
-  while time.monotonic() < end:
-    for host in hosts:
-      with contextlib.suppress(OSError):
-        connection = socket.create_connection((host, port), _GREETING)
-        connection.sendall(_greeting(num_processes, process))
-        connection.settimeout(_ASSEMBLY)
-        while (received := connection.recv(1)) == _ASK:
-          connection.sendall(_ASK)
-        if received == _ALL_HERE:
-          connection.settimeout(None)
-          return connection
-    time.sleep(0.2)
-  raise ConnectionError(
-    f"Process {process} of {num_processes} found no others within {_ASSEMBLY} "
-    f"seconds: start all of them with one --num_processes and a --process_id "
-    f"each, the first where port {port} of {hosts[0]} is."
-  )
 
 
 def _watch(process: int, line: BinaryIO) -> None:

@@ -161,17 +161,20 @@ def decay_sums(opt_state: optax.OptState, keep: float) -> optax.OptState:
     opt_state: donated. Optimizers other than Adagrad are left unchanged.
     keep: the multiplier; 1 leaves the sums unchanged.
   """
-  if keep == 1:
-    return opt_state
+  return opt_state if keep == 1 else scale_sums(opt_state, keep)
 
-  def decay(node):
+
+def scale_sums(opt_state: optax.OptState, keep) -> optax.OptState:
+  """As `decay_sums`, inside a program: `keep` may be traced."""
+
+  def scale(node):
     if not isinstance(node, optax.ScaleByRssState):
       return node
     sums = jax.tree.map(lambda table: table * keep, node.sum_of_squares)
     return node._replace(sum_of_squares=sums)
 
   return jax.tree.map(
-    decay,
+    scale,
     opt_state,
     is_leaf=lambda node: isinstance(node, optax.ScaleByRssState),
   )

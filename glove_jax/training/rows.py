@@ -1,9 +1,9 @@
-"""The reference engines: dense and rows. Read this file first.
+"""The reference engines: dense and rows. Read `loop` first, then this file.
 
 Both visit the counts in random order, a batch of B at a time, and minimise the
 same loss with the same optimizers. A dense step differentiates through the
 whole tables, which costs V * D. A rows step reads and updates only the rows
-that its batch names, which costs B * D, and gives the same result.
+that its batch uses, which costs B * D, and gives the same result.
 """
 
 import functools
@@ -19,7 +19,7 @@ from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Batch, Params
-from glove_jax.training import batches, optimizers, sharding
+from glove_jax.training import batches, optimizers, sharding, uncounted
 from glove_jax.training.engine import (
   ONE_DEVICE,
   Epoch,
@@ -82,12 +82,12 @@ def rows_step(
   loss: Loss,
   tx: optax.GradientTransformation,
 ) -> tuple[TrainState, Slots, jax.Array]:
-  """One step over the rows that the batch names.
+  """One step over the rows that the batch uses.
 
   The rows of the batch become small tables of B rows each. All occurrences of
   a word must share one of these rows, so that `jax.grad` sums their gradients
-  before the optimizer squares the sum, as in `dense_step`. The row is that of
-  an occurrence chosen by `slots`:
+  before the optimizer squares the sum, as in `dense_step`. `slots` picks one
+  occurrence per word, and its row is used:
 
     batch.row    7 3 7 9    the words
     positions    0 1 2 3
@@ -178,7 +178,7 @@ def make_run_steps(
 
 
 class RowsEngine:
-  """The engines 'dense' and 'rows'; its methods are those of `Engine`."""
+  """The engines 'dense' and 'rows'. It implements `Engine`."""
 
   def __init__(
     self, triplets: Triplets, config: TrainConfig, loss: Loss | None = None
@@ -187,8 +187,9 @@ class RowsEngine:
 
     Args:
       triplets: the counts.
-      config: how to train.
-      loss: replaces `model.loss` with the x_max and alpha of the config.
+      config: the training settings.
+      loss: used instead of `model.loss` (which takes x_max and alpha from the
+        config).
     """
     self.placement = sharding.make_placement(config)
     self._triplets, self._config = triplets, config
@@ -197,12 +198,23 @@ class RowsEngine:
     self.epochs = [
       Epoch(self._plan.num_batches, len(triplets.row))
     ] * config.resolved.epochs
-    loss = loss or functools.partial(
-      model.loss, x_max=config.x_max, alpha=config.alpha
-    )
+    self._sampler = None
+    if loss is None:
+      loss = self._make_loss()
     self.run_steps = make_run_steps(
       config.engine, loss, self._tx, self.placement
     )
+
+  def _make_loss(self) -> Loss:
+    """The loss of the config: J, and with `missing` the uncounted pairs."""
+    config = self._config
+    loss = functools.partial(model.loss, x_max=config.x_max, alpha=config.alpha)
+    if not config.missing:
+      return loss
+    if config.engine == "dense":
+      return uncounted.dense_loss(loss, self._triplets, config)
+    self._sampler = uncounted.Sampler(self._triplets, self._plan.size)
+    return uncounted.sampled_loss(loss, len(self._triplets.row), config)
 
   def init(self, params: Params) -> TrainState:
     return init_state(params, self._tx)
@@ -214,6 +226,8 @@ class RowsEngine:
     num_triplets = len(self._triplets.row)
     for picks in batches.draw(num_triplets, self._config.batch_size, rng):
       stack = sharding.read_batches(self.placement, picks, read)
+      if self._sampler is not None:
+        stack = self._sampler.add(stack, rng)
       yield stack, np.ones(self._plan.steps, int)
 
   def params(self, state: TrainState) -> Params:

@@ -37,8 +37,8 @@ def make_placement(config: TrainConfig) -> Placement:
   """Makes the placement of a config, on the devices of all processes.
 
   Raises:
-    ValueError: there are too few devices, the engine lacks the placement, or
-      the dimensions cannot be split evenly.
+    ValueError: there are too few devices, the engine lacks the placement, the
+      dimensions cannot be split evenly, or `missing` is not 0 on several.
   """
   available = jax.device_count()
   size = config.mesh or available
@@ -67,6 +67,11 @@ def make_placement(config: TrainConfig) -> Placement:
     )
   if size == 1:
     return Placement(name, None)
+  if config.missing:
+    raise ValueError(
+      f"missing={config.missing} trains on one device, not {size}: set mesh=1, "
+      "or missing=0 for GloVe's own objective."
+    )
   return Placement(name, make_mesh(size))
 
 

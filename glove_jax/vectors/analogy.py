@@ -7,8 +7,8 @@
     3CosAvg  cos(d, c + mean(b) - mean(a))          Drozd et al. (2016)
 
 of all words but those of the question. The means of 3CosAvg are over all
-other pairs of the section, so that it asks one question for each pair and is
-defined for relations (BATS) only.
+other pairs of the section; therefore it asks one question for each pair and is
+defined for relations (BATS) only. `WordVectors.answers` computes the first two.
 """
 
 from collections.abc import Sequence

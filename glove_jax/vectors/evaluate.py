@@ -26,6 +26,8 @@ both on what both have seen. An analogy set also has "methods": its total by
 each method. A set of the suite that cannot be had has "missing": the reason.
 """
 
+import dataclasses
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -40,20 +42,73 @@ from glove_jax.vectors import (
   similarity,
   standard,
 )
+from glove_jax.vectors.formats import opening
 from glove_jax.vectors.score_table import format_table
 from glove_jax.vectors.sets import Pair, Relation, Sections
 from glove_jax.vectors.word_vectors import WordVectors
 
 __all__ = [
+  "check",
   "compare_analogies",
   "compare_similarity",
   "evaluate_vectors",
   "format_table",
+  "question_files",
 ]
 
 
-def evaluate_vectors(vectors: WordVectors, config: EvaluateConfig) -> dict:
+def check(config: EvaluateConfig) -> None:
+  """Checks that everything an evaluation reads is there, and is readable.
+
+  It takes some tens of milliseconds, so that a run can check before it counts.
+  Sets of the standard suite that cannot be had are no error.
+
+  Args:
+    config: which sets to evaluate on, and other vectors to compare with.
+
+  Raises:
+    FileNotFoundError: a file that the config names does not exist.
+    ValueError, OSError: a file that the config names is malformed.
+  """
+  for entry in standard.find_sets(dataclasses.replace(config, suite="none")):
+    _read(entry)
+  if config.against:
+    formats.load_vectors(config.against, limit=1)
+
+
+def question_files(config: EvaluateConfig) -> list[pathlib.Path]:
+  """The files that an evaluation reads, without duplicates.
+
+  Sets of the standard suite that have not been downloaded yet are left out.
+
+  Args:
+    config: which sets to evaluate on, and other vectors to compare with.
+
+  Raises:
+    FileNotFoundError: a file that the config names does not exist.
+  """
+  plain = dataclasses.replace(config, suite="none")
+  paths = [entry.path for entry in standard.find_sets(plain) if entry.path]
+  if config.suite == "standard":
+    paths += standard.cached_files()
+  files = []
+  for path in paths:
+    files += sets.files_of(path)
+  if config.against:
+    files += opening.files_of(config.against)
+  return list(dict.fromkeys(files))
+
+
+def evaluate_vectors(
+  vectors: WordVectors, config: EvaluateConfig, lowercase: bool | None = None
+) -> dict:
   """Evaluates vectors on every set that the config names.
+
+  Args:
+    vectors: the vectors.
+    config: which sets to evaluate on, and how.
+    lowercase: whether to look up words in lower case; by default if the
+      vocabulary is in lower case.
 
   Returns:
     Results by the name of the set, as the head of this file describes them.
@@ -75,7 +130,7 @@ def evaluate_vectors(vectors: WordVectors, config: EvaluateConfig) -> dict:
         results[entry.name] = (
           _missing(entry.kind, reason, config.analogy_method)
           if content is None
-          else _evaluate(content, vectors, config, is_plain, other)
+          else _evaluate(content, vectors, config, is_plain, other, lowercase)
         )
       contents.append(content)
       bar.update()
@@ -87,6 +142,7 @@ def compare_analogies(
   sections: Sections,
   method: str = "add",
   other: WordVectors | None = None,
+  lowercase: bool | None = None,
 ) -> dict:
   """Evaluates an analogy set by every method, with intervals and tests.
 
@@ -95,6 +151,7 @@ def compare_analogies(
     sections: questions or relations, see `sets.read_analogies`.
     method: 'add' or 'mul', the method of the sections' scores.
     other: vectors to compare with.
+    lowercase: as for `evaluate_vectors`; of `vectors` only.
 
   Returns:
     A dict as the head of this file describes it.
@@ -104,7 +161,8 @@ def compare_analogies(
   if items and all(isinstance(item, Relation) for item in items):
     methods.append("avg")
   scores = {
-    name: _analogy_scores(vectors, sections, name, other) for name in methods
+    name: _analogy_scores(vectors, sections, name, other, lowercase)
+    for name in methods
   }
   totals = {name: score["total"] for name, score in scores.items()}
   head = {"kind": "analogies", "method": method}
@@ -115,6 +173,7 @@ def compare_similarity(
   vectors: WordVectors,
   pairs: Sequence[Pair],
   other: WordVectors | None = None,
+  lowercase: bool | None = None,
 ) -> dict:
   """Evaluates a similarity set, with an interval and a test.
 
@@ -122,12 +181,13 @@ def compare_similarity(
     vectors: the vectors.
     pairs: see `sets.read_similarity`.
     other: vectors to compare with.
+    lowercase: as for `evaluate_vectors`; of `vectors` only.
 
   Returns:
     A dict as the head of this file describes it.
   """
   people = np.array([pair.score for pair in pairs], np.float64)
-  cosine = similarity.cosines(vectors, pairs)
+  cosine = similarity.cosines(vectors, pairs, lowercase)
   seen = ~np.isnan(cosine)
   result = similarity.score(cosine, pairs) | {
     "interval": intervals.spearman_interval(cosine[seen], people[seen])
@@ -160,15 +220,17 @@ def _read(entry: standard.Entry) -> tuple[sets.Content | None, str]:
     return None, str(error)
 
 
-def _evaluate(content, vectors, config, is_plain, other) -> dict:
+def _evaluate(content, vectors, config, is_plain, other, lowercase) -> dict:
   method = config.analogy_method
   if isinstance(content, dict):
     if is_plain:
-      return analogy.evaluate_analogies(vectors, content, method=method)
-    return compare_analogies(vectors, content, method, other)
+      return analogy.evaluate_analogies(
+        vectors, content, method=method, lowercase=lowercase
+      )
+    return compare_analogies(vectors, content, method, other, lowercase)
   if is_plain:
-    return similarity.evaluate_similarity(vectors, content)
-  return compare_similarity(vectors, content, other)
+    return similarity.evaluate_similarity(vectors, content, lowercase=lowercase)
+  return compare_similarity(vectors, content, other, lowercase)
 
 
 def _missing(kind: str, reason: str, method: str) -> dict:
@@ -181,9 +243,9 @@ def _missing(kind: str, reason: str, method: str) -> dict:
   return head | analogy.scores(answers, {}) | {"missing": reason}
 
 
-def _analogy_scores(vectors, sections, method, other) -> dict:
+def _analogy_scores(vectors, sections, method, other, lowercase) -> dict:
   """The scores of one method, each with its interval and comparison."""
-  ours = analogy.ask(vectors, sections, method)
+  ours = analogy.ask(vectors, sections, method, lowercase)
   theirs = analogy.ask(other, sections, method) if other is not None else None
 
   def finish(score: dict, chosen: np.ndarray) -> dict:

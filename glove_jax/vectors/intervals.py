@@ -43,8 +43,8 @@ def accuracy_difference(
 ) -> dict | None:
   """Compares the right answers of two models to the same questions.
 
-  `p` is that of the exact McNemar test: among the questions that only one
-  model answers rightly, each model is as likely to be the one.
+  `p` is the p-value of the exact McNemar test, whose null hypothesis is that a
+  question only one model answers rightly is equally likely to be either's.
 
   Args:
     first: [N] bool, the questions that one model answers rightly.
@@ -163,7 +163,7 @@ def resamples(num: int, draws: int, seed: int) -> Iterator[np.ndarray]:
   """How often each of `num` items is in each resample.
 
   Yields:
-    [some of the draws, num] int, so many at once as fit in some 100 MiB.
+    [some of the draws, num] int, as many at once as fit in about 100 MiB.
   """
   rng = np.random.default_rng(seed)
   step = max(1, _CHUNK // num)

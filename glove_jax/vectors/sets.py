@@ -85,8 +85,8 @@ def read_analogies(path: str | os.PathLike) -> Sections:
 
   Returns:
     The questions (a, b, c, d) or the relations by section, in the order of
-    the file. Without a section of its own a question is in "questions", a
-    relation in a section called after the file.
+    the file. A question outside any section goes into "questions", and a
+    relation into a section named after the file.
 
   Raises:
     FileNotFoundError: there is no such file or folder.
@@ -155,6 +155,18 @@ def read_similarity(path: str | os.PathLike) -> list[Pair]:
   if all(_LEMMA.fullmatch(word) for pair in pairs for word in pair[:2]):
     pairs = [Pair(a[:-2], b[:-2], score) for a, b, score in pairs]
   return pairs
+
+
+def files_of(path: pathlib.Path) -> list[pathlib.Path]:
+  """The files that a set is read from: all of a folder, or it and its answers.
+
+  Args:
+    path: a file, or a folder of BATS.
+  """
+  if path.is_dir():
+    return sorted(file for file in path.rglob("*") if file.is_file())
+  answers = path.with_suffix(".answers")
+  return [path, answers] if answers.is_file() else [path]
 
 
 def is_syntactic(section: str) -> bool:
@@ -315,7 +327,7 @@ def _first_word(rows, column: int) -> int:
 
 
 def _looks_like_pairs(path: str | os.PathLike) -> bool:
-  """Whether most of the first lines end in numbers after two words."""
+  """Whether most of the first lines are two words and a number."""
   lines = [line for _, line in zip(range(50), _texts(path), strict=False)]
   if any(line.startswith(":") for line in lines):
     return False

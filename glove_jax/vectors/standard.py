@@ -226,6 +226,15 @@ def fetch(name: str) -> pathlib.Path:
   return path
 
 
+def cached_files() -> list[pathlib.Path]:
+  """Where the sets of the suite are that need no download any more."""
+  paths = [
+    _cached(name) if source.url else pathlib.Path(datasets.evaluation_set(name))
+    for name, source in STANDARD.items()
+  ]
+  return [path for path in paths if path.exists()]
+
+
 def _cached(name: str) -> pathlib.Path:
   """Where a downloaded set is, or will be, as a file or a folder."""
   packed = STANDARD[name].url.endswith(".zip")
@@ -272,10 +281,11 @@ def _answered(error: OSError) -> bool:
 
 
 def _existing(name: str) -> pathlib.Path:
-  path = pathlib.Path(name)
+  path = pathlib.Path(name).expanduser()
   if not path.exists():
     raise FileNotFoundError(
-      f"There is no evaluation file {path}: check the path."
+      f"There is no evaluation file {path}: check the path, or name one of "
+      f"{', '.join(datasets.evaluation_sets())}."
     )
   return path
 

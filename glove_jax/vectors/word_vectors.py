@@ -1,58 +1,19 @@
-"""Word vectors: combining tables, neighbours, analogies."""
+"""Words with their vectors: neighbours, analogies and other forms."""
 
 import functools
-from collections.abc import Sequence
-from concurrent import futures
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from glove_jax.text.symbols import UNK
-from glove_jax.threads import default_threads
+from glove_jax.vectors import search
+from glove_jax.vectors.queries import are_words, listed, scaled
+from glove_jax.vectors.tables import combine, floating
 
-_MUL_EPSILON = 1e-3  # Levy & Goldberg (2014), section 4: keeps 3CosMul finite
-_COLUMNS = 4096  # candidates, and ...
-_ROWS = 128  # ... questions scored at once: 2 MiB, about what L2 holds
-_TILE = 1 << 23  # most scores of question words held at once
+__all__ = ["WordVectors", "combine", "floating", "with_unk"]
+
+_BATCH = 64  # queries scored at once
 _CASED = 0.01  # more words than this share with capitals: cased vectors
-
-
-def combine(
-  word: np.ndarray, context: np.ndarray, how: str = "sum"
-) -> np.ndarray:
-  """Combines the two tables that training fits into one.
-
-  Args:
-    word: [V, D].
-    context: [V, D].
-    how: 'sum' (the paper's choice, section 4.2), 'word', 'context', or
-      'concat'.
-
-  Returns:
-    [V, D], or [V, 2 * D] for 'concat'.
-
-  Raises:
-    ValueError: `how` is unknown, or the two shapes differ.
-
-  >>> combine(np.array([[1.0, 2.0]]), np.array([[3.0, 8.0]]))
-  array([[ 4., 10.]])
-  """
-  if np.shape(word) != np.shape(context):
-    raise ValueError(
-      f"The word table is {np.shape(word)} and the context table "
-      f"{np.shape(context)}: combine two tables of one training run."
-    )
-  if how == "sum":
-    return word + context
-  if how == "word":
-    return word
-  if how == "context":
-    return context
-  if how == "concat":
-    return np.concatenate([word, context], axis=1)
-  raise ValueError(
-    f"Cannot combine tables by {how!r}: use sum, word, context or concat."
-  )
 
 
 class WordVectors:
@@ -60,10 +21,12 @@ class WordVectors:
 
   `<unk>` stands for no particular word, so it is never an answer. If a word
   occurs twice, its first vector counts and the others are never answers.
+  Methods that gensim has too go by gensim's names.
 
   Attributes:
     words: V words.
     vectors: [V, D] float32 or float64.
+    counts: [V] int64, how often each word occurs in the text, or None.
     index: the row of each word.
     unit: [V, D] float32, the vectors scaled to length 1 (zero stays zero).
     is_cased: whether the words keep their capitals.
@@ -71,13 +34,33 @@ class WordVectors:
   >>> angles = np.deg2rad([90, 50, 0])
   >>> table = np.stack([np.cos(angles), np.sin(angles)], axis=1)
   >>> vectors = WordVectors(["north", "northeast", "east"], table)
+  >>> vectors
+  WordVectors(3 words, 2 dimensions, float64)
   >>> [word for word, cosine in vectors.neighbors("north", k=1)]
   ['northeast']
+  >>> "east" in vectors, list(vectors)
+  (True, ['north', 'northeast', 'east'])
   """
 
-  def __init__(self, words: Sequence[str], vectors: np.ndarray):
+  def __init__(
+    self,
+    words: Sequence[str],
+    vectors: np.ndarray,
+    counts: Sequence[int] | None = None,
+  ):
+    """Keeps the words and vectors, and checks that they fit.
+
+    Args:
+      words: V words.
+      vectors: [V, D].
+      counts: [V], how often each word occurs.
+
+    Raises:
+      ValueError: shapes that do not fit, or words that are no strings.
+    """
     self.words = tuple(words)
     self.vectors = floating(vectors)
+    self.counts = None if counts is None else np.asarray(counts, np.int64)
     if self.vectors.ndim != 2 or len(self.words) != len(self.vectors):
       raise ValueError(
         f"{len(self.words)} words do not fit vectors of shape "
@@ -88,6 +71,14 @@ class WordVectors:
         f"Vectors of shape {self.vectors.shape} hold nothing: give at least "
         "one word and one dimension."
       )
+    if counts is not None and self.counts.shape != (len(self.words),):
+      raise ValueError(
+        f"{len(self.words)} words do not fit counts of shape "
+        f"{self.counts.shape}: give one count for each word."
+      )
+    for word in self.words:
+      if not isinstance(word, str):
+        raise ValueError(f"The word {word!r} is no string: give str only.")
 
   @functools.cached_property
   def index(self) -> dict[str, int]:
@@ -116,18 +107,52 @@ class WordVectors:
     num = sum(word != word.lower() for word in self.words)
     return num > _CASED * len(self)
 
+  @property
+  def index_to_key(self) -> list[str]:
+    """The words in the order of the rows."""
+    return list(self.words)
+
+  @property
+  def key_to_index(self) -> dict[str, int]:
+    """The row of each word."""
+    return dict(self.index)
+
+  @property
+  def vector_size(self) -> int:
+    """D, the number of dimensions."""
+    return self.vectors.shape[1]
+
+  def __repr__(self) -> str:
+    num, dim = self.vectors.shape
+    return f"WordVectors({num} words, {dim} dimensions, {self.vectors.dtype})"
+
   def __len__(self) -> int:
     return len(self.words)
 
-  def __contains__(self, word: str) -> bool:
-    return word in self.index
+  def __iter__(self) -> Iterator[str]:
+    return iter(self.words)
 
-  def __getitem__(self, word: str) -> np.ndarray:
-    """The vector [D] of a word; ValueError if it has none."""
-    return self.vectors[self.id(word)]
+  def __contains__(self, word: object) -> bool:
+    return isinstance(word, str) and word in self.index
+
+  def __getitem__(self, word: str | Sequence[str]) -> np.ndarray:
+    """The vector [D] of a word, or the vectors [N, D] of a list of words.
+
+    Raises:
+      ValueError: a word has no vector.
+    """
+    return self.vectors[
+      self.id(word)
+      if isinstance(word, str)
+      else [self.id(one) for one in listed(word)]
+    ]
 
   def id(self, word: str) -> int:
     """The row of a word; ValueError if it has none."""
+    if not isinstance(word, str):
+      raise ValueError(
+        f"{word!r} is no word: give a string, or words[row] for a row."
+      )
     if word not in self.index:
       raise ValueError(
         f"The word {word!r} is not among the {len(self)} words of these "
@@ -136,32 +161,119 @@ class WordVectors:
     return self.index[word]
 
   def neighbors(
-    self, query: str | np.ndarray, k: int = 10
+    self, query: str | Sequence[str] | np.ndarray, k: int = 10
   ) -> list[tuple[str, float]]:
-    """The k words of highest cosine to a word, or to any vector [D].
+    """The k words of highest cosine to a word, to several, or to a vector.
 
     Args:
-      query: a word, which is not its own neighbour, or a vector.
+      query: a word, several words, which stand for the mean of their unit
+        vectors, or a vector [D]. A word is not its own neighbour.
       k: the number of neighbours.
 
     Returns:
       (word, cosine), the highest first, ties in the order of the rows.
 
     Raises:
-      ValueError: the word is unknown, the vector has another width or is not
+      ValueError: a word is unknown, the vector has another width or is not
         finite, or k < 1.
     """
     if isinstance(query, str):
       row = self.id(query)
       return self._best(self.unit @ self.unit[row], [row], k)
-    query = np.asarray(query, np.float64)
-    if query.shape != self.vectors.shape[1:] or not np.isfinite(query).all():
-      raise ValueError(
-        f"A query of shape {query.shape} has no neighbours here: give "
-        f"{self.vectors.shape[1]} finite numbers."
-      )
-    scale = np.linalg.norm(query) or 1.0
-    return self._best(self.unit @ (query / scale).astype(np.float32), [], k)
+    if are_words(query):
+      return self.most_similar(query, topn=k)
+    return self._best(self.unit @ scaled(self._vector(query)), [], k)
+
+  def neighbors_of_each(
+    self, queries: Sequence[str] | np.ndarray, k: int = 10
+  ) -> list[list[tuple[str, float]]]:
+    """The neighbours of each of many words or vectors, faster than one by one.
+
+    Args:
+      queries: N words, or vectors [N, D].
+      k: the number of neighbours of each.
+
+    Returns:
+      N lists as of `neighbors`.
+
+    Raises:
+      ValueError: as `neighbors`.
+    """
+    if isinstance(queries, str):
+      raise ValueError(f"Give a list of words, not the one word {queries!r}.")
+    if are_words(queries):
+      rows = [[self.id(word)] for word in queries]
+      table = self.unit[[row for (row,) in rows]]
+    else:
+      table = [scaled(self._vector(query)) for query in queries]
+      table, rows = np.array(table), [[]] * len(table)
+    found = []
+    for start in range(0, len(rows), _BATCH):
+      scores = table[start : start + _BATCH] @ self.unit.T
+      found += [
+        self._best(score, row, k)
+        for score, row in zip(scores, rows[start:], strict=False)
+      ]
+    return found
+
+  def most_similar(
+    self, positive=(), negative=(), topn: int = 10
+  ) -> list[tuple[str, float]]:
+    """The words near what some words have and others have not.
+
+    The query is the sum of the unit vectors of `positive` less that of
+    `negative`, as in gensim.
+
+    Args:
+      positive: a word, a vector [D], or a list of words, vectors and
+        (word, weight).
+      negative: the same.
+      topn: the number of words to return.
+
+    Returns:
+      (word, cosine), the highest first, without the words of the query.
+
+    Raises:
+      ValueError: as `neighbors`, or the query is empty.
+
+    >>> table = [[1, 0, 0], [1, 1, 0], [1, 0, 2], [1, 1, 2], [-3, 1, -1]]
+    >>> words = ["man", "woman", "king", "queen", "apple"]
+    >>> vectors = WordVectors(words, table)
+    >>> vectors.most_similar(["king", "woman"], ["man"], topn=1)[0][0]
+    'queen'
+    """
+    target, rows = np.zeros(self.vector_size), []
+    for sign, keys in ((1.0, listed(positive)), (-1.0, listed(negative))):
+      for key in keys:
+        weight = sign
+        if isinstance(key, tuple) and len(key) == 2 and are_words(key[:1]):
+          key, weight = key[0], sign * float(key[1])
+        if isinstance(key, str):
+          rows.append(self.id(key))
+          target += weight * self.unit[rows[-1]]
+        else:
+          target += weight * scaled(self._vector(key))
+    if not len(listed(positive)) + len(listed(negative)):
+      raise ValueError("Give one word or more, as positive or negative.")
+    return self._best(self.unit @ scaled(target), rows, topn)
+
+  def similarity(self, first: str, second: str) -> float:
+    """The cosine of two words; ValueError if one has no vector."""
+    rows = [self.id(first), self.id(second)]
+    a, b = self.unit[rows].astype(np.float64)
+    return float(np.clip(a @ b, -1, 1))
+
+  def doesnt_match(self, words: Sequence[str]) -> str:
+    """The word that is farthest from the mean of the others and itself.
+
+    Raises:
+      ValueError: a word has no vector, or there are none.
+    """
+    words = list(listed(words))
+    if not words:
+      raise ValueError("Give words: the one that does not match is returned.")
+    table = self.unit[[self.id(word) for word in words]]
+    return words[int(np.argmin(table @ table.mean(axis=0)))]
 
   def analogy(
     self, a: str, b: str, c: str, k: int = 10, method: str = "add"
@@ -184,7 +296,7 @@ class WordVectors:
       ValueError: a word or the method is unknown, or k < 1.
     """
     rows = [self.id(word) for word in (a, b, c)]
-    gain, loss = _terms(self.unit[rows] @ self.unit.T, method)
+    gain, loss = search.terms(self.unit[rows] @ self.unit.T, method)
     score = gain[1] - loss[0] + gain[2]
     if method == "mul":
       score = np.exp(score)
@@ -195,12 +307,6 @@ class WordVectors:
   def answers(self, questions: np.ndarray, method: str = "add") -> np.ndarray:
     """The best answer to each of many analogy questions, as by `analogy`.
 
-    Both scores are sums of one term for each word of the question. The
-    cosines of the distinct words (some 900 in Google's 19,544 questions) with
-    the vocabulary are therefore computed once, and a question costs one
-    addition and one maximum for each candidate. Memory is some tens of MiB
-    for each thread.
-
     Args:
       questions: [N, 3] integers, the rows of a, b and c.
       method: 'add' or 'mul'.
@@ -208,23 +314,12 @@ class WordVectors:
     Returns:
       [N] int64: the row of each answer, the lowest of equal ones; -1 if the
       vocabulary has no other words.
+
+    Raises:
+      ValueError: questions that are not [N, 3] rows, or an unknown method.
     """
-    questions = np.asarray(questions, np.int64).reshape(-1, 3)
-    if not len(questions):
-      return np.zeros(0, np.int64)
-    plan = _make_plan(questions)
-    tall = max(len(plan.words), len(plan.pairs))
-    columns = max(64, min(_COLUMNS, _TILE // tall))
-    solve = functools.partial(
-      _best_in_columns, self.unit, plan, self._never, method, columns
-    )
-    best = np.full(len(questions), -np.inf, np.float32)
-    answer = np.full(len(questions), -1)
-    with futures.ThreadPoolExecutor(default_threads()) as pool:
-      for score, row in pool.map(solve, range(0, len(self), columns)):
-        answer = np.where(score > best, row, answer)
-        best = np.maximum(score, best)
-    return answer
+    questions = search.check_questions(questions, len(self))
+    return search.best_answers(self.unit, questions, self._never, method)
 
   def closest(self, queries: np.ndarray, excluded: np.ndarray) -> np.ndarray:
     """The word of highest cosine to each of many vectors.
@@ -237,36 +332,71 @@ class WordVectors:
       [N] int64: the row of each answer, the lowest of equal ones; -1 if the
       vocabulary has no other words.
     """
-    queries = np.asarray(queries, np.float32)
-    best = np.full(len(queries), -np.inf, np.float32)
-    answer = np.full(len(queries), -1)
-    columns = max(64, _TILE // max(1, len(queries)))
-    for start in range(0, len(self), columns):
-      score = queries @ self.unit[start : start + columns].T
-      score[:, _columns_of(self._never, start, score.shape[1])] = -np.inf
-      _exclude(score, excluded, start)
-      row = score.argmax(axis=1)
-      top = np.take_along_axis(score, row[:, None], axis=1)[:, 0]
-      answer = np.where(top > best, row + start, answer)
-      best = np.maximum(top, best)
-    return answer
+    return search.closest(self.unit, queries, excluded, self._never)
+
+  def subset(self, words: Sequence[str]) -> "WordVectors":
+    """The vectors of some words, in their order.
+
+    Raises:
+      ValueError: a word has no vector, or there are none.
+    """
+    return self._rows([self.id(word) for word in listed(words)])
+
+  def first(self, num: int) -> "WordVectors":
+    """The vectors of the first `num` words, usually the most frequent."""
+    return self if num >= len(self) else self._rows(slice(num))
 
   def to_gensim(self):
-    """These vectors as a `gensim.models.KeyedVectors`."""
+    """These vectors as a `gensim.models.KeyedVectors`, with their counts."""
     from gensim import models  # here, since it takes a second to import
 
     rows = sorted(self.index.values())
     out = models.KeyedVectors(self.vectors.shape[1], dtype=self.vectors.dtype)
     out.add_vectors([self.words[row] for row in rows], self.vectors[rows])
+    if self.counts is not None:
+      for row in rows:
+        out.set_vecattr(self.words[row], "count", int(self.counts[row]))
     return out
+
+  def to_dataframe(self):
+    """A `pandas.DataFrame` with a row for each word and D columns.
+
+    Raises:
+      ImportError: pandas is not installed.
+    """
+    try:
+      import pandas
+    except ImportError as error:
+      raise ImportError(
+        "A data frame needs pandas: pip install pandas."
+      ) from error
+    return pandas.DataFrame(self.vectors, pandas.Index(self.words, name="word"))
+
+  def _rows(self, rows) -> "WordVectors":
+    words = np.array(self.words, object)[rows].tolist()
+    counts = None if self.counts is None else self.counts[rows]
+    return WordVectors(words, self.vectors[rows], counts)
+
+  def _vector(self, query) -> np.ndarray:
+    """A query [D] as float64, checked."""
+    try:
+      query = np.asarray(query, np.float64)
+    except (ValueError, TypeError) as error:
+      raise ValueError(
+        f"{query!r} is neither a word, nor words, nor a vector: give one kind."
+      ) from error
+    if query.shape != self.vectors.shape[1:] or not np.isfinite(query).all():
+      raise ValueError(
+        f"A query of shape {query.shape} has no neighbours here: give "
+        f"{self.vectors.shape[1]} finite numbers."
+      )
+    return query
 
   def _best(self, score, excluded, k):
     if k < 1:
       raise ValueError(f"Cannot list {k} words: ask for 1 or more.")
-    excluded = {*excluded, *self._never.tolist()}
-    score[list(excluded)] = -np.inf
-    rows = np.argsort(-score, kind="stable")
-    rows = rows[: min(k, len(self) - len(excluded))]
+    score[list({*excluded, *self._never.tolist()})] = -np.inf
+    rows = search.top_rows(score, k)
     return [(self.words[row], float(score[row])) for row in rows]
 
   @functools.cached_property
@@ -289,84 +419,7 @@ def with_unk(vectors: WordVectors) -> WordVectors:
   table = vectors.vectors
   mean = table[-100:].mean(axis=0, dtype=np.float64, keepdims=True)
   table = np.concatenate([table, mean.astype(table.dtype)])
-  return WordVectors((*vectors.words, UNK), table)
-
-
-def floating(array) -> np.ndarray:
-  """The array as float32 or float64, since numpy stores no bfloat16."""
-  array = np.asarray(array)
-  if array.dtype in (np.float32, np.float64):
-    return array
-  return array.astype(np.float32)
-
-
-def _terms(cosines, method):
-  """What b and c add to a score, and what a subtracts: [.., V] each."""
-  if method == "add":
-    return cosines, cosines
-  if method == "mul":
-    moved = np.maximum((1 + cosines) / 2, np.finfo(np.float32).tiny)
-    return np.log(moved), np.log(moved + np.float32(_MUL_EPSILON))
-  raise ValueError(f"There is no analogy method {method!r}: use add or mul.")
-
-
-class _Plan(NamedTuple):
-  """N questions, with their distinct words and distinct (a, b) pairs."""
-
-  questions: np.ndarray  # [N, 3] rows of the vectors
-  words: np.ndarray  # [U] rows of the vectors
-  pairs: np.ndarray  # [P, 2] positions in words
-  pair: np.ndarray  # [N] positions in pairs
-  third: np.ndarray  # [N] positions in words
-
-
-def _make_plan(questions) -> _Plan:
-  words, local = np.unique(questions, return_inverse=True)
-  local = local.reshape(-1, 3)
-  pairs, pair = np.unique(local[:, :2], axis=0, return_inverse=True)
-  return _Plan(questions, words, pairs, pair.reshape(-1), local[:, 2])
-
-
-def _best_in_columns(unit, plan, never, method, columns, start):
-  """The best score [N] and its row [N] among `columns` rows from `start`.
-
-  `gain` and `loss` hold a row for each distinct word of the questions, and
-  `change` one for each distinct pair (a, b). For the questions (7, 2, 5) and
-  (7, 2, 9), which are rows of the vectors:
-
-    words  = 2 5 7 9          the distinct words
-    pairs  = (2, 0)           a is words[2] = 7, b is words[0] = 2
-    change[0] = gain[0] - loss[2]
-    scores = change[0] + gain[1]      of the first question, third = 1
-             change[0] + gain[3]      of the second, third = 3
-  """
-  candidates = unit[start : start + columns]
-  gain, loss = _terms(unit[plan.words] @ candidates.T, method)
-  change = gain[plan.pairs[:, 1]] - loss[plan.pairs[:, 0]]
-  change[:, _columns_of(never, start, len(candidates))] = -np.inf
-  best = np.empty(len(plan.questions), np.float32)
-  answer = np.empty(len(plan.questions), np.int64)
-  for i in range(0, len(best), _ROWS):
-    part = slice(i, i + _ROWS)
-    score = change[plan.pair[part]]
-    score += gain[plan.third[part]]
-    _exclude(score, plan.questions[part], start)
-    answer[part] = score.argmax(axis=1)
-    best[part] = np.take_along_axis(score, answer[part, None], axis=1)[:, 0]
-  return best, answer + start
-
-
-def _exclude(score, excluded, start) -> None:
-  """Sets scores [N, C] of the rows from `start` to -inf, in place.
-
-  `excluded` is [N, E]: the rows that are not answers to each query.
-  """
-  local = np.asarray(excluded) - start
-  query, position = np.nonzero((local >= 0) & (local < score.shape[1]))
-  score[query, local[query, position]] = -np.inf
-
-
-def _columns_of(rows, start, columns) -> np.ndarray:
-  """The positions of those rows that are among `columns` rows from start."""
-  local = rows - start
-  return local[(local >= 0) & (local < columns)]
+  counts = vectors.counts
+  if counts is not None:
+    counts = [*counts, 0]
+  return WordVectors((*vectors.words, UNK), table, counts)

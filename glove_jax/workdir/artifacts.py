@@ -1,11 +1,11 @@
 """A run's work directory: settings, vectors and results, and their export."""
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import os
 import pathlib
 import platform
-import shutil
 from collections.abc import Sequence
 
 import jax
@@ -15,15 +15,15 @@ from glove_jax import atomic, metrics
 from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
 from glove_jax.model import Params
+from glove_jax.text import vocab
+from glove_jax.text.symbols import UNK
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import stages
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
-  "stanford_text": "vectors",
-  "word2vec": "vectors",
-  "word2vec_binary": "vectors",
+  **dict.fromkeys(formats.FORMATS, "vectors"),
   "npz": "tables",
   "stanford_records": "counts",
   "stanford_shuffled": "counts",
@@ -31,14 +31,32 @@ EXPORTS = {
 _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 
 
-def write_config(config: Config, workdir: pathlib.Path) -> None:
-  """Writes config.json: every setting, the versions and the devices."""
+def write_config(
+  config: Config, workdir: pathlib.Path, part: str | None = None
+) -> None:
+  """Writes config.json: every setting, the versions and the devices.
+
+  Args:
+    config: the settings.
+    workdir: the folder.
+    part: the only part of the config to replace, if the file is there: a stage
+      that runs replaces its own, so that the file always describes what is in
+      the folder.
+  """
+  settings, path = all_settings(config), workdir / "config.json"
+  if part and path.exists():
+    own = {field.name for field in dataclasses.fields(getattr(config, part))}
+    settings |= {
+      name: value
+      for name, value in atomic.read_json(path)["settings"].items()
+      if name in settings and name not in own
+    }
   record = {
-    "settings": all_settings(config),
+    "settings": settings,
     "versions": versions(),
     "devices": [str(device) for device in jax.devices()],
   }
-  atomic.write_json(workdir / "config.json", record)
+  atomic.write_json(path, record)
 
 
 def versions() -> dict[str, str]:
@@ -95,7 +113,7 @@ def read_vectors(
 
 def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
-  if not path.exists():
+  if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
       f"There are no trained tables in {workdir}: finish the training with "
       f"workdir={workdir} first."
@@ -109,7 +127,7 @@ def write_results(results: dict, workdir: str | os.PathLike) -> None:
   The run itself writes its own results again when it is next started.
   """
   workdir = pathlib.Path(workdir)
-  stages.invalidate("evaluate", workdir / "stages.json")
+  stages.invalidate(workdir, "evaluate")
   atomic.write_json(workdir / "evaluation.json", results)
 
 
@@ -143,7 +161,11 @@ def summary(
 
 
 def export(
-  workdir: str | os.PathLike, config: Config, form: str, output: str
+  workdir: str | os.PathLike,
+  config: Config,
+  form: str,
+  output: str,
+  limit: int | None = None,
 ) -> None:
   """Writes a run's counts, tables or vectors in the format of a program.
 
@@ -151,25 +173,43 @@ def export(
     workdir: the work directory of the run.
     config: how vectors are combined; the seed of shuffled records.
     form: one of `EXPORTS`; 'npz' is all four tables.
-    output: the file.
+    output: the file; vectors and tables are packed if its name ends in .gz,
+      .bz2, .xz, .zst or .zip.
+    limit: the most words of vectors or tables, from the most frequent one on.
 
   Raises:
     FileNotFoundError: the run has not got that far.
-    ValueError: a word that the format cannot hold.
+    ValueError: a word that the format cannot hold, or counts under the name of
+      a packed file.
+    OSError: the file cannot be written.
   """
   if EXPORTS[form] == "counts":
+    if pathlib.Path(output).suffix.lower() in formats.PACKED:
+      raise ValueError(f"{form} is not packed: name a file without {output}.")
     counts = triplets.read_triplets(pathlib.Path(workdir, "counts"))
     if form == "stanford_records":
       stanford.write_records(counts, output)
     else:
       stanford.write_shuffled_records(counts, output, seed=config.train.seed)
-    return
-  if form == "npz":
-    shutil.copyfile(_tables_path(workdir), output)
-    return
-  writers = {
-    "stanford_text": formats.write_stanford_text,
-    "word2vec": formats.write_word2vec_text,
-    "word2vec_binary": formats.write_word2vec_binary,
-  }
-  writers[form](read_vectors(workdir, config.vectors), output)
+  elif form == "npz":
+    params, words = formats.read_tables(_tables_path(workdir))
+    params = Params(*(table[:limit] for table in params))
+    formats.write_tables(output, params, words[:limit])
+  else:
+    vectors = _with_counts(read_vectors(workdir, config.vectors), workdir)
+    vectors = vectors.first(limit or len(vectors))
+    formats.write_vectors(vectors, output, form)
+
+
+def _with_counts(vectors: WordVectors, workdir) -> WordVectors:
+  """The vectors with how often each word occurs, if vocab.txt is theirs."""
+  path = pathlib.Path(workdir, "vocab.txt")
+  if not path.exists():
+    return vectors
+  found = vocab.read_vocab(path)
+  counts = dict(zip(found.words, found.counts.tolist(), strict=True))
+  if not {*vectors.words} <= counts.keys() | {UNK}:
+    return vectors
+  return WordVectors(
+    vectors.words, vectors.vectors, [counts.get(w, 0) for w in vectors.words]
+  )

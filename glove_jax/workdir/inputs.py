@@ -1,61 +1,147 @@
 """The files that a run reads: its corpus, added counts, Stanford's records."""
 
+import glob
 import os
 import pathlib
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from glove_jax import atomic
 from glove_jax.config import CorpusConfig
-from glove_jax.text import compiled, datasets, reading, vocab
+from glove_jax.text import compiled, datasets, records, sources, vocab
+from glove_jax.workdir import stages
+from glove_jax.workdir.fingerprints import Fingerprints
+
+Say = Callable[[str], object]
 
 
-def corpus_paths(config: CorpusConfig, workdir: pathlib.Path) -> list[str]:
+def check(config: CorpusConfig, workdir: pathlib.Path) -> None:
+  """Finds mistakes in a config before anything is written.
+
+  Raises:
+    FileNotFoundError: a name is no file, glob, folder or named corpus, or a
+      folder of `add_to` or another file is missing.
+    ValueError: settings that do not fit each other, a vocabulary that cannot be
+      read, or a run that is to be added to itself.
+  """
+  for folder in config.add_to:
+    _check_added(folder, workdir)
+  if config.records and not config.records_vocab:
+    raise ValueError("records needs records_vocab=vocab.txt, its words.")
+  if config.records and config.vocab:
+    raise ValueError("vocab is not for records: records_vocab has their words.")
+  if config.records and not os.path.exists(config.records):
+    raise FileNotFoundError(f"There is no file {config.records!r} of records.")
+  for path in filter(None, (config.records_vocab, config.vocab)):
+    vocab.read_vocab(path)
+  if config.share > 1:
+    raise ValueError(f"share must be at most 1, got {config.share}.")
+  for name in _names(config):
+    path = os.path.expanduser(name)
+    if not (
+      name in datasets.corpora()
+      or sources.is_pipe(path)
+      or os.path.exists(path)
+      or any(glob.iglob(path, recursive=True))
+    ):
+      raise FileNotFoundError(
+        f"Corpus {name!r}: no such file, folder or glob match."
+      )
+
+
+def _check_added(folder: str, workdir: pathlib.Path) -> None:
+  if os.path.realpath(folder) == os.path.realpath(workdir):
+    raise ValueError(
+      f"A run cannot be added to itself ({folder}): name another workdir."
+    )
+  if not (
+    pathlib.Path(folder, "counts", "manifest.json").exists()
+    and pathlib.Path(folder, "vocab.txt").exists()
+    and stages.is_valid(folder, "counts")
+  ):
+    raise FileNotFoundError(
+      f"There are no finished counts in {folder}, a folder of add_to: count "
+      f"there first, with workdir={folder}."
+    )
+
+
+def _names(config: CorpusConfig) -> tuple[str, ...]:
+  """The names of the corpus; none if all counts are there already."""
+  return () if config.records else config.corpus
+
+
+def corpus_paths(
+  config: CorpusConfig, workdir: pathlib.Path, say: Say = print
+) -> list[str]:
   """Finds the files of the corpus.
 
-  Standard input can be read only once and is needed twice, so it is copied to
-  the work directory.
+  What can be read only once, such as standard input, is needed twice, so it is
+  copied to the work directory; so is the text in files of records. What is in
+  the work directory itself is never part of a folder or glob.
 
   Args:
     config: the corpus, and what is used beside or instead of it.
     workdir: the work directory of the run.
+    say: called with each line of news.
 
   Returns:
     Paths of text files; none if all counts come from `add_to` or `records`.
 
   Raises:
-    FileNotFoundError: a name is no file, glob, folder or named corpus, or a
-      folder of `add_to` or a file of `records` is missing.
-    ValueError: `records` without `records_vocab`.
+    FileNotFoundError: a name is no file, glob, folder or named corpus.
+    ValueError: a file is no text, or has no `text_field`; or a pipe is empty.
+    OSError, ImportError: a file cannot be read, or a copy not be written.
   """
-  for folder in config.add_to:
-    if not pathlib.Path(folder, "counts", "manifest.json").exists():
-      raise FileNotFoundError(
-        f"There are no finished counts in {folder}, a folder of add_to: count "
-        f"there first, with workdir={folder}."
-      )
-  if config.records and not config.records_vocab:
-    raise ValueError("records needs records_vocab=vocab.txt, its words.")
-  for path in filter(None, (config.records, config.records_vocab)):
-    if not pathlib.Path(path).exists():
-      raise FileNotFoundError(f"There is no file {path!r} of records.")
   if config.records or (config.add_to and not config.corpus):
     return []
-  return reading.resolve_paths(
-    [_pattern(name, workdir) for name in config.corpus]
+  paths = sources.resolve(
+    [_find(name, workdir, say) for name in config.corpus],
+    exclude=[workdir],
+    records=bool(config.text_field),
+    say=say,
   )
+  if config.text_field:
+    return [_extract(path, config.text_field, workdir, say) for path in paths]
+  return paths
 
 
-def _pattern(name: str, workdir: pathlib.Path) -> str:
+def _find(name: str, workdir: pathlib.Path, say: Say) -> str:
   """A file, glob or folder for one entry of `corpus`."""
-  if name == "-":
-    copy = workdir / "stdin.txt"
-    with copy.open("wb") as file:
-      shutil.copyfileobj(sys.stdin.buffer, file)
-    return str(copy)
-  if name in datasets.corpora():
-    return str(datasets.load_corpus(name))
-  return name
+  if sources.is_pipe(name):
+    return sources.keep(name, workdir)
+  if name not in datasets.corpora():
+    return name
+  if os.path.isfile(name):
+    say(f"Corpus {name!r} is the file of this name, not the named corpus.")
+    return name
+  if os.path.exists(name):
+    say(f"Corpus {name!r} is the named corpus; the folder is ./{name}.")
+  return datasets.load_corpus(name)
+
+
+def _extract(path: str, field: str, workdir: pathlib.Path, say: Say) -> str:
+  """The text file of a field of a file of records; written if it is not."""
+  name = atomic.fingerprint([os.path.abspath(path), field])
+  text = workdir / f"text-{name}.txt"
+  notes = text.with_suffix(".json")
+  prints = Fingerprints(workdir / "fingerprints.json")
+  source = prints.of(path)
+  if text.exists() and _read_notes(notes) == [source, prints.of(text)]:
+    return str(text)
+  number = records.extract_field(path, field, text)
+  if prints.of(path) != source:
+    raise ValueError(
+      f"{path} changed while it was read: give the same command again."
+    )
+  atomic.write_json(notes, [source, prints.of(text)])
+  say(f"{path}: {number:,} texts are in its field {field!r}.")
+  return str(text)
+
+
+def _read_notes(path: pathlib.Path) -> object:
+  try:
+    return atomic.read_json(path)
+  except (OSError, ValueError):
+    return None  # missing or damaged: the text is written again
 
 
 def make_text(config: CorpusConfig, paths: Sequence[str]) -> compiled.Text:
@@ -73,17 +159,3 @@ def added_words(config: CorpusConfig) -> Iterator[list[tuple[str, int]]]:
   for folder in config.add_to:
     words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
     yield list(zip(words.words, words.counts.tolist(), strict=True))
-
-
-def file_states(
-  config: CorpusConfig, paths: Sequence[str]
-) -> list[tuple[str, int, int]]:
-  """(path, size, modification time in ns) of every file that a run reads."""
-  paths = [*paths, config.records, config.records_vocab]
-  for folder in config.add_to:
-    paths += [f"{folder}/vocab.txt", f"{folder}/counts/manifest.json"]
-  return [
-    (path, os.stat(path).st_size, os.stat(path).st_mtime_ns)
-    for path in paths
-    if path
-  ]

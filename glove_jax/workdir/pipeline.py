@@ -2,8 +2,8 @@
 
 corpus -> vocabulary -> counts -> training -> vectors -> evaluation. Each stage
 writes its output to the work directory and its settings to `stages.json`, and
-hands its result to the next stage. A stage whose output exists and whose
-settings have not changed does not run again: its output is read.
+hands its result to the next stage. A stage does not run again if its output,
+its settings and the content of its inputs are as they were: its output is read.
 """
 
 import contextlib
@@ -11,9 +11,8 @@ import functools
 import json
 import os
 import pathlib
-import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +34,8 @@ from glove_jax.training import checkpoint, loop
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs
-from glove_jax.workdir.stages import STAGES, Stages
+from glove_jax.workdir.lock import lock
+from glove_jax.workdir.stages import STAGES, Stages, difference
 
 
 class Result(NamedTuple):
@@ -63,57 +63,86 @@ class Pipeline:
     config: Config,
     workdir: str | os.PathLike,
     say: Callable[[str], None] = print,
+    wait: bool = False,
   ):
-    """Finds the files of the corpus and writes config.json.
+    """Nothing is read or written yet.
 
     Args:
       config: the settings of the run.
       workdir: the folder for all outputs; it is created if missing.
       say: called with each line of news.
-
-    Raises:
-      FileNotFoundError: an input does not exist.
-      ValueError: settings that do not fit each other.
-      OSError: the work directory cannot be written to.
+      wait: whether to wait for another process that works in the folder; else
+        it is an error.
     """
+    self._wait = wait
     self.config = config
     self.workdir = pathlib.Path(workdir)
     self._say = say
-    self._cluster = None
-    if config.count.dask:
-      self._cluster = dask_pool.Cluster(config.count, say)
-    self.workdir.mkdir(parents=True, exist_ok=True)
-    self._paths = inputs.corpus_paths(config.corpus, self.workdir)
-    if config.corpus.share != 1:
-      self._paths = [sampling.write_sample(self._paths, config.corpus, workdir)]
-    self._text = inputs.make_text(config.corpus, self._paths)
-    artifacts.write_config(config, self.workdir)
-    self._stages = Stages(self.workdir / "stages.json", say)
 
   def run(self) -> Result:
     """Runs all stages.
 
     Raises:
-      ValueError: settings that cannot train; raised before anything is
-        counted.
+      FileNotFoundError: an input does not exist.
+      ValueError: settings that cannot train, or an input that cannot be read;
+        raised before anything is counted.
+      OSError: another process works in the folder, or it cannot be written to.
     """
     loop.check_config(self.config.train)
-    words, _ = self.count()
-    params = self.train(words)
-    vectors = self.make_vectors(words, params)
-    return Result(vectors, self.evaluate(vectors))
+    evaluate.check(self.config.evaluate)
+    with self._open():
+      words, _ = self._run_counts()
+      params = self._run_training(words)
+      vectors = self._run_vectors(words, params)
+      return Result(vectors, self._run_evaluation(vectors))
 
   def count(self) -> tuple[vocab.Vocab, triplets.Triplets]:
-    """Makes the vocabulary and the counts; the counts are mapped from disk."""
+    """Makes the vocabulary and the counts; the counts are mapped from disk.
+
+    Raises:
+      FileNotFoundError, ValueError, OSError: as `run`.
+    """
+    with self._open():
+      return self._run_counts()
+
+  @contextlib.contextmanager
+  def _open(self) -> Iterator[None]:
+    """Takes the work directory, and finds the files of the corpus."""
+    config = self.config.corpus
+    inputs.check(config, self.workdir)
+    self.workdir.mkdir(parents=True, exist_ok=True)
+    with lock(self.workdir, wait=self._wait):
+      atomic.remove_parts(self.workdir)
+      self._paths = inputs.corpus_paths(config, self.workdir, self._say)
+      self._stages = Stages(self.workdir, self._say)
+      self._text = inputs.make_text(config, self._run_sample())
+      self._cluster = None
+      if self.config.count.dask:
+        self._cluster = dask_pool.Cluster(self.config.count, self._say)
+      yield
+
+  def _run_sample(self) -> list[str]:
+    """The files of the corpus, or the one with the share of it to use."""
+    config = self.config.corpus
+    if config.share == 1:
+      return self._paths
+    output = self.workdir / "sample.txt"
+    with self._stage("sample", self._paths) as todo:
+      if todo:
+        sampling.write_sample(self._paths, config, output)
+    return [str(output)]
+
+  def _run_counts(self) -> tuple[vocab.Vocab, triplets.Triplets]:
     output = self.workdir / "counts"
     with self._cluster or contextlib.nullcontext():
       words = self._run_vocab()
-      with self._stage("counts", output) as todo:
+      check = functools.partial(triplets.verify_triplets, output)
+      with self._stage("counts", self._count_inputs(), check) as todo:
         if todo:
           self._count(words, output)
     return words, triplets.read_triplets(output)
 
-  def train(self, words: vocab.Vocab) -> Params:
+  def _run_training(self, words: vocab.Vocab) -> Params:
     """Trains on the counts, from the last checkpoint with these settings.
 
     Args:
@@ -123,7 +152,7 @@ class Pipeline:
       The four trained tables.
     """
     output = self.workdir / "tables.npz"
-    with self._stage("train", output) as todo:
+    with self._stage("train", self._training_inputs()) as todo:
       if not todo:
         return formats.read_tables(output)[0]
       self._drop_other_checkpoints()
@@ -136,19 +165,21 @@ class Pipeline:
       formats.write_tables(output, params, words.words)
     return params
 
-  def make_vectors(self, words: vocab.Vocab, params: Params) -> WordVectors:
+  def _run_vectors(self, words: vocab.Vocab, params: Params) -> WordVectors:
     """Combines the trained tables into vectors, and writes vectors.txt."""
     output = self.workdir / "vectors.txt"
     vectors = artifacts.make_vectors(words.words, params, self.config.vectors)
-    with self._stage("vectors", output) as todo:
+    with self._stage("vectors", [self.workdir / "tables.npz"]) as todo:
       if todo:
         formats.write_stanford_text(vectors, output)
     return vectors
 
-  def evaluate(self, vectors: WordVectors) -> dict:
+  def _run_evaluation(self, vectors: WordVectors) -> dict:
     """Evaluates the vectors; returns what it writes to evaluation.json."""
     output = self.workdir / "evaluation.json"
-    with self._stage("evaluate", output) as todo:
+    questions = evaluate.question_files(self.config.evaluate)
+    tables = self.workdir / "tables.npz"
+    with self._stage("evaluate", [tables, *questions]) as todo:
       if not todo:
         return atomic.read_json(output)
       results = evaluate.evaluate_vectors(vectors, self.config.evaluate)
@@ -157,7 +188,7 @@ class Pipeline:
 
   def _run_vocab(self) -> vocab.Vocab:
     output = self.workdir / "vocab.txt"
-    with self._stage("vocab", output) as todo:
+    with self._stage("vocab", self._vocab_inputs()) as todo:
       if todo:
         vocab.write_vocab(self._make_vocab(), output)
     return vocab.read_vocab(output)
@@ -168,9 +199,14 @@ class Pipeline:
     rules = configs.settings(self.config.vocab)
     added = inputs.added_words(self.config.corpus)
     old = sum((Counter(dict(words)) for words in added), Counter())
-    min_count = 1 if old else rules["min_count"]
+    fixed = self.config.corpus.vocab
+    min_count = 1 if old or fixed else rules["min_count"]
     with metrics.progress("counting words", unit=" words") as bar:
       counter = self._count_words(min_count, bar.update)
+    if fixed:
+      return vocab.fixed_vocab(
+        fixed, counter + old, max_vocab=rules["max_vocab"]
+      )
     if old and self.config.corpus.add_vocab == "fixed":
       counter = Counter({word: counter[word] for word in old})
     return vocab.make_vocab(counter + old, **rules)
@@ -179,7 +215,7 @@ class Pipeline:
     if self._cluster:
       return distributed.count_words(
         self._text, self.workdir / "vocab",
-        source=self._settings("vocab"), min_count=min_count,
+        source=self._source("vocab", self._vocab_inputs()), min_count=min_count,
         run=self._cluster.map, progress=progress,
       )  # fmt: skip
     return compiled.count_words(
@@ -208,7 +244,7 @@ class Pipeline:
       count_corpus = functools.partial(
         distributed.count_corpus, run=self._cluster.map
       )
-      num_sections = len(distributed.cut_sections(self._paths))
+      num_sections = len(distributed.cut_sections(self._text.paths))
     self._say(
       forecast.forecast(self._text, words, output, config, added, num_sections)
     )
@@ -216,7 +252,8 @@ class Pipeline:
     with metrics.progress("counting pairs", total, " words") as bar:
       count_corpus(
         self._text, words, output, config,
-        source=self._settings("counts"), added=added, progress=bar.update,
+        source=self._source("counts", self._count_inputs()), added=added,
+        progress=bar.update,
       )  # fmt: skip
 
   def _report_epoch(self, line: dict) -> None:
@@ -228,30 +265,80 @@ class Pipeline:
   def _drop_other_checkpoints(self) -> None:
     """Removes checkpoints that this run could not have written."""
     folder, config = self.workdir / "checkpoints", self.config.train
-    owner, settings = folder / "settings.json", self._settings("train")
-    if config.resolved.schedule == "constant":
+    owner = folder / "settings.json"
+    settings = self._source("train", self._training_inputs())
+    if config.resolved.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
-      # resumes from a shorter one.
+      # resumes from a shorter one. (With `missing`, the last epoch differs.)
       settings = settings | {"epochs": "any"}
     saved = checkpoint.epochs(folder)
+    old = atomic.read_json(owner) if owner.exists() else {}
     too_far = saved and saved[-1] > loop.num_epochs(config)
-    if owner.exists() and atomic.read_json(owner) == settings and not too_far:
+    if old == settings and not too_far:
       return
-    shutil.rmtree(folder, ignore_errors=True)
+    if saved:
+      why = difference(old, settings) or "they are of more epochs"
+      self._say(
+        f"Training starts anew, and the checkpoint of epoch {saved[-1]} is "
+        f"removed: {why}."
+      )
+    atomic.remove(folder)
     folder.mkdir()
     atomic.write_json(owner, settings)
 
-  def _stage(self, name: str, output: pathlib.Path):
-    return self._stages.stage(name, self._settings(name), output)
+  def _vocab_inputs(self) -> list[str]:
+    """The files that the vocabulary depends on."""
+    config = self.config.corpus
+    words = config.records_vocab if config.records else config.vocab
+    return [
+      *self._text.paths,
+      *filter(None, [words]),
+      *(f"{folder}/vocab.txt" for folder in config.add_to),
+    ]
+
+  def _count_inputs(self) -> list[str | pathlib.Path]:
+    """The files and folders that the counts depend on."""
+    config = self.config.corpus
+    records = [config.records] if config.records else []
+    added = [f"{folder}/counts" for folder in config.add_to]
+    vocab_path = self.workdir / "vocab.txt"
+    return [vocab_path, *self._text.paths, *records, *added]
+
+  def _training_inputs(self) -> list[pathlib.Path]:
+    return [self.workdir / "counts", self.workdir / "vocab.txt"]
+
+  @contextlib.contextmanager
+  def _stage(
+    self,
+    name: str,
+    paths: Sequence[str | pathlib.Path],
+    check: Callable[[], object] | None = None,
+  ) -> Iterator[bool]:
+    """As `Stages.stage`; config.json gets the settings of what runs."""
+    settings = self._settings(name)
+    with self._stages.stage(name, settings, paths, check) as todo:
+      if todo:
+        artifacts.write_config(self.config, self.workdir, STAGES[name].part)
+      yield todo
+
+  def _source(self, stage: str, paths: Sequence[str | pathlib.Path]) -> dict:
+    """All that a stage's output depends on: settings, and content of files."""
+    hashes = {"inputs": self._stages.hashes(paths)}
+    return self._settings(stage) | hashes
 
   def _settings(self, stage: str) -> dict:
-    """Everything that the output of a stage depends on."""
-    found = {"files": inputs.file_states(self.config.corpus, self._paths)}
-    found |= configs.settings(self.config.corpus)
-    for name, part in STAGES.items():
+    """The settings that the output of a stage depends on.
+
+    Paths are left out: the content of the files counts.
+    """
+    found = {}
+    for name, (part, _) in STAGES.items():
       found |= configs.settings(getattr(self.config, part))
       if name == stage:
         break
+    paths = ("corpus", "add_to", "records", "records_vocab", "vocab")
+    for name in (*paths, "text_field"):
+      found.pop(name)
     # Tuples become lists, to compare with settings read back from JSON.
     return json.loads(json.dumps(found))
 
@@ -277,5 +364,5 @@ def train(
     ValueError, FloatingPointError: as `training.loop.train`.
   """
   params = loop.train_folder(counts, config, folder, on_epoch)
-  shutil.rmtree(loop.blocks_folder(folder), ignore_errors=True)
+  atomic.remove(loop.blocks_folder(folder))
   return params

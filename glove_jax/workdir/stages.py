@@ -1,84 +1,199 @@
-"""Which stages of a run are done, and with which settings."""
+"""Which stages of a run are done, with which settings and from what.
+
+A stage is done if its settings, the content of its inputs and its output are
+those that it was noted with. A stage that runs again removes what later stages
+made, since that was made from what is replaced.
+"""
 
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from glove_jax import atomic
+from glove_jax.workdir.fingerprints import Fingerprints
 
-# Each stage in order, and the part of `Config` that it adds to the settings
-# that its output depends on.
+
+class Stage(NamedTuple):
+  """One stage of a run."""
+
+  part: str  # of `Config`: the settings that it adds to those before
+  outputs: tuple[str, ...]  # in the work directory; the first is its result
+
+
 STAGES = {
-  "vocab": "vocab",
-  "counts": "count",
-  "train": "train",
-  "vectors": "vectors",
-  "evaluate": "evaluate",
+  "sample": Stage("corpus", ("sample.txt",)),
+  "vocab": Stage("vocab", ("vocab.txt",)),
+  "counts": Stage("count", ("counts",)),
+  "train": Stage("train", ("tables.npz", "checkpoints", "metrics.jsonl")),
+  "vectors": Stage("vectors", ("vectors.txt",)),
+  "evaluate": Stage("evaluate", ("evaluation.json",)),
 }
+_NOTES, _HASHES = "stages.json", "fingerprints.json"
 
 
 class Stages:
-  """The stages that are done, with their settings; kept in a JSON file."""
+  """The stages of one work directory; kept in its `stages.json`.
 
-  def __init__(self, path: pathlib.Path, say: Callable[[str], None]):
-    """Reads the file.
+  Args:
+    workdir: the folder.
+    say: called with each line of news.
+  """
 
-    Args:
-      path: the file, `stages.json`; it need not exist.
-      say: called with each line of news.
-
-    Raises:
-      ValueError: the file is damaged.
-    """
-    self._path = path
+  def __init__(self, workdir: pathlib.Path, say: Callable[[str], None]):
+    self._workdir = workdir
     self._say = say
-    self._done = atomic.read_json(path) if path.exists() else {}
+    self._done = read_notes(workdir)
+    self._fingerprints = Fingerprints(workdir / _HASHES)
 
   @contextlib.contextmanager
   def stage(
-    self, name: str, settings: dict, output: pathlib.Path
+    self,
+    name: str,
+    settings: dict,
+    inputs: Sequence[str | pathlib.Path] = (),
+    check: Callable[[], object] | None = None,
   ) -> Iterator[bool]:
-    """Yields whether the stage must run, and records it as done afterwards.
-
-    A stage that runs again invalidates the stages after it.
+    """Yields whether the stage must run, and notes it as done afterwards.
 
     Args:
       name: one of `STAGES`.
-      settings: everything that the output depends on, as JSON reads it back.
-      output: the file or folder that the stage writes.
+      settings: all settings that the output depends on, as read from JSON.
+      inputs: the files and folders that it is made from, in order.
+      check: reads the output of a stage that is done; if it raises a
+        ValueError, the output is damaged and the stage runs again.
+
+    Raises:
+      ValueError: an input changed while the stage ran; it is not noted.
     """
-    old = self._done.get(name)
-    if old == settings and output.exists():
+    hashes = self.hashes(inputs)
+    reason = self._reason(name, settings, inputs, hashes)
+    if reason is None and check:
+      reason = _damage(check)
+    if reason is None:
       yield False
       return
-    names = list(STAGES)
-    later = names[names.index(name) + 1 :]
-    if old is not None:
-      also = ", ".join(stage for stage in later if stage in self._done)
-      also = f" (and so {also})" if also else ""
-      self._say(f"{name}{also} again: {_difference(old, settings)}.")
-    for stage in (name, *later):
-      self._done.pop(stage, None)
-    atomic.write_json(self._path, self._done)
+    self._invalidate(name, reason)
     start = time.perf_counter()
     yield True
-    self._done[name] = settings
-    atomic.write_json(self._path, self._done)
+    self._note(name, settings, inputs, hashes)
     self._say(f"{name}: {time.perf_counter() - start:.1f} s")
 
+  def hashes(self, inputs: Sequence[str | pathlib.Path]) -> list[str]:
+    """The fingerprints of files and folders."""
+    return [self._fingerprints.of(path) for path in inputs]
 
-def invalidate(name: str, path: pathlib.Path) -> None:
-  """Marks a stage as not done, so that the next run repeats it."""
-  done = atomic.read_json(path) if path.exists() else {}
-  done.pop(name, None)
-  atomic.write_json(path, done)
+  def _output(self, name: str) -> pathlib.Path:
+    return self._workdir / STAGES[name].outputs[0]
+
+  def _reason(self, name, settings, inputs, hashes) -> str | None:
+    """Why the stage must run; None if it is done."""
+    old, output = self._done.get(name), self._output(name)
+    if old is None:
+      return ""
+    if "output" not in old:
+      return "an earlier version of this program made it"
+    if old["settings"] != settings:
+      return difference(old["settings"], settings)
+    if old["inputs"] != hashes:
+      return _changed(old, inputs, hashes)
+    if not output.exists():
+      return "its output is missing"
+    if self._fingerprints.of(output) != old["output"]:
+      return f"{output} is not as it was written"
+    return None
+
+  def _invalidate(self, name: str, reason: str) -> None:
+    later = list(STAGES)[list(STAGES).index(name) + 1 :]
+    if reason:
+      also = ", ".join(stage for stage in later if stage in self._done)
+      also = f" (and so {also})" if also else ""
+      self._say(f"{name}{also} again: {reason}.")
+    for stage in (name, *later):
+      self._done.pop(stage, None)
+    atomic.write_json(self._workdir / _NOTES, self._done)
+    for stage in later:
+      for path in STAGES[stage].outputs:
+        atomic.remove(self._workdir / path)
+
+  def _note(self, name, settings, inputs, hashes) -> None:
+    now = self.hashes(inputs)
+    if now != hashes:
+      raise ValueError(
+        f"The input of {name} changed while it was read "
+        f"({_changed(self._notes(settings, inputs, hashes), inputs, now)}): "
+        "give the same command again."
+      )
+    output = {"output": self._fingerprints.of(self._output(name))}
+    self._done[name] = self._notes(settings, inputs, hashes) | output
+    atomic.write_json(self._workdir / _NOTES, self._done)
+
+  @staticmethod
+  def _notes(settings, inputs, hashes) -> dict:
+    paths = [str(path) for path in inputs]
+    return {"settings": settings, "inputs": hashes, "paths": paths}
 
 
-def _difference(old: dict, new: dict) -> str:
-  changed = [
-    f"{name} was {old.get(name)} and is now {new[name]}"
-    for name in new
-    if old.get(name) != new[name]
-  ]
-  return "; ".join(changed) or "its output is missing"
+def read_notes(workdir: str | pathlib.Path) -> dict[str, dict]:
+  """The stages that are done in a work directory.
+
+  Raises:
+    ValueError: `stages.json` is damaged.
+  """
+  path = pathlib.Path(workdir, _NOTES)
+  return atomic.read_json(path) if path.exists() else {}
+
+
+def is_valid(workdir: str | pathlib.Path, name: str) -> bool:
+  """Whether the output of a stage, if it is there, is that of a finished stage.
+
+  A folder without `stages.json`, such as a point of a sweep, has no unfinished
+  stages.
+  """
+  path = pathlib.Path(workdir, _NOTES)
+  return not path.exists() or name in read_notes(workdir)
+
+
+def invalidate(workdir: str | pathlib.Path, name: str) -> None:
+  """Notes a stage as not done, so that the next run does it again."""
+  done = read_notes(workdir)
+  if done.pop(name, None) is not None:
+    atomic.write_json(pathlib.Path(workdir, _NOTES), done)
+
+
+def _damage(check: Callable[[], object]) -> str | None:
+  try:
+    check()
+  except ValueError as error:
+    return str(error).rstrip(".")
+  return None
+
+
+def difference(old: dict, new: dict) -> str:
+  """Which settings differ, and how.
+
+  >>> difference({"dim": 50, "x_max": 10}, {"dim": 100, "x_max": 10})
+  'dim was 50 and is now 100'
+  """
+  return "; ".join(
+    f"{name} was {old.get(name)} and is now {new.get(name)}"
+    for name in sorted({*old, *new})
+    if old.get(name) != new.get(name)
+  )
+
+
+def _changed(old: dict, inputs, hashes: list[str]) -> str:
+  """Which inputs are not what they were."""
+  paths = [str(path) for path in inputs]
+  if len(paths) != len(old["paths"]):
+    return (
+      f"there were {len(old['paths'])} inputs and now there are {len(paths)}"
+    )
+  return ", ".join(
+    f"{now} has changed" if now == before else f"{before} is now {now}"
+    for before, now, old_hash, new_hash in zip(
+      old["paths"], paths, old["inputs"], hashes, strict=True
+    )
+    if old_hash != new_hash
+  )

@@ -1,4 +1,6 @@
 import json
+import os
+import pathlib
 import struct
 import zlib
 
@@ -181,28 +183,64 @@ def test_check_says_what_is_wrong(bad, message):
     triplets.check(bad)
 
 
-def test_check_and_by_row_look_at_their_rows_only():
+def test_check_looks_at_its_rows_only():
   bad = make(row=(0, 1, 3), col=(2, 0, 1))
   assert_same(triplets.check(bad, slice(0, 2)), bad)
   with pytest.raises(ValueError, match="row holds the id 3"):
     triplets.check(bad, slice(2, 3))
 
 
-def test_by_row_sorts_and_finds_the_rows():
-  made = make(row=(2, 0, 2), col=(0, 1, 1), count=(1.0, 2.0, 3.0))
-  found, starts = triplets.by_row(made)
-  assert_same(found, make(row=(0, 2, 2), col=(1, 0, 1), count=(2.0, 1.0, 3.0)))
-  assert starts.tolist() == [0, 1, 1, 3]
-  again, _ = triplets.by_row(found)
-  assert again is found  # sorted already
+def test_a_flipped_byte_of_the_manifest_is_noticed(tmp_path):
+  triplets.write_triplets(make(), tmp_path, window=5)
+  path = tmp_path / "manifest.json"
+  path.write_text(path.read_text().replace('"window": 5', '"window": 7'))
+  with pytest.raises(ValueError, match=r"manifest\.json differs"):
+    triplets.read_manifest(tmp_path)
 
 
-def test_shares_of_rows_add_up_to_all_of_them():
-  made = make(row=(0, 2, 1), col=(0, 1, 1))
-  sums = []
-  for rows in (slice(0, 2), slice(2, 3)):
-    triplets.by_row(made, rows, lambda part: sums.append(part) or part)
-  total = sum(sums)
-  assert total.tolist() == [1, 1, 1, 1]  # three rows, one fall
-  _, starts = triplets.by_row(made, slice(0, 2), lambda _: total)
-  assert starts.tolist() == [0, 1, 2, 3]
+@pytest.mark.parametrize("name", ["row.npy", "col.npy", "count.npy"])
+def test_any_damage_is_a_value_error(tmp_path, name):
+  """Truncated at every byte, every byte flipped, not an array at all."""
+  triplets.write_triplets(make(), tmp_path)
+  path = tmp_path / name
+  whole = path.read_bytes()
+  damaged = [whole[:i] for i in range(len(whole))]
+  for i in range(len(whole)):
+    damaged += [
+      whole[:i] + bytes([whole[i] ^ f]) + whole[i + 1 :] for f in (1, 0x80)
+    ]
+  damaged += [b"PK\x03\x04" + whole, b"\0" * len(whole)]
+  for content in damaged:
+    path.write_bytes(content)
+    try:
+      triplets.verify_triplets(tmp_path)
+    except ValueError as error:
+      assert "are damaged, count again" in str(error)
+    else:  # a space of the header
+      read = triplets.read_triplets(tmp_path)
+      np.testing.assert_array_equal(read.count, make().count)
+      np.testing.assert_array_equal(read.row, make().row)
+      np.testing.assert_array_equal(read.col, make().col)
+
+
+def test_columns_are_on_disk_before_the_manifest(tmp_path, monkeypatch):
+  synced = []
+
+  def fsync(number):
+    path = pathlib.Path(os.readlink(f"/proc/self/fd/{number}"))
+    synced.append(path.name.split(".")[1])
+
+  monkeypatch.setattr(os, "fsync", fsync)
+  triplets.write_triplets(make(), tmp_path)
+  assert synced == ["row", "col", "count", "manifest"]
+
+
+def test_counts_know_their_vocabulary(tmp_path):
+  triplets.write_triplets(make(), tmp_path / "counts", vocab="abc")
+  triplets.check_vocab(tmp_path / "counts", "abc")
+  with pytest.raises(
+    ValueError, match=r"are of another vocabulary than .*/vocab.txt: count"
+  ):
+    triplets.check_vocab(tmp_path / "counts", "abd")
+  triplets.write_triplets(make(), tmp_path / "counts")  # without one
+  triplets.check_vocab(tmp_path / "counts", "abc")

@@ -128,8 +128,9 @@ def test_a_sample_is_a_part_of_a_larger_one(tmp_path):
 
   def sample(share):
     config = configs.make_config(share=share).corpus
-    path = sampling.write_sample([str(text)], config, tmp_path)
-    return open(path).read().split("\n")[1:]
+    path = tmp_path / f"{share}.txt"
+    sampling.write_sample([str(text)], config, path)
+    return path.read_text().split("\n")[1:-1]
 
   quarter, half = sample(0.25), sample(0.5)
   assert set(quarter) < set(half) < set(lines)

@@ -91,9 +91,10 @@ def test_every_point_leaves_its_folder(swept):
   folders = list((workdir / "points").iterdir())
   assert len(folders) == 4
   for folder in folders:
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir() if path.name[0] != "."}
     assert names == {
-      "config.json", "metrics.jsonl", "training.json", "evaluation.json",
+      "config.json", "source.json", "metrics.jsonl", "training.json",
+      "evaluation.json",
     }  # fmt: skip
 
 
@@ -177,10 +178,8 @@ def test_points_that_may_train_together_do(tiny, tmp_path, monkeypatch):
     on_epoch({"step": 1, "epoch": 1, "cost": costs, "seconds": 3.0})
     return [loop.train(counts, config) for config in configs]
 
-  monkeypatch.setattr(loop, "train_together", together, raising=False)
-  monkeypatch.setattr(
-    loop, "can_train_together", lambda configs: True, raising=False
-  )
+  monkeypatch.setattr(runner, "train_together", together)
+  monkeypatch.setattr(runner, "can_train_together", lambda configs: True)
   settings = {name: tiny[name] for name in tiny if name != "dim"}
   points = plan(settings, sweep="x_max=1,10,100;dim=4,8")
   assert run(points, tmp_path, together=2) == 0
@@ -224,10 +223,8 @@ def test_too_little_memory_for_all_trains_one_by_one(
   def together(counts, configs, on_epoch=None):
     raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-  monkeypatch.setattr(loop, "train_together", together, raising=False)
-  monkeypatch.setattr(
-    loop, "can_train_together", lambda configs: True, raising=False
-  )
+  monkeypatch.setattr(runner, "train_together", together)
+  monkeypatch.setattr(runner, "can_train_together", lambda configs: True)
   said = []
   assert run(plan(tiny), tmp_path, said.append, together=2) == 0
   assert any("one by one" in line for line in said)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glove_jax.text import compiled, reading, tokenizers, vocab
+from glove_jax.text import compiled, content, reading, tokenizers, vocab
 from glove_jax.text.symbols import END
 
 PIECES = st.one_of(
@@ -17,6 +17,9 @@ PIECES = st.one_of(
   st.sampled_from([b"a", b"b", b" ", b"\t", b"\n", b"\n\n", b"\r\n", b"\0"]),
   st.sampled_from([b"the", b"\xcc\x81", b"\x0b", b"\x0c", b"\xc2\xa0", b"_"]),
   st.sampled_from(["ΣΑΣ", "İ", "ß", "\u0301"]).map(str.encode),
+  st.sampled_from(["\u200c", "\u200d", "\u180e"]).map(str.encode),
+  st.sampled_from(["\xad", "\u2060", "\ufeff"]).map(str.encode),
+  st.sampled_from([b"\xef", b"\xbb\xbf", b"\xc2", b"\xad", b"\r"]),
   st.sampled_from([b"\xe6\x97", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xff"]),
   st.tuples(
     st.sampled_from([b"x", b"\xc3\xa9", b"\xe6\x97\xa5", b"\xf0\x90\x8c\xb0"]),
@@ -51,7 +54,8 @@ def test_equals_plain_python(
   paths = []
   for number, data in enumerate(texts):
     paths.append(str(folder / f"{number}.txt"))
-    (folder / f"{number}.txt").write_bytes(data)
+    # Random bytes are no text, but the mark says that they are.
+    (folder / f"{number}.txt").write_bytes(content.TEXT_MARK + data)
   options = {
     "tokenizer": tokenizer, "lowercase": lowercase, "documents": documents
   }  # fmt: skip

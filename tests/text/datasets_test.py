@@ -2,6 +2,9 @@ import bz2
 import dataclasses
 import hashlib
 import os
+import subprocess
+import sys
+import time
 import zipfile
 
 import pytest
@@ -126,3 +129,33 @@ def test_the_embedded_default_is_real_english(tmp_path):
   assert len(documents) == 106
   assert documents[0][:4] == ["anarchism", "is", "a", "political"]
   assert sum(map(len, documents)) > 400_000
+
+
+GROUP = """
+import subprocess, sys, time
+code = (
+  "import multiprocessing, os, time; from glove_jax.text import datasets; "
+  "datasets.die_with_parent(); "
+  "multiprocessing.get_context('fork').Process(target=time.sleep, "
+  "args=(100,)).start(); print(os.getpid(), flush=True); time.sleep(100)"
+)
+subprocess.Popen(
+  [sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True
+)
+time.sleep(100)
+"""
+
+
+def test_an_extraction_and_its_workers_die_with_the_parent():
+  parent = subprocess.Popen(
+    [sys.executable, "-c", GROUP], stdout=subprocess.PIPE, text=True
+  )
+  group = int(parent.stdout.readline())
+  os.killpg(group, 0)  # it is there
+  parent.kill()
+  parent.wait()
+  end = time.monotonic() + 20
+  with pytest.raises(ProcessLookupError):
+    while time.monotonic() < end:
+      os.killpg(group, 0)
+      time.sleep(0.05)

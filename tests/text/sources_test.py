@@ -602,7 +602,7 @@ def test_a_folder_cannot_be_opened_nor_what_is_missing(tmp_path):
 
 
 def test_small_heads_of_a_pipe_are_put_together():
-  """What a file is must not hang on how the first bytes arrive."""
+  """The detected type must not depend on how the first bytes arrive."""
   reading, writing = os.pipe()
   data = gzip.compress(TEXT)
 

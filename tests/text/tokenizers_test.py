@@ -17,6 +17,13 @@ from glove_jax.text import tokenizers
     ("हिन्दी में", ["हिन्दी", "में"]),  # vowel signs and virama are marks
     ("日本語、テスト", ["日本語", "テスト"]),
     ("\u0301 alone \ufeff", ["alone"]),  # a mark alone is no word, nor a BOM
+    ("نمی\u200cشود", ["نمی\u200cشود"]),  # a zero-width non-joiner
+    ("ශ්\u200dරී র\u200d্যাম", ["ශ්\u200dරී", "র\u200d্যাম"]),
+    ("co\xadoperate co\u2060operate", ["cooperate", "cooperate"]),
+    ("a\u200d\u200c\xad\u0301b", ["a\u200d\u200c\u0301b"]),
+    ("\u200da\u200d b\u200c, \u200d -\u200dc\xad", ["a", "b", "c"]),
+    ("a\u200b\u200db", ["a", "b"]),  # a zero-width space separates
+    ("the\ufeffend", ["theend"]),
     ("a\x00b\rc", ["a", "b", "c"]),
     ("bad\udcffbytes", ["bad", "bytes"]),
     ("_ - !", []),
@@ -32,6 +39,8 @@ def test_word_tokenizer(text, tokens):
     (" a\t\tb  c\n", ["a", "b", "c"]),
     ("a\u00a0b\u3000c\x0bd\x0ce\u2028f", ["a\u00a0b\u3000c\x0bd\x0ce\u2028f"]),
     ("x\ry\r\n", ["xy"]),
+    ("co\xadop\u2060erate\u200d", ["co\xadop\u2060erate\u200d"]),
+    ("\ufeffthe\ufeff end", ["the", "end"]),
     ("ab\0cd \0ef g", ["ab", "g"]),
     ("don't,", ["don't,"]),
   ],

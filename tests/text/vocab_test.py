@@ -90,7 +90,7 @@ def test_vocab_refuses_what_does_not_fit():
 
 
 words = st.text(
-  st.characters(exclude_characters="\n", exclude_categories=["Cs"]),
+  st.characters(exclude_characters="\n\ufeff", exclude_categories=["Cs"]),
   min_size=1,
 )
 
@@ -110,6 +110,25 @@ def test_invalid_bytes_survive_the_file(tmp_path):
   assert made.counts.tolist() == [7, 5]
   vocab.write_vocab(made, tmp_path / "w.txt")
   assert (tmp_path / "w.txt").read_bytes() == b"caf\xe9 7\nb 5\n"
+
+
+def test_byte_order_marks_are_no_part_of_words(tmp_path):
+  path = tmp_path / "v.txt"
+  path.write_text("\ufeffthe 7\n\ufeffend 5\n")
+  assert vocab.read_vocab(path).words == ("the", "end")
+  with pytest.raises(ValueError, match="holds a byte-order mark, which"):
+    vocab.write_vocab(vocab.Vocab(("\ufeffa",), [1]), path)
+
+
+def test_fixed_words_keep_the_order_of_their_file(tmp_path):
+  path = tmp_path / "v.txt"
+  path.write_text("rare 9\n<unk> 8\nking 7\nnever 3\nqueen 1\n")
+  counter = Counter({"king": 2, "rare": 1, "other": 50, "queen": 4, "<unk>": 9})
+  words = vocab.fixed_vocab(path, counter)
+  assert words == vocab.Vocab(("rare", "king", "never", "queen"), [1, 2, 0, 4])
+  assert vocab.fixed_vocab(path, counter, max_vocab=2).words == ("rare", "king")
+  with pytest.raises(ValueError, match=r"None of the words of .*v.txt occurs"):
+    vocab.fixed_vocab(path, Counter({"other": 50}))
 
 
 @pytest.mark.parametrize(
@@ -141,6 +160,15 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
     vocab.write_vocab(vocab.Vocab(("a", "b\nc"), [2, 1]), path)
   assert path.read_bytes() == b"a 1\n"
   assert [p.name for p in tmp_path.iterdir()] == ["vocab.txt"]
+
+
+def test_a_string_is_no_document():
+  words = vocab.Vocab(("a", "b"), [2, 1])
+  for documents in (["the cat sat"], "the cat", [["a"], b"a b"]):
+    with pytest.raises(ValueError, match=r"list of words, not a string: tok"):
+      vocab.count_words(documents)
+    with pytest.raises(ValueError, match=r"list of words, not a string: tok"):
+      list(vocab.encode(documents, words))
 
 
 def test_encode_drops_unknown_words_or_keeps_their_places():

@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 
 from glove_jax.counts import triplets
-from glove_jax.training import biases
+from glove_jax.training import biases, sorting
 from glove_jax.training.tiles import cutting
 
 
@@ -26,7 +26,7 @@ def test_one_process_of_several_does_not_wait_for_the_others(tmp_path):
     from jax.experimental import multihost_utils
     import alone_test
     from glove_jax.counts import triplets
-    from glove_jax.training import biases, multihost
+    from glove_jax.training import biases, multihost, sorting
     from glove_jax.training.tiles import cutting
 
     def wait_for_ever(*args, **kwargs):
@@ -38,7 +38,7 @@ def test_one_process_of_several_does_not_wait_for_the_others(tmp_path):
     assert multihost.several()
     counts = alone_test.make_counts()
     assert triplets.check(counts) is counts
-    triplets.by_row(counts)
+    sorting.by_row(counts)
     biases.fit_biases(counts)
     cutting.cut(counts, {str(tmp_path)!r})
     print("done")
@@ -53,11 +53,11 @@ def test_one_process_of_several_does_not_wait_for_the_others(tmp_path):
 
 
 def test_shares_of_triplets_add_up(monkeypatch):
-  """Biases of two shares are those of all, whatever the rows of each."""
+  """Two shares give the same biases as all counts, however rows are split."""
   monkeypatch.setattr(biases, "_CHUNK", 64)
   counts = make_counts()
   want = biases.fit_biases(counts)
-  starts = triplets.by_row(counts)[1]
+  starts = sorting.by_row(counts)[1]
   chunks = biases._chunks(starts, slice(None))
   assert len(chunks) > 3
   for middle in (0, 100, 200, 399):

@@ -87,3 +87,102 @@ def test_a_damaged_file_is_named(tmp_path):
   (tmp_path / "epoch_000001.npz").write_bytes(b"half a file")
   with pytest.raises(ValueError, match="epoch_000001"):
     checkpoint.restore(tmp_path, 1, make_state())
+
+
+def _flip(path):
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+
+
+def _without_an_array(path):
+  with np.load(path) as file:
+    arrays = dict(file)
+  arrays.popitem()
+  first = next(iter(arrays))
+  np.savez(path, **{key: arrays[key] for key in arrays if key != first})
+
+
+def _other_shape(path):
+  with np.load(path) as file:
+    np.savez(path, **{key: array[None] for key, array in file.items()})
+
+
+DAMAGE = {
+  "truncated": lambda path: path.write_bytes(path.read_bytes()[:-99]),
+  "half": lambda path: path.write_bytes(path.read_bytes()[:700]),
+  "empty": lambda path: path.write_bytes(b""),
+  "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+  "flipped": _flip,
+  "text": lambda path: path.write_text("no zip"),
+  "array": lambda path: np.save(path.open("wb"), np.zeros(3)),
+  "others": lambda path: np.savez(path, weights=np.zeros(3)),
+  "objects": lambda path: np.savez(path, **{"0:0-1": np.array([{}])}),
+  "incomplete": _without_an_array,
+  "shape": _other_shape,
+  "nothing": lambda path: np.savez(path),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_falls_back_to_the_checkpoint_before(tmp_path, damage):
+  said = []
+  for epoch in (6, 7):
+    checkpoint.save(tmp_path, epoch, make_state(seed=epoch))
+  assert checkpoint.find_last(tmp_path, 9, said.append) == 7 and not said
+  assert checkpoint.find_last(tmp_path, 6, said.append) == 6 and not said
+  DAMAGE[damage](tmp_path / "epoch_000007.npz")
+  assert checkpoint.find_last(tmp_path, 9, said.append) == 6
+  assert said == [
+    f"The checkpoint of epoch 7 in {tmp_path} was damaged and is removed: "
+    "training resumes from epoch 6."
+  ]
+  assert checkpoint.epochs(tmp_path) == [6]
+  DAMAGE[damage](tmp_path / "epoch_000006.npz")
+  assert checkpoint.find_last(tmp_path, 9, said.append) == 0
+  assert said[1].endswith("is removed: training starts anew.")
+  assert not list(tmp_path.iterdir())
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
+  state = {"a": jnp.arange(4.0), "b": jnp.ones(())}
+  checkpoint.save(tmp_path, 1, state)
+  path = tmp_path / "epoch_000001.npz"
+  whole = path.read_bytes()
+  noticed = 0
+  for i in range(len(whole)):
+    path.write_bytes(whole[:i] + bytes([whole[i] ^ 0x81]) + whole[i + 1 :])
+    try:
+      checkpoint.check(tmp_path, 1)
+    except ValueError as error:
+      noticed += 1
+      assert str(path) in str(error)
+      continue
+    back = checkpoint.restore(tmp_path, 1, state)
+    np.testing.assert_array_equal(back["a"][...], state["a"])
+    assert back["b"][()] == 1
+  assert noticed > 0.6 * len(whole)
+
+
+def test_a_file_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
+  checkpoint.save(tmp_path, 1, make_state())
+
+  def refuse(*args, **kwargs):
+    raise PermissionError("Permission denied")
+
+  monkeypatch.setattr(checkpoint.zipfile, "ZipFile", refuse)
+  with pytest.raises(PermissionError):
+    checkpoint.find_last(tmp_path, 1, print)
+  assert (tmp_path / "epoch_000001.npz").exists()
+
+
+def test_processes_agree_on_the_checkpoint(tmp_path, monkeypatch):
+  """This process has a good share; the other says that its share is bad."""
+  for epoch in (1, 2):
+    checkpoint.save(tmp_path, epoch, make_state())
+  answers = iter([[2, 2], [True, False], [1, 1], [True, True]])
+  monkeypatch.setattr(
+    checkpoint.multihost, "gather", lambda _: np.array(next(answers))
+  )
+  assert checkpoint.find_last(tmp_path, 5, print) == 1
+  assert checkpoint.epochs(tmp_path) == [1]

@@ -75,7 +75,7 @@ def test_fitted_biases_start_lower(counts):
   assert fitted[0] < 0.8 * drawn[0]
 
 
-def test_a_loss_of_ones_own(counts):
+def test_a_custom_loss(counts):
   """GloVe without weighting: every count weighs the same."""
 
   def unweighted(params, batch):
@@ -159,6 +159,55 @@ def test_a_cost_that_is_not_finite_stops_the_run(counts, tmp_path):
   assert (tmp_path / "checkpoints/epoch_000001.npz").read_bytes() == saved
 
 
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_damaged_checkpoint_costs_an_epoch(counts, tmp_path, good):
+  """The run resumes from the checkpoint before, or starts anew, and says so."""
+  whole = loop.train(counts, SMALL, workdir=tmp_path / "whole")
+  said, lines = [], []
+  short = config.make_config(**{**vars(SMALL), "epochs": 3}).train
+  loop.train(counts, short, workdir=tmp_path / "other")
+  for epoch in range(good + 1, 4):
+    path = tmp_path / "other" / "checkpoints" / f"epoch_{epoch:06d}.npz"
+    path.write_bytes(b"PK")
+  resumed = loop.train(
+    counts, SMALL, workdir=tmp_path / "other", on_epoch=lines.append,
+    say=said.append,
+  )  # fmt: skip
+  assert [line["epoch"] for line in lines] == list(range(good + 1, 5))
+  assert len(said) == 3 - good and "was damaged" in said[0]
+  for a, b in zip(whole, resumed, strict=True):
+    assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e6])
+def test_divergence_is_said(counts, tmp_path, rate):
+  changes = {"learning_rate": rate, "engine": "blocked"}
+  settings = config.make_config(**{**vars(SMALL), **changes}).train
+  with pytest.raises(
+    FloatingPointError, match=r"diverged: the cost of .* is .*e"
+  ):
+    loop.train(counts, settings, workdir=tmp_path)
+  assert checkpoint.epochs(tmp_path / "checkpoints") in ([], [1])
+
+
+def test_counts_of_1_do_not_diverge():
+  """Their logarithm is 0, so parameters of 0 cost nothing."""
+  row, col = np.divmod(np.arange(100, dtype=np.int32), 10)
+  ones = triplets.Triplets(row, col, np.ones(100), 10)
+  _, costs = costs_of(ones, bias_init="random", learning_rate=1.0)
+  assert np.isfinite(costs).all()
+
+
+def test_a_pass_without_tiles_has_a_cost_and_is_said(counts):
+  lines, said = [], []
+  changes = {"engine": "blocked", "growth": ["4:2"], "tile_size": 8}
+  settings = config.make_config(**{**vars(SMALL), **changes}).train
+  loop.train(counts, settings, on_epoch=lines.append, say=said.append)
+  assert [line["cost"] for line in lines[:2]] == [0, 0]
+  assert lines[2]["cost"] > 0 and len(lines) == 6
+  assert len(said) == 1 and "--growth train nothing" in said[0]
+
+
 @pytest.mark.parametrize(
   "row, count, message",
   [([0, 60], [1.0, 1.0], "60"), ([0, -1], [1.0, 1.0], "-1"),
@@ -170,6 +219,27 @@ def test_bad_counts_are_refused(row, count, message):
   )
   with pytest.raises(ValueError, match=message):
     loop.train(bad, SMALL)
+
+
+@pytest.mark.parametrize(
+  "changes, loss, message",
+  [({"engine": "blocked"}, model.loss, "own loss"),
+   ({"engine": "blocked", "dtype": "float64"}, None, "float32"),
+   ({"mesh": 64}, None, "mesh")],
+)  # fmt: skip
+def test_settings_that_cannot_train_are_refused_before_any_work(
+  counts, tmp_path, monkeypatch, changes, loss, message
+):
+  def work(*arguments, **options):
+    raise AssertionError("Work has started.")
+
+  for name in ("check_triplets", "fit_biases", "initial_params"):
+    monkeypatch.setattr(loop, name, work)
+  settings = config.make_config(**{**vars(SMALL), **changes}).train
+  workdir = tmp_path / "run"
+  with pytest.raises(ValueError, match=message):
+    loop.train(counts, settings, loss=loss, workdir=workdir)
+  assert not workdir.exists()
 
 
 def test_stanford_preset_in_batches_costs_what_the_c_program_costs(parity):

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -122,7 +121,7 @@ def test_a_killed_process_stops_all_and_a_new_start_goes_on(
   killed = time.monotonic()
   (code, errors), (gone, _) = finish(started)
   assert time.monotonic() - killed < 60
-  assert (code, gone) == (1, -end)
+  assert (code, gone) == (1, 143 if end == signal.SIGTERM else -end)
   assert "run.py: process 1 of 2 is gone, so all stop: start all" in errors
   assert "Traceback" not in errors
   done = checkpoint.epochs(broken / "checkpoints")[-1]
@@ -139,7 +138,7 @@ def test_what_stops_the_first_stops_all(tmp_path):
   ends = finish(start_all(2, "--corpus=nowhere", f"--workdir={tmp_path}"))
   for code, errors in ends:
     assert code == 1 and "Traceback" not in errors
-    assert "run.py: corpus 'nowhere': no such file" in errors
+    assert "run.py: Corpus 'nowhere': no such file" in errors
 
 
 def test_each_process_needs_as_many_devices(tmp_path):
@@ -159,26 +158,10 @@ def test_a_launcher_that_jax_does_not_know_is_named(tmp_path):
   assert "run.py: A launcher has started several processes, but" in errors
 
 
-def test_strangers_and_processes_that_start_again_do_no_harm():
-  port = free_port()
-  with multihost._listen_at(port) as server, ThreadPoolExecutor() as pool:
-    accepted = pool.submit(multihost._accept, server, 3)
-    for greeting in (b"GET / HTTP/1.1", b"", multihost._greeting(3, 1)):
-      with socket.create_connection(("127.0.0.1", port)) as stranger:
-        stranger.sendall(greeting)
-    calls = [
-      pool.submit(multihost._call, ["127.0.0.1"], port, 3, process)
-      for process in (1, 2)
-    ]
-    found = accepted.result(60)
-    for process, call in enumerate(calls, 1):
-      found[process].sendall(b"job")
-      assert call.result(60).recv(3) == b"job"
-
-
 def test_processes_that_do_not_come_are_not_waited_for_for_ever():
   wait = (
-    "from glove_jax.training import multihost; multihost._ASSEMBLY = 2; "
+    "from glove_jax.training import connections, multihost; "
+    "connections.ASSEMBLY = 2; "
     "multihost.start('127.0.0.1:{}', 2, {})"
   )
   alone = [start("-c", wait.format(free_port(), i)) for i in (0, 1)]
@@ -203,7 +186,7 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_process_alone_has_everything():
   assert not multihost.several() and multihost.is_first()
   assert multihost.share(7) == slice(0, 7)
-  sums = multihost.total(np.array([1, 2**60]))
+  sums = multihost.sum_over_processes(np.array([1, 2**60]))
   assert sums.dtype == np.int64 and sums.tolist() == [1, 2**60]
 
 
@@ -212,3 +195,20 @@ def test_one_task_of_slurm_is_alone(monkeypatch):
   monkeypatch.setenv("SLURM_NTASKS", "1")
   multihost.start()
   assert not multihost.several()
+
+
+POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "0"}
+
+
+def test_a_pod_of_an_indexed_job_is_alone(monkeypatch):
+  for name, value in POD.items():
+    monkeypatch.setenv(name, value)
+  multihost.start()
+  assert not multihost.several()
+
+
+def test_a_pod_that_is_one_of_several_is_told_what_is_missing(tmp_path):
+  one = start("run.py", f"--workdir={tmp_path}", "--num_processes=2", **POD)
+  ((code, errors),) = finish([one])
+  assert code == 1 and "Traceback" not in errors
+  assert "run.py: A launcher has started several processes, but" in errors

@@ -18,11 +18,8 @@ from glove_jax.training import loop, optimizers, sharding
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.rows import make_run_steps
 from glove_jax.training.tiles import codec, cutting, layout, ring
-from glove_jax.training.tiles.engine import (
-  DeviceSettings,
-  Hyper,
-  cut_settings,
-)
+from glove_jax.training.tiles.engine import DeviceSettings, cut_settings
+from glove_jax.training.tiles.programs import Hyper
 
 SIZE = worker_process.SIZE
 
@@ -172,7 +169,7 @@ def test_a_step_on_batches_has_one_sum_over_devices(
 def test_split_blocks_only_hand_their_contexts_on(counts, mesh):
   made, state, _, place = start(counts, mesh=mesh)
   programs = ring.make_programs(settings(), place)
-  hyper = Hyper(*np.float32([10, 0.75, 0.2]))
+  hyper = Hyper(*np.float32([10, 0.75, 0.2, 0, 1]))
   seen = {}
   for stack, counted in made.stacks(4):
     if type(stack) not in seen:
@@ -370,6 +367,15 @@ def test_dimensions_that_cannot_be_split_evenly_are_refused():
   how = settings(engine="rows", placement="dim", dim=10, mesh=4)
   with pytest.raises(ValueError, match="--dim=10 cannot be split evenly"):
     sharding.make_placement(how)
+
+
+@pytest.mark.parametrize("engine", ["blocked", "rows", "dense"])
+def test_missing_is_refused_on_several_devices(counts, engine):
+  how = settings(engine=engine, missing=0.1, mesh=4)
+  for refused in (loop.check_config, functools.partial(loop.train, counts)):
+    with pytest.raises(ValueError, match=r"missing=0\.1 trains on one device"):
+      refused(how)
+  loop.check_config(settings(engine=engine, missing=0.1, mesh=1))
 
 
 def test_all_devices_are_the_default():

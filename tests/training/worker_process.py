@@ -39,7 +39,7 @@ def spoil_others(counts: triplets.Triplets) -> triplets.Triplets:
   part = position[counts.row] // TILE_SIZE % jax.device_count()
   processes_of = np.array([device.process_index for device in jax.devices()])
   own = processes_of[part] == jax.process_index()
-  return counts._reposition(count=np.where(own, counts.count, 1e4))
+  return counts._replace(count=np.where(own, counts.count, 1e4))
 
 
 def main(folder: str, coordinator="", number=0, process=-1) -> None:

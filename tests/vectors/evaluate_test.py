@@ -186,3 +186,28 @@ def test_published_vectors_score_as_published():
   result = similarity.evaluate_similarity(made, pairs)
   assert result["seen"] == 353
   assert round(result["spearman"], 4) == 0.5033
+
+
+def test_sets_are_checked_and_listed_before_a_run(tmp_path):
+  questions = write_questions(tmp_path / "set.txt")
+  formats.write_vectors(grid(), tmp_path / "other.txt")
+  settings = config.make_config(
+    analogies=[str(questions)],
+    similarity=["wordsim353"],
+    against=str(tmp_path / "other.txt"),
+  ).evaluate
+  evaluate.check(settings)
+  files = evaluate.question_files(settings)
+  names = ["set.txt", "wordsim353.tsv", "other.txt"]
+  assert [path.name for path in files] == names
+  questions.write_text("one two three four\nfive\n")
+  with pytest.raises(ValueError, match=r"Line 2 of .*set\.txt"):
+    evaluate.check(settings)
+  questions.unlink()
+  with pytest.raises(FileNotFoundError, match="no evaluation file"):
+    evaluate.check(settings)
+  (tmp_path / "other.txt").write_text("nothing here\n")
+  with pytest.raises(ValueError, match=r"other\.txt"):
+    evaluate.check(
+      config.make_config(against=str(tmp_path / "other.txt")).evaluate
+    )

@@ -140,7 +140,6 @@ def test_numbers_for_words_are_no_header(tmp_path):
     ("a 1 2\nb 1 2 3\nc 1 2\n", "Line 2 of .*v.txt is not a word and 2"),
     ("a 1 2\nb 1 2 0.5\n", "Line 2 of .*v.txt is not a word and 2 numbers"),
     ("2 2\na 1 2\nb 1 x\n", "Line 3 of .*v.txt is not a word and 2 numbers"),
-    ("a 1 2\nb 1  2\n", "Line 2 of .*v.txt is not a word and 2 numbers"),
     ("3 2\na 1 2\nb 1 2\n", "says that it holds 3 vectors, and it holds 2"),
     ("1 2\na 1 2\nb 1 2\n", "says that it holds 1 vectors, and it holds 2"),
     ("nothing\nhere\n", "Line 1 of .*v.txt is not a word and 1 numbers"),
@@ -152,7 +151,7 @@ def test_bad_text(text, message, tmp_path):
 
 
 def test_bad_lines_are_counted_over_chunks(monkeypatch, tmp_path):
-  monkeypatch.setattr(formats, "_CHUNK", 20)
+  monkeypatch.setattr(formats.text, "_CHUNK", 20)
   lines = [f"w{i} {i} {i}" for i in range(40)]
   assert len(load("\n".join(lines), tmp_path)) == 40
   lines[30] += "?"
@@ -241,7 +240,7 @@ def test_any_words_survive_or_are_refused(
   try:
     WRITERS[form](WordVectors(words, table), path)
   except ValueError:
-    assert any({*" \n"} & {*word} for word in words)
+    assert any({*" \n\t\r\x0b\x0c\ufeff"} & {*word} for word in words)
     return
   read = formats.load_vectors(path)
   assert read.words == tuple(words)

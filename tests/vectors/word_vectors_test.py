@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glove_jax.vectors import word_vectors
+from glove_jax.vectors import search, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 
 # On a circle, in degrees: neighbours can be told by eye.
@@ -173,7 +173,7 @@ def slow_answer(made, question, method):
 @pytest.mark.parametrize("blocks", [(4096, 128, 1 << 23), (64, 3, 1)])
 def test_many_answers_are_those_of_the_definition(monkeypatch, method, blocks):
   for name, value in zip(("_COLUMNS", "_ROWS", "_TILE"), blocks, strict=True):
-    monkeypatch.setattr(word_vectors, name, value)
+    monkeypatch.setattr(search, name, value)
   made = random_vectors(vocab_size=150, unk=True)
   questions = np.random.default_rng(2).integers(0, 150, size=(40, 3))
   expected = [slow_answer(made, q, method) for q in questions]
@@ -213,3 +213,110 @@ def test_unk_is_the_mean_of_the_last_hundred():
   few = random_vectors(vocab_size=3, unk=True)
   np.testing.assert_allclose(few["<unk>"], few.vectors[:3].mean(axis=0))
   assert word_vectors.with_unk(few) is few
+
+
+# gensim's names.
+
+
+def test_most_similar_agrees_with_gensim():
+  made = random_vectors()
+  keyed = made.to_gensim()
+  for positive, negative in (
+    (["w1"], []),
+    (["w1", "w2", "w3"], ["w4"]),
+    ([("w1", 0.5), "w2"], ["w3"]),
+    ("w5", "w6"),
+    ([], ["w7"]),
+  ):
+    ours = made.most_similar(positive, negative, topn=5)
+    other = keyed.most_similar(positive, negative, topn=5)
+    assert [word for word, _ in ours] == [word for word, _ in other]
+    np.testing.assert_allclose(
+      [x for _, x in ours], [x for _, x in other], atol=1e-5
+    )
+  vector = made["w1"]
+  assert made.most_similar(vector, topn=1) == made.most_similar(
+    [vector], topn=1
+  )
+  with pytest.raises(ValueError, match="Give one word or more"):
+    made.most_similar()
+  assert made.similarity("w1", "w2") == pytest.approx(
+    keyed.similarity("w1", "w2"), abs=1e-6
+  )
+  words = ["w1", "w2", "w3", "w4"]
+  assert made.doesnt_match(words) == made.to_gensim().doesnt_match(words)
+  assert made.index_to_key == keyed.index_to_key
+  assert made.key_to_index == keyed.key_to_index
+  assert made.vector_size == keyed.vector_size
+  fresh = made.to_gensim()  # gensim scales vectors in place when it is asked
+  np.testing.assert_array_equal(made[["w1", "w2"]], fresh[["w1", "w2"]])
+
+
+def test_iteration_gives_words():
+  made = circle()
+  assert list(made) == list(ANGLES) and len(made) == 5
+  assert "north" in made and "up" not in made and 0 not in made
+  assert repr(made) == "WordVectors(5 words, 2 dimensions, float32)"
+
+
+def test_several_words_stand_for_their_mean():
+  made = random_vectors()
+  assert made.neighbors(["w1", "w2"]) == made.most_similar(["w1", "w2"])
+  (word, cosine), *_ = made.neighbors(["w1"])
+  assert (word, pytest.approx(cosine)) == made.neighbors("w1")[0]
+
+
+def test_batches_are_as_one_by_one(monkeypatch):
+  monkeypatch.setattr(word_vectors, "_BATCH", 4)
+  made = random_vectors(unk=True)
+  words = [f"w{i}" for i in range(11)]
+  for queries in (words, made[words]):
+    batch = made.neighbors_of_each(queries, 5)
+    singly = [made.neighbors(query, 5) for query in queries]
+    assert [[w for w, _ in x] for x in batch] == [
+      [w for w, _ in x] for x in singly
+    ]
+  with pytest.raises(ValueError, match="not the one word"):
+    made.neighbors_of_each("w1")
+
+
+def test_subsets():
+  made = WordVectors("abc", np.eye(3), [7, 5, 3])
+  some = made.subset(["c", "a"])
+  assert some.words == ("c", "a") and some.counts.tolist() == [3, 7]
+  np.testing.assert_array_equal(some.vectors, np.eye(3)[[2, 0]])
+  assert made.first(2).words == ("a", "b") and made.first(9) is made
+  with pytest.raises(ValueError, match="'d' is not among"):
+    made.subset(["a", "d"])
+
+
+def test_counts_and_frames_go_to_other_libraries():
+  made = WordVectors("abc", np.eye(3), [7, 5, 3])
+  assert made.to_gensim().get_vecattr("b", "count") == 5
+  frame = made.to_dataframe()
+  assert frame.shape == (3, 3) and frame.loc["b"].tolist() == [0, 1, 0]
+  assert word_vectors.with_unk(made).counts.tolist() == [7, 5, 3, 0]
+
+
+@pytest.mark.parametrize(
+  "ask, message",
+  [
+    (lambda v: v.answers([[0, 1, 2, 3]]), r"give \[N, 3\] integers"),
+    (lambda v: v.answers([[0, 1, 99]]), r"give \[N, 3\] integers"),
+    (lambda v: v.neighbors(["north", 1]), "neither a word, nor words"),
+    (lambda v: v.neighbors(None), "finite numbers|neither a word"),
+    (lambda v: v[0], "no word"),
+    (lambda v: v.similarity("north", 3), "3 is no word"),
+    (lambda v: WordVectors([1], np.eye(1)), "is no string"),
+    (lambda v: WordVectors("ab", np.eye(2), [1]), "one count for each word"),
+    (lambda v: WordVectors("a", [["x"]]), "no real numbers"),
+    (lambda v: WordVectors("a", [[1j]]), "no real numbers"),
+  ],
+)
+def test_wrong_types_are_one_sentence(ask, message):
+  with pytest.raises(ValueError, match=message):
+    ask(circle())
+
+
+def test_lists_are_combined_as_arrays():
+  assert word_vectors.combine([[1.0]], [[2.0]]).tolist() == [[3.0]]

@@ -4,19 +4,21 @@ The tiles are written one block of rows at a time, so memory grows with the
 vocabulary and the remainder, not with the number of counts.
 """
 
-import json
 import os
 import pathlib
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
 from glove_jax import atomic, metrics
-from glove_jax.counts.triplets import Triplets, by_row, release
+from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
-from glove_jax.training.tiles.codec import encode
+from glove_jax.training.sorting import by_row
+from glove_jax.training.tiles import strips
+from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
 from glove_jax.training.tiles.layout import OUTSIDE, Blocks, Lines, pad_end
 
 BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
@@ -35,6 +37,9 @@ class CutSettings(NamedTuple):
 
   tile_size: int = 512  # T, words in a block
   min_fill: float = 0.02  # minimum fraction of non-zero cells in a tile
+  # With a core, tiles are all pairs of blocks of this many most frequent words,
+  # whatever their fill; the counts of other words with the core are strips.
+  core: int | None = None
   first_tier: int = 2048  # most frequent words that make up the first tier
   seed: int = 0  # of the order of words within tiers
 
@@ -81,18 +86,39 @@ def build(
   folder: str | os.PathLike,
   settings: CutSettings = CutSettings(),  # noqa: B008
 ) -> Blocks:
-  """Cuts counts into tiles and lines and writes all of them to a folder.
+  """Cuts counts into tiles and lines, or strips, and writes them to a folder.
 
   Args:
     triplets: the counts.
-    folder: is created if missing.
+    folder: is replaced.
     settings: how to cut.
+
+  Raises:
+    ValueError: a count that has no code, see `codec`.
   """
+  atomic.remove(folder)  # it may be damaged
   blocks, remainder = cut(triplets, folder, settings)
+  if settings.core is not None:
+    _write(_add_strips(blocks, remainder, settings.core))
+    return read(folder)
   half = blocks.num_blocks * blocks.tile_size
   lines = cut_lines(remainder, half, BATCH_CELLS)
   _write(blocks._replace(lines=lines))
   return read(folder)
+
+
+def _add_strips(blocks: Blocks, remainder: "Remainder", core: int) -> Blocks:
+  """Adds the strips of the words outside of the core, if there are any."""
+  core_blocks = _core_blocks(core, blocks.tile_size, blocks.num_blocks)
+  if core_blocks == blocks.num_blocks:
+    return blocks
+  sizes = blocks.tile_size, blocks.num_blocks, core_blocks
+  return blocks._replace(strips=strips.cut(*remainder, *sizes), num_outside=0)
+
+
+def _core_blocks(core: int, tile_size: int, num_blocks: int) -> int:
+  """The number of blocks that hold the `core` most frequent words."""
+  return min(-(-core // tile_size), num_blocks)
 
 
 def cut(
@@ -131,20 +157,27 @@ def cut(
   numbers = np.arange(num_blocks)
   numbers = numbers[local(numbers)] if local else numbers
   words = np.argsort(position).astype(np.int32)
-  strips = _Strips(triplets, starts, words, position, tile_size)
-  min_counts = max(1, settings.min_fill * tile_size**2)
+  source = _BlockRows(triplets, starts, words, position, tile_size)
+
+  def is_dense(counted):
+    if settings.core is None:
+      return counted >= max(1, settings.min_fill * tile_size**2)
+    core_blocks = _core_blocks(settings.core, tile_size, num_blocks)
+    is_core = np.arange(num_blocks) < core_blocks
+    return is_core[:, None] & is_core
+
   with (
     atomic.write_whole(folder / "tiles.bin") as file,
     metrics.progress(
       "cutting tiles", 2 * len(numbers), " blocks", enabled=not rows.start
     ) as bar,
   ):
-    counted = _count_tiles(strips, numbers, num_blocks, bar)
+    counted = _count_tiles(source, numbers, num_blocks, bar)
     remainder = _write_tiles(
-      strips, numbers, counted, counted >= min_counts, file, bar
+      source, numbers, counted, is_dense(counted), file, bar
     )
   counted = reduce(counted)
-  pair = np.argwhere(counted >= min_counts).astype(np.int32)
+  pair = np.argwhere(is_dense(counted)).astype(np.int32)
   num_counts = counted[tuple(pair.T)]
   here = np.isin(pair[:, 0], numbers)
   file_index = np.where(here, np.cumsum(here) - 1, -1)
@@ -156,8 +189,8 @@ def cut(
   ), remainder  # fmt: skip
 
 
-class _Strips(NamedTuple):
-  """Counts as strips: a strip is the rows of one block of words."""
+class _BlockRows(NamedTuple):
+  """Counts, to be visited by the rows of one block of words at a time."""
 
   triplets: Triplets  # sorted by row
   starts: np.ndarray  # [V + 1] where each row starts
@@ -166,61 +199,66 @@ class _Strips(NamedTuple):
   tile_size: int
 
 
-def _count_tiles(strips: _Strips, numbers, num_blocks, bar) -> np.ndarray:
-  """[B, B] int64: the counts in each pair of blocks, for the given strips."""
-  triplets, starts, words, position, tile_size = strips
+def _count_tiles(source: _BlockRows, numbers, num_blocks, bar) -> np.ndarray:
+  """Counts in each pair of blocks, for some blocks of words: [B, B] int64."""
+  triplets, starts, words, position, tile_size = source
   col = np.asarray(triplets.col)
   counted = np.zeros((num_blocks, num_blocks), np.int64)
 
-  def count_strip(block):
-    strip = words[block * tile_size :][:tile_size]
-    _count_strip(strip, starts, col, position, tile_size, counted[block])
+  def count_rows(block):
+    rows = words[block * tile_size :][:tile_size]
+    _count_rows(rows, starts, col, position, tile_size, counted[block])
     release(triplets)
 
-  for _ in ordered_map(count_strip, numbers, default_threads()):
+  for _ in ordered_map(count_rows, numbers, default_threads()):
     bar.update()
   return counted
 
 
 def _write_tiles(
-  strips: _Strips, numbers, counted, dense, file, bar
+  source: _BlockRows, numbers, counted, dense, file, bar
 ) -> Remainder:
-  """Writes the tiles of the given strips; returns the counts outside of them.
+  """Writes the tiles of some blocks of words; returns their other counts.
 
   Args:
-    strips: the counts.
-    numbers: the strips to write, in order.
+    source: the counts.
+    numbers: the blocks of words, in order.
     counted: [B, B] the counts in each pair of blocks.
     dense: [B, B] bool, which pairs are tiles.
     file: takes the codes of one tile after the other.
     bar: shows progress.
   """
-  triplets, starts, words, position, tile_size = strips
+  triplets, starts, words, position, tile_size = source
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
   ends = np.append(0, np.cumsum(np.where(dense, 0, counted).sum(axis=1)))
   remainder = Remainder(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
 
-  def cut_strip(block):
-    strip = words[block * tile_size :][:tile_size]
+  def cut_rows(block):
+    rows = words[block * tile_size :][:tile_size]
     slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
     tiles = np.zeros((dense[block].sum(), tile_size, tile_size), np.uint16)
     outside = slice(ends[block], ends[block + 1])
     part = Remainder(*(column[outside] for column in remainder))
     part.row[:] = block * tile_size
-    _cut_strip(
-      strip, starts, col, position, tile_size, count, slot, tiles, *part
+    bad = _cut_rows(
+      rows, starts, col, position, tile_size, count, slot, tiles, *part
     )
+    if bad >= 0:
+      raise ValueError(
+        f"The count {count[bad]} is outside of {LOWEST} to {HIGHEST}, which "
+        "engine=blocked can store: use engine=rows."
+      )
     release(triplets)
     return tiles
 
-  for tiles in ordered_map(cut_strip, numbers, default_threads()):
+  for tiles in ordered_map(cut_rows, numbers, default_threads()):
     file.write(tiles)
     bar.update()
   return remainder
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_strip(words, starts, col, position, tile_size, counted):
+def _count_rows(words, starts, col, position, tile_size, counted):
   """Adds the counts of some words in each block of contexts to counted [B]."""
   for word in words:
     for i in range(starts[word], starts[word + 1]):
@@ -228,23 +266,30 @@ def _count_strip(words, starts, col, position, tile_size, counted):
 
 
 @numba.njit(nogil=True, cache=True)
-def _cut_strip(
+def _cut_rows(
   words, starts, col, position, tile_size, count, slot, tiles,
   outside_row, outside_col, outside_code,
 ):  # fmt: skip
-  """Writes counts to tiles[slot] or, if the slot is -1, to the remainder."""
+  """Writes counts to tiles[slot] or, if the slot is -1, to the remainder.
+
+  Returns the index of a count that has no code; -1 if all have one.
+  """
   outside = 0
   for row, word in enumerate(words):
     for i in range(starts[word], starts[word + 1]):
       context = position[col[i]]
       tile = slot[context // tile_size]
+      code = encode(count[i])
+      if code == 0:
+        return i
       if tile >= 0:
-        tiles[tile, row, context % tile_size] = encode(count[i])
+        tiles[tile, row, context % tile_size] = code
       else:
         outside_row[outside] += row
         outside_col[outside] = context
-        outside_code[outside] = encode(count[i])
+        outside_code[outside] = code
         outside += 1
+  return -1
 
 
 def cut_lines(
@@ -318,33 +363,57 @@ def _fill_lines(
 def _write(blocks: Blocks) -> None:
   """Writes everything but the tiles; the manifest comes last."""
   arrays = {
-    f"lines_{i}_{name}": array
+    f"lines_{i}_{name}.npy": array
     for i, lines in enumerate(blocks.lines)
     for name, array in zip(_LINE_FILES, lines, strict=True)
   }
-  arrays |= {name: getattr(blocks, field) for field, name in _FILES.items()}
+  for field, name in _FILES.items():
+    arrays[f"{name}.npy"] = getattr(blocks, field)
   for name, array in arrays.items():
-    with atomic.write_whole(blocks.folder / f"{name}.npy") as file:
+    with atomic.write_whole(blocks.folder / name) as file:
       np.save(file, array)
-  manifest = {
+  facts = {
     "tile_size": blocks.tile_size,
     "num_blocks": blocks.num_blocks,
     "outside": blocks.num_outside,
     "lines": len(blocks.lines),
   }
-  path = blocks.folder / "manifest.json"
-  atomic.write_text(path, json.dumps(manifest) + "\n")
+  if blocks.strips is not None:
+    arrays |= strips.write(blocks.strips, blocks.folder)
+    facts["core_blocks"] = blocks.strips.core_blocks
+  atomic.write_json(blocks.folder / "facts.json", facts)
+  names = ["tiles.bin", "facts.json", *arrays]
+  checksums = _checksums(blocks.folder, names)
+  atomic.write_json(blocks.folder / "manifest.json", checksums)
+
+
+def _checksums(folder: pathlib.Path, names: Iterable[str]) -> dict[str, int]:
+  """The CRC-32 of files, by name."""
+
+  def checksum(name):
+    crc = 0
+    with open(folder / name, "rb") as file:
+      for block in iter(lambda: file.read(1 << 24), b""):
+        crc = zlib.crc32(block, crc)
+    return name, crc
+
+  return dict(ordered_map(checksum, names, default_threads()))
 
 
 def is_complete(folder: str | os.PathLike) -> bool:
-  """Whether `build` has finished in this folder."""
-  return pathlib.Path(folder, "manifest.json").exists()
+  """Whether `build` has finished in this folder, and nothing is damaged."""
+  folder = pathlib.Path(folder)
+  try:
+    wanted = atomic.read_json(folder / "manifest.json")
+    return _checksums(folder, wanted) == wanted
+  except (OSError, ValueError, TypeError):
+    return False
 
 
 def read(folder: str | os.PathLike) -> Blocks:
-  """Reads what `build` wrote to a folder; lines are mapped into memory."""
+  """Reads what `build` wrote; lines and strips are mapped into memory."""
   folder = pathlib.Path(folder)
-  manifest = json.loads((folder / "manifest.json").read_text())
+  facts = atomic.read_json(folder / "facts.json")
   lines = [
     Lines(
       *(
@@ -352,13 +421,15 @@ def read(folder: str | os.PathLike) -> Blocks:
         for name in _LINE_FILES
       )
     )
-    for i in range(manifest["lines"])
+    for i in range(facts["lines"])
   ]
+  sizes = {name: facts[name] for name in ("tile_size", "num_blocks")}
+  core = facts.get("core_blocks")
   return Blocks(
     folder,
-    tile_size=manifest["tile_size"],
-    num_blocks=manifest["num_blocks"],
-    num_outside=manifest["outside"],
+    **sizes,
+    strips=core and strips.read(folder, **sizes, core_blocks=core),
+    num_outside=facts["outside"],
     lines=lines,
     **{
       field: np.load(folder / f"{name}.npy") for field, name in _FILES.items()

@@ -1,8 +1,11 @@
 """The blocked engine of one device: GloVe at the speed of matrix products.
 
-A pass visits all tiles and lines, see `layout`, as jobs in random order. The
-first passes of a run may visit only the tiles of the most frequent words
-(`growth`).
+A tile holds the counts of a block of words with a block of contexts. A line
+holds counts of one word, or of one context, outside of tiles; see `layout`. A
+pass visits all tiles and lines as jobs in random order. The first passes of a
+run may visit only the tiles of the most frequent words (`growth`). With
+`missing`, the last pass ends by fitting the other words to the core, see
+`strips`.
 
 On a CPU, tiles are read from a file and trained one at a time. An accelerator
 keeps all tiles in its memory if they fit. Per-step overhead dominates there, so
@@ -24,14 +27,20 @@ import numpy as np
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
-from glove_jax.threads import default_threads
 from glove_jax.training import multihost, optimizers
 from glove_jax.training.engine import ONE_DEVICE, Epoch, Stack, TrainState
-from glove_jax.training.tiles import cutting, layout, steps
-from glove_jax.training.tiles.layout import Blocks, Groups, Lines, Pass, Tiles
+from glove_jax.training.tiles import cells, cutting, layout, steps
+from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
+from glove_jax.training.tiles.programs import (
+  compile_ahead,
+  make_hyper,
+  make_programs,
+  shape_of,
+)
+from glove_jax.training.tiles.strips import Strip, read_strip
 
-_STREAMED_TILES = 64  # most tiles in a stack that is read from disk, ...
-_STREAMED_BYTES = 1 << 25  # ... and most bytes
+_STREAMED_TILES = 64  # maximum tiles in a stack read from disk
+_STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
 _GROUP_CELLS = 1 << 22  # cells in a group of tiles, on an accelerator
 
 
@@ -45,7 +54,7 @@ class Job(NamedTuple):
 class DeviceSettings(NamedTuple):
   """How tiles and lines are batched for a device."""
 
-  resident: bool  # all tiles and lines stay in its memory
+  resident: bool  # all tiles and lines stay in device memory
   tiles_per_group: int  # a group is one batch
   groups_per_stack: int
   line_cells: int  # counts in a batch of lines, padding included
@@ -67,14 +76,19 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
 
 
 class BlockedEngine(abc.ABC):
-  """What the engines of one device and of several share: a pass of jobs.
+  """The part that the one-device and the ring engine share: a pass as jobs.
 
   A pass is a sequence of turns: one for one device, n for a ring of n devices.
-  A turn runs its jobs, which load tiles or lines, in random order.
+  A turn runs its jobs, which load tiles or lines, in random order. The jobs of
+  strips follow the last turn.
   """
 
   def __init__(
-    self, blocks: Blocks, config: TrainConfig, line_jobs: list[list[Job]]
+    self,
+    blocks: Blocks,
+    config: TrainConfig,
+    line_jobs: list[list[Job]],
+    strip_jobs: list[Job],
   ):
     """Plans all passes.
 
@@ -82,18 +96,21 @@ class BlockedEngine(abc.ABC):
       blocks: tiles of all devices.
       config: has the passes and the seed.
       line_jobs: the jobs of lines in each turn.
+      strip_jobs: the jobs that fit the words outside of the core.
     """
-    self._seed, self._line_jobs = config.seed, line_jobs
+    self._seed = config.seed
+    self._line_jobs, self._strip_jobs = line_jobs, strip_jobs
     self._passes = plan_passes(blocks, config)
     self.epochs = [
       Epoch(self._count_steps(plan), plan.num_triplets) for plan in self._passes
     ]
 
   def _count_steps(self, plan: Pass) -> int:
-    """Tiles and batches of lines in a pass."""
+    """Tiles, batches of lines, and strips in a pass."""
     turns = self._line_jobs if plan.with_lines else []
-    lines = sum(int(job.num_steps.sum()) for jobs in turns for job in jobs)
-    return len(plan.tiles) + lines
+    jobs = [job for jobs in turns for job in jobs]
+    jobs += self._strip_jobs if plan.with_strips else []
+    return len(plan.tiles) + sum(int(job.num_steps.sum()) for job in jobs)
 
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
     plan = self._passes[epoch - 1]
@@ -104,12 +121,14 @@ class BlockedEngine(abc.ABC):
       for i in rng.permutation(len(jobs)):
         yield jobs[i].load(), jobs[i].num_steps
       yield from self._end_turn()
+    for job in self._strip_jobs if plan.with_strips else []:
+      yield job.load(), job.num_steps
 
   @abc.abstractmethod
   def _tile_jobs(
     self, tiles: np.ndarray, turn: int, rng: np.random.Generator
   ) -> list[Job]:
-    """Groups those of the tiles that belong to a turn."""
+    """Makes the jobs of a turn from the tiles that belong to it."""
 
   def _end_turn(self) -> Iterator[tuple[Stack, np.ndarray]]:
     """Yields what comes between two turns."""
@@ -117,7 +136,7 @@ class BlockedEngine(abc.ABC):
 
 
 class TileEngine(BlockedEngine):
-  """The blocked engine of one device; its methods are those of `Engine`."""
+  """The blocked engine for one device. It implements `Engine`."""
 
   placement = ONE_DEVICE
 
@@ -129,15 +148,17 @@ class TileEngine(BlockedEngine):
     together: Sequence[TrainConfig] = (),
     folder: str | os.PathLike | None = None,
   ):
-    """Cuts the counts, or reads what was cut, and starts to compile.
+    """Cuts the counts into tiles, or reads tiles cut earlier.
+
+    Compilation starts in the background.
 
     Args:
       triplets: the counts.
-      config: how to train.
-      together: P configs that train in one program. They share everything with
-        `config` but `Hyper`. State, parameters and costs then have a first axis
-        of size P.
-      folder: where tiles and lines are kept; None is a temporary folder.
+      config: the training settings.
+      together: P configs that train in one program. They may differ from
+        `config` only in the fields of `Hyper` and in `seed`. State, parameters
+        and costs then have a first axis of size P.
+      folder: where tiles and lines are kept; None uses a temporary folder.
 
     Raises:
       ValueError: the engine does not support the settings.
@@ -147,15 +168,15 @@ class TileEngine(BlockedEngine):
     with futures.ThreadPoolExecutor(1) as pool:
       pool.submit(jax.devices)  # initialise an accelerator meanwhile
       blocks = _open_blocks(triplets, config, folder)
-    self._blocks, self._device = blocks, device_settings(blocks)
-    line_stacks = layout.stack_lines(blocks, self._device.line_cells)
+    self._blocks, self._batching = blocks, device_settings(blocks)
+    line_stacks = layout.stack_lines(blocks, self._batching.line_cells)
     self._codes = None  # [M, T, T] uint16 on the device, if resident
-    if self._device.resident:
+    if self._batching.resident:
       line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
       self._codes = jnp.asarray(layout.map_tiles(blocks))
     line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
-    super().__init__(blocks, config, [line_jobs])
-    self._hyper, over_points = _hyper(config, together)
+    super().__init__(blocks, config, [line_jobs], make_strip_jobs(blocks))
+    self._hyper, over_points = make_hyper(config, together)
     self._compile(config, together, over_points, triplets.vocab_size)
 
   def _compile(self, config, together, over_points, vocab_size):
@@ -165,8 +186,9 @@ class TileEngine(BlockedEngine):
     def init(hyper, position, params):
       tx = optimizers.from_config(config, hyper.learning_rate)
       return steps.init_table(
-        params, position, blocks.num_blocks, blocks.tile_size, tx
-      )
+        params, position, blocks.num_blocks, blocks.tile_size, tx,
+        padding_bias(config),
+      )  # fmt: skip
 
     self._position = jnp.asarray(blocks.position)
     self._init = jax.jit(over_points(init, (0, None, 0)))
@@ -183,9 +205,10 @@ class TileEngine(BlockedEngine):
     )
     params = _params_shape(vocab_size, config, together)
     state = jax.eval_shape(self.init, params)
-    stacks = [*_tile_shapes(blocks, self._device)]
+    stacks = [*_tile_shapes(blocks, self._batching)]
     stacks += [job.load() for job in self._line_jobs[0]]
-    self._programs = _compile_ahead(
+    stacks += _strip_shapes(blocks)
+    self._programs = compile_ahead(
       programs, (state, self._hyper, self._codes), stacks
     )
 
@@ -193,115 +216,25 @@ class TileEngine(BlockedEngine):
     return self._init(self._hyper, self._position, params)
 
   def run_steps(self, state, stack, multipliers):
-    program = self._programs[_shape(stack)].result()
+    program = self._programs[shape_of(stack)].result()
     return program(state, self._hyper, self._codes, stack, multipliers)
 
   def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
     groups = layout.disjoint_groups(
-      self._blocks, tiles, self._device.tiles_per_group, rng
+      self._blocks, tiles, self._batching.tiles_per_group, rng
     )
     return [
       Job(
         functools.partial(self._load, stack),
         layout.count_tiles(self._blocks, stack),
       )
-      for stack in layout.stack_groups(groups, self._device.groups_per_stack)
+      for stack in layout.stack_groups(groups, self._batching.groups_per_stack)
     ]
 
   def _load(self, groups: Groups) -> Groups | Tiles:
-    if self._device.resident:
+    if self._batching.resident:
       return groups
     return layout.read_tiles(self._blocks, groups)
-
-
-class Hyper(NamedTuple):
-  """Hyperparameters that are data of a program, so points of a sweep share it.
-
-  Each is a scalar, or [P] for P points.
-  """
-
-  x_max: jax.Array
-  alpha: jax.Array
-  learning_rate: jax.Array
-
-
-def _hyper(config, together):
-  """The hyperparameters, and what maps a function over points."""
-  values = Hyper(
-    *(
-      jnp.array([getattr(c, name) for c in together or [config]], jnp.float32)
-      for name in Hyper._fields
-    )
-  )
-  if not together:
-    return Hyper(*(value[0] for value in values)), lambda function, _: function
-  return values, lambda function, axes: jax.vmap(function, axes)
-
-
-def make_programs(
-  config: TrainConfig, compiled: Callable[[Callable], Callable]
-) -> dict[type, Callable]:
-  """Makes the programs that train on a stack, by type of stack.
-
-  Args:
-    config: how to train.
-    compiled: compiles a function, such as `jax.jit`.
-
-  Returns:
-    Functions (state, hyper, codes, stack, multipliers) -> (state, costs [K]),
-    where codes are those of all tiles, [M, T, T], or None.
-  """
-  outer = steps.make_outer(jnp.dtype(config.products))
-
-  def train_tiles(state, hyper, codes, stack, multipliers):
-    tx = optimizers.from_config(config, hyper.learning_rate)
-    loss = functools.partial(
-      steps.tiles_loss, outer=outer, x_max=hyper.x_max, alpha=hyper.alpha
-    )
-
-    def step(state, xs):
-      code, pair, multiplier = xs
-      if codes is not None:
-        code = codes.at[code].get(mode="fill", fill_value=0)
-      return steps.tiles_step(state, code, pair, multiplier, loss=loss, tx=tx)
-
-    return jax.lax.scan(step, state, (*stack, multipliers))
-
-  def train_lines(state, hyper, codes, stack, multipliers):
-    del codes
-    tx = optimizers.from_config(config, hyper.learning_rate)
-    loss = functools.partial(
-      steps.lines_loss, x_max=hyper.x_max, alpha=hyper.alpha
-    )
-
-    def step(state, xs):
-      return steps.lines_step(state, *xs, loss=loss, tx=tx)
-
-    return jax.lax.scan(step, state, (*stack, multipliers))
-
-  tiles, lines = compiled(train_tiles), compiled(train_lines)
-  return {Groups: tiles, Tiles: tiles, Lines: lines}
-
-
-def _compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
-  """Compiles a program for each shape of stack, in the background."""
-
-  def build(stack):
-    multipliers = jax.ShapeDtypeStruct(stack[-1].shape[:1], jnp.float32)
-    with jax.enable_x64(False):
-      program = programs[type(stack)].lower(*inputs, stack, multipliers)
-      return program.compile()
-
-  by_shape = {_shape(stack): stack for stack in stacks}
-  # Half of the cores: compilation needs memory, and other work continues.
-  pool = futures.ThreadPoolExecutor(max(1, default_threads() // 2))
-  compiled = {shape: pool.submit(build, s) for shape, s in by_shape.items()}
-  pool.shutdown(wait=False)
-  return compiled
-
-
-def _shape(stack) -> tuple:
-  return type(stack), *(array.shape for array in stack)
 
 
 def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
@@ -314,6 +247,28 @@ def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
     return [Groups(jax.ShapeDtypeStruct(groups, jnp.int32), pair)]
   cells = (blocks.tile_size, blocks.tile_size)
   return [Tiles(jax.ShapeDtypeStruct((*groups, *cells), jnp.uint16), pair)]
+
+
+def _strip_shapes(blocks: Blocks) -> list:
+  """The shape of a stack of one strip; none if there are no strips."""
+  if blocks.strips is None:
+    return []
+  code = jax.ShapeDtypeStruct((1, *blocks.strips.code_shape), jnp.uint16)
+  return [Strip(jax.ShapeDtypeStruct((1,), jnp.int32), code)]
+
+
+def make_strip_jobs(blocks: Blocks) -> list[Job]:
+  """One job for each strip; its load fills the cells of the strip."""
+  num_strips = blocks.strips.num_strips if blocks.strips else 0
+  return [
+    Job(functools.partial(read_strip, blocks.strips, i), np.ones(1, int))
+    for i in range(num_strips)
+  ]
+
+
+def padding_bias(config: TrainConfig) -> float:
+  """The bias of rows of a table that hold no word."""
+  return cells.PADDING_BIAS if config.missing else 0.0
 
 
 def _params_shape(vocab_size, config, together) -> Params:
@@ -332,7 +287,7 @@ def _open_blocks(triplets, config, folder) -> Blocks:
 
 
 def keep_folder(folder):
-  """The folder and None, or a temporary folder and the object that keeps it."""
+  """The folder, and the object that deletes it when dropped, or None."""
   if folder is not None:
     return folder, None
   keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
@@ -340,8 +295,10 @@ def keep_folder(folder):
 
 
 def cut_settings(config: TrainConfig) -> cutting.CutSettings:
+  """How to cut: with `missing`, all cells of the core are in tiles."""
+  core = (config.core or np.iinfo(np.int32).max) if config.missing else None
   return cutting.CutSettings(
-    tile_size=config.tile_size, min_fill=config.min_fill, seed=config.seed
+    config.tile_size, config.min_fill, core=core, seed=config.seed
   )
 
 
@@ -352,26 +309,31 @@ def check_settings(config: TrainConfig) -> None:
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "--engine=rows."
     )
-  growth(config)
+  growth_stages(config)
 
 
 def plan_passes(blocks: Blocks, config: TrainConfig) -> list[Pass]:
-  """The passes of a whole run: those of `growth`, then the epochs."""
-  return [
+  """The passes of a whole run: those of `growth`, then the epochs.
+
+  A stage whose words fill no tile has empty passes, which the loop skips.
+  """
+  stages = [*growth_stages(config), (None, config.resolved.epochs)]
+  plans = [
     layout.plan_pass(blocks, words)
-    for words, passes in [*growth(config), (None, config.resolved.epochs)]
+    for words, passes in stages
     for _ in range(passes)
   ]
+  return plans[:-1] + [layout.add_strips(blocks, plan) for plan in plans[-1:]]
 
 
-def growth(config: TrainConfig) -> list[tuple[int, int]]:
+def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
   """Parses `growth`: [(words, passes)] for each stage before all words train.
 
   Raises:
     ValueError: a stage is not words:passes.
 
   Example:
-    >>> growth(TrainConfig(growth=("8192:10", "16384:6")))
+    >>> growth_stages(TrainConfig(growth=("8192:10", "16384:6")))
     [(8192, 10), (16384, 6)]
   """
   stages = []

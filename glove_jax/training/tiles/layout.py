@@ -11,12 +11,17 @@ counted. The counts outside of tiles are the remainder. It is stored twice, by
 row and by column, as lines: the counts of one row, or of one column, padded to
 a power of two. The lines of one length make batches of one shape. The step on a
 row's line trains only the row, the step on a column's line only the column.
+
+With `missing` there are no lines. Tiles are then all pairs of blocks of the
+core, the most frequent words, and the other counts are in `strips`.
 """
 
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
+
+from glove_jax.training.tiles.strips import Strips
 
 MAX_BATCHES = 64  # batches in a stack of lines
 OUTSIDE = np.iinfo(np.int32).max  # an index outside of every table
@@ -57,9 +62,10 @@ class Blocks(NamedTuple):
   num_blocks: int  # B
   pair: np.ndarray  # [M, 2] int32, block of words, block of contexts of M tiles
   num_counts: np.ndarray  # [M] int64, in each tile
-  num_outside: int  # counts in no tile
+  num_outside: int  # counts in lines
   file_index: np.ndarray  # [M] int64, of a tile in our file; -1: not in it
   lines: list[Lines]  # mapped from disk, one for each shape [R, N]
+  strips: Strips | None = None  # with `missing`, if there are other words
 
 
 class Parts(NamedTuple):
@@ -116,6 +122,7 @@ class Pass(NamedTuple):
   tiles: np.ndarray  # [M'] which tiles
   with_lines: bool
   num_triplets: int
+  with_strips: bool = False  # after the tiles and lines
 
 
 def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
@@ -124,7 +131,7 @@ def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
   Args:
     blocks: tiles and lines.
     words: visit only tiles within this many most frequent words, and no lines;
-      None visits everything.
+      None visits everything but strips.
   """
   everything = words is None or words >= len(blocks.position)
   last = blocks.pair - np.array([0, blocks.num_blocks])
@@ -132,6 +139,14 @@ def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
   tiles = np.flatnonzero(inside | everything)
   outside = blocks.num_outside if everything else 0
   return Pass(tiles, outside > 0, int(blocks.num_counts[tiles].sum()) + outside)
+
+
+def add_strips(blocks: Blocks, plan: Pass) -> Pass:
+  """The pass, with the strips after it if there are any."""
+  if blocks.strips is None:
+    return plan
+  total = plan.num_triplets + len(blocks.strips.code)
+  return plan._replace(num_triplets=total, with_strips=True)
 
 
 def disjoint_groups(

@@ -35,7 +35,7 @@ from glove_jax.model import Params
 from glove_jax.training import multihost, optimizers, sharding
 from glove_jax.training.engine import Placement, TrainState
 from glove_jax.training.sharding import AXIS
-from glove_jax.training.tiles import cutting, engine, layout, steps
+from glove_jax.training.tiles import cutting, engine, layout, programs, steps
 from glove_jax.training.tiles.cutting import Remainder
 from glove_jax.training.tiles.engine import BlockedEngine, Job
 from glove_jax.training.tiles.layout import (
@@ -46,6 +46,7 @@ from glove_jax.training.tiles.layout import (
   Tiles,
   pad_end,
 )
+from glove_jax.training.tiles.programs import Hyper
 
 # Fewer than on one device: a device has only 1/n^2 of the tiles in a turn, and
 # the last stack of a turn is padded with empty groups.
@@ -58,7 +59,7 @@ class Turn(NamedTuple):
 
 
 class RingEngine(BlockedEngine):
-  """The blocked engine of several devices; its methods are those of `Engine`.
+  """The blocked engine for several devices. It implements `Engine`.
 
   A stack is n stacks of K batches, one for each device. Each process plans for
   all devices and reads the tiles and lines of its devices.
@@ -76,9 +77,9 @@ class RingEngine(BlockedEngine):
 
     Args:
       triplets: the counts.
-      config: how to train.
+      config: the training settings.
       placement: 'blocks', with a mesh.
-      folder: where tiles are kept; None is a temporary folder.
+      folder: where tiles are kept; None uses a temporary folder.
 
     Raises:
       ValueError: the engine does not support the settings.
@@ -92,24 +93,24 @@ class RingEngine(BlockedEngine):
       engine.cut_settings(config),
       local=lambda block: np.isin(block % placement.num_devices, local),
       rows=multihost.share(len(triplets.row)),
-      reduce=multihost.total,
+      reduce=multihost.sum_over_processes,
     )
     self.placement, self._parts = (
       placement,
       layout.deal(blocks, placement.num_devices),
     )
-    self._device = engine.device_settings(blocks, placement.num_devices)
+    self._batching = engine.device_settings(blocks, placement.num_devices)
     line_jobs = cut_line_jobs(
-      self._parts, remainder, placement, self._device.line_cells
+      self._parts, remainder, placement, self._batching.line_cells
     )
     self._codes = None  # each device's tiles [M', T, T], if resident
-    if self._device.resident:
+    if self._batching.resident:
       line_jobs = [[_keep_loaded(job) for job in turn] for turn in line_jobs]
       piece = functools.partial(_tiles_of, self._parts)
       self._codes = sharding.join(placement, P(AXIS), piece)
-    super().__init__(blocks, config, line_jobs)
-    hyper = [getattr(config, name) for name in engine.Hyper._fields]
-    self._hyper = engine.Hyper(*map(np.float32, hyper))
+    super().__init__(blocks, config, line_jobs, [])
+    hyper = [getattr(config, name) for name in Hyper._fields]
+    self._hyper = Hyper(*map(np.float32, hyper))
     self._tx = optimizers.from_config(config)
     self._programs = make_programs(config, placement)
     self._gather = jax.jit(
@@ -131,9 +132,9 @@ class RingEngine(BlockedEngine):
     yield Turn(), np.zeros(self._parts.num_parts, int)
 
   def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
-    """Groups the tiles of each device; all devices get as many groups."""
+    """Groups the tiles of each device; each gets the same number of groups."""
     parts = self._parts
-    size = min(self._device.groups_per_stack, _GROUPS_PER_STACK)
+    size = min(self._batching.groups_per_stack, _GROUPS_PER_STACK)
     word_part, context_part = parts.tile_part[tiles].T
     groups = []  # of each device
     for part in range(parts.num_parts):
@@ -141,7 +142,7 @@ class RingEngine(BlockedEngine):
       local = tiles[(word_part == part) & (context_part == context)]
       groups.append(
         layout.disjoint_groups(
-          parts.local, local, self._device.tiles_per_group, rng
+          parts.local, local, self._batching.tiles_per_group, rng
         )
       )
     most = max(len(group.tile) for group in groups)
@@ -214,12 +215,12 @@ def make_programs(
   """Makes the programs that train on a stack, by type of stack.
 
   Args:
-    config: how to train.
+    config: the training settings.
     placement: 'blocks', with a mesh.
 
   Returns:
-    As `engine.make_programs`. Stacks, codes, multipliers and costs concatenate
-    those of the devices: [n * K] or [n * M', T, T].
+    As `programs.make_programs`. Stacks, codes, multipliers and costs are those
+    of the devices, concatenated: [n * K] or [n * M', T, T].
   """
   num_devices = placement.mesh.size
 
@@ -256,7 +257,7 @@ def make_programs(
 
     return jax.tree.map(send_contexts, state), jnp.zeros_like(multipliers)
 
-  return engine.make_programs(config, compiled) | {Turn: compiled(turn)}
+  return programs.make_programs(config, compiled) | {Turn: compiled(turn)}
 
 
 def _keep_loaded(job: Job) -> Job:
@@ -313,7 +314,7 @@ def cut_line_jobs(
   for (part, turn), lines in pieces.items():
     for width in lines:
       number[width.bit_length() - 1, turn, part] = len(lines[width].trained)
-  number = multihost.total(number)
+  number = multihost.sum_over_processes(number)
   jobs = [[] for _ in turns]
   for power in np.flatnonzero(number.any(axis=(1, 2))):
     width = 1 << int(power)

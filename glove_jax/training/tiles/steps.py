@@ -33,6 +33,7 @@ def init_table(
   num_blocks: int,
   tile_size: int,
   tx: optax.GradientTransformation,
+  padding_bias: float = 0.0,
 ) -> TrainState:
   """Copies parameters, and the optimizer's state of them, to a table.
 
@@ -42,21 +43,23 @@ def init_table(
     num_blocks: B.
     tile_size: T.
     tx: the optimizer.
+    padding_bias: the bias of rows that hold no word, see `cells`.
   """
 
-  def fill(word, context):
-    empty = jnp.zeros((2, num_blocks * tile_size, *word.shape[1:]), word.dtype)
+  def fill(word, context, padding=0.0):
+    shape = (2, num_blocks * tile_size, *word.shape[1:])
+    empty = jnp.full(shape, padding, word.dtype)
     full = empty.at[0, position].set(word).at[1, position].set(context)
     return full.reshape(2 * num_blocks, tile_size, *word.shape[1:])
 
-  def to_table(params: Params) -> Table:
+  def to_table(params: Params, padding_bias=0.0) -> Table:
     return Table(
       fill(params.word, params.context),
-      fill(params.word_bias, params.context_bias),
+      fill(params.word_bias, params.context_bias, padding_bias),
     )
 
   opt_state = map_tables(Params, to_table, tx.init(params))
-  return TrainState(to_table(params), opt_state)
+  return TrainState(to_table(params, padding_bias), opt_state)
 
 
 def table_params(table: Table, position) -> Params:

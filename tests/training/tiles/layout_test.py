@@ -8,40 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_counts import as_coded, build, init_table, make_triplets
 
 from glove_jax import config, model
 from glove_jax.counts import triplets
-from glove_jax.training import loop, optimizers
+from glove_jax.training import loop, optimizers, together
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
 from glove_jax.training.tiles import codec, cutting, layout, steps
 from glove_jax.training.tiles.engine import DeviceSettings
-
-
-def make_triplets(size=70, fill=0.3, seed=0):
-  rng = np.random.default_rng(seed)
-  matrix = np.exp(rng.normal(1, 1.5, (size, size)))
-  matrix *= rng.random((size, size)) < fill * np.linspace(2, 0, size)
-  row, col = np.nonzero(matrix)
-  return triplets.Triplets(
-    row.astype(np.int32), col.astype(np.int32), matrix[row, col], size
-  )
-
-
-def as_coded(count):
-  """Counts as they are after two bytes have held their logs."""
-  log_count, _ = codec.decode(codec.encode(count), x_max=10.0, alpha=0.75)
-  return np.exp(np.asarray(log_count, np.float64))
-
-
-def build(counts, folder, **settings):
-  return cutting.build(counts, folder, cutting.CutSettings(**settings))
-
-
-def init_table(params, made, tx):
-  return steps.init_table(
-    params, made.position, made.num_blocks, made.tile_size, tx
-  )
 
 
 def one_pass(made, plan, at_once=1, cells=0, seed=0):
@@ -150,15 +125,6 @@ def test_a_pass_over_the_most_frequent_words(tmp_path):
   assert not tiles[~chosen].any() and not tiles[:, ~chosen].any()
   inside = chosen[counts.row] & chosen[counts.col]
   assert np.count_nonzero(tiles) == inside.sum() == plan.num_triplets
-
-
-def test_a_code_gives_back_its_count_and_weight():
-  count = np.exp(np.linspace(-5.5, 17.5, 1000))
-  code = codec.encode(count)
-  log_count, weight = codec.decode(jnp.asarray(code), x_max=10.0, alpha=0.75)
-  np.testing.assert_allclose(log_count, np.log(count), atol=2e-4)
-  np.testing.assert_allclose(weight, model.weight(count, 10.0, 0.75), rtol=2e-4)
-  assert codec.decode(jnp.zeros(1, jnp.uint16), x_max=10.0, alpha=1.0)[1] == 0
 
 
 def test_orders_keep_to_their_tiers():
@@ -287,9 +253,9 @@ def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
   )
   step = jax.jit(functools.partial(steps.tiles_step, loss=loss, tx=tx))
   params = model.init_params(jax.random.key(0), 70, 5)
-  together = apart = init_table(params, made, tx)
+  grouped = apart = init_table(params, made, tx)
   for code, pair in zip(*tiles, strict=True):
-    together, cost = step(together, code, pair)
+    grouped, cost = step(grouped, code, pair)
     costs = []
     for one in range(4):
       apart, part = step(apart, code[one : one + 1], pair[one : one + 1])
@@ -297,10 +263,10 @@ def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
     np.testing.assert_allclose(cost, sum(costs), rtol=1e-5)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
-    together,
+    grouped,
     apart,
   )
-  assert not np.allclose(together.params.vectors[0, 0, 0], params.word[0])
+  assert not np.allclose(grouped.params.vectors[0, 0, 0], params.word[0])
 
 
 DEVICES = {
@@ -338,17 +304,17 @@ def test_points_that_train_together_end_as_they_do_alone():
   ]  # fmt: skip
   points = [config.make_config(**base | change).train for change in changes]
   lines = []
-  together = loop.train_together(counts, points, on_epoch=lines.append)
+  trained = together.train_together(counts, points, on_epoch=lines.append)
   for number, point in enumerate(points[:-1]):
     alone_lines = []
     alone = loop.train(counts, point, on_epoch=alone_lines.append)
-    for a, b in zip(together[number], alone, strict=True):
+    for a, b in zip(trained[number], alone, strict=True):
       np.testing.assert_allclose(a, b, atol=1e-4)
     np.testing.assert_allclose(
       lines[-1]["cost"][number], alone_lines[-1]["cost"], rtol=1e-4
     )
   # Another seed starts elsewhere, but has the first one's order of work.
-  assert not np.allclose(together[0].word, together[-1].word)
+  assert not np.allclose(trained[0].word, trained[-1].word)
   np.testing.assert_allclose(lines[-1]["cost"][0], lines[-1]["cost"][-1], 0.1)
 
 
@@ -358,7 +324,7 @@ def test_a_point_that_diverges_does_not_stop_the_others():
     config.make_config(**base, learning_rate=rate).train for rate in (0.1, 1e30)
   ]
   lines = []
-  good, bad = loop.train_together(
+  good, bad = together.train_together(
     make_triplets(), points, on_epoch=lines.append
   )
   assert np.isfinite(good.word).all() and not np.isfinite(bad.word).all()
@@ -371,9 +337,9 @@ def test_points_that_differ_in_more_do_not_train_together(change):
   points = [
     config.make_config(**{"dim": 4} | other).train for other in ({}, change)
   ]
-  assert not loop.can_train_together(points)
-  with pytest.raises(ValueError, match="differ in"):
-    loop.train_together(make_triplets(), points)
+  assert not together.can_train_together(points)
+  with pytest.raises(ValueError, match="differ only in"):
+    together.train_together(make_triplets(), points)
 
 
 @pytest.mark.parametrize("stage", ["8192", "a:b", "8192:", "1:2:3", "-1:2"])

@@ -1,0 +1,386 @@
+"""GloVe from raw text to evaluated word vectors.
+
+Each command is a function of the words that follow it on the command line, and
+declares the flags that it uses. `run.py`, `python -m glove_jax` and `glove-jax`
+run `main`.
+"""
+
+import dataclasses
+import pathlib
+import shlex
+import sys
+
+import experiments
+from glove_jax import command_line
+from glove_jax import config as configs
+from glove_jax.command_line import Command, expect, given, say
+from glove_jax.presets import PRESETS
+from glove_jax.settings import Part, setting
+from glove_jax.sweeps import command as sweeps
+from glove_jax.sweeps.options import SweepConfig
+from glove_jax.vectors import evaluate as evaluation
+from glove_jax.vectors import formats, word_vectors
+from glove_jax.vectors.word_vectors import WordVectors
+from glove_jax.workdir import artifacts, names, pipeline
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFlags(Part):
+  """Where a command reads and writes, and what it shows."""
+
+  workdir: str = setting(
+    "", "folder for all outputs of a run (default: runs/<corpus>)"
+  )
+  preset: str = setting(
+    "",
+    "the settings of a published recipe; flags given as well take precedence",
+    choices=("", *sorted(PRESETS)),
+  )
+  input: str = setting(
+    "",
+    "a file of vectors to use instead of a workdir's, plain or packed, in any "
+    "format of --format but counts; glove.6B.zip/glove.6B.50d.txt names a "
+    "member of an archive",
+  )
+  skip_bad_lines: bool = setting(
+    False, "leave out malformed lines of a file of vectors, and count them"
+  )
+  format: str = setting(
+    "",
+    "format to write (default: by the name's ending, such as .bin, .vec, .npz, "
+    ".safetensors or .parquet, and otherwise stanford_text)",
+    choices=("", *artifacts.EXPORTS),
+  )
+  output: str = setting(
+    "",
+    "file to export to, packed if it ends in .gz, .bz2, .xz, .zst or .zip; or "
+    "folder to copy the results of a sweep to",
+  )
+  k: int = setting(10, "number of answers to show", low=1)
+  traceback: bool = setting(False, "show where in the code an error arose")
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessFlags(Part):
+  """Several processes that train together."""
+
+  coordinator: str = setting(
+    "",
+    "host:port of the first of several processes that train together; not "
+    "needed in Slurm, MPI and Kubernetes jobs and on TPU pods, nor are the "
+    "next two flags",
+  )
+  num_processes: int = setting(0, "number of processes that train together")
+  process_id: int = setting(-1, "which of these processes this is, from 0")
+
+
+RUN_FIELDS = dataclasses.fields(RunFlags)
+SWEEP_FIELDS = dataclasses.fields(SweepConfig)
+
+
+def run_flags() -> RunFlags:
+  return RunFlags(**given(RUN_FIELDS))
+
+
+def given_settings() -> dict:
+  """The settings that the command line gives, by preset or by flag."""
+  preset = run_flags().preset
+  return (PRESETS[preset] if preset else {}) | given(configs.fields())
+
+
+def workdir() -> pathlib.Path:
+  """The work directory: as given, or named after what is counted."""
+  if folder := run_flags().workdir:
+    return pathlib.Path(folder)
+  flags, settings = given(SWEEP_FIELDS), given_settings()
+  if flags.get("experiment") or flags.get("sweep"):
+    return names.sweep_workdir(
+      flags.get("experiment", ""), flags.get("sweep", ""), settings
+    )
+  return names.default_workdir(configs.make_config(**settings).corpus)
+
+
+def train(arguments: list[str]) -> None:
+  expect("train", arguments, 0, "no words")
+  if given(SWEEP_FIELDS):
+    sweep()
+    return
+  config = configs.make_config(**given_settings())
+  folder = workdir()
+  vectors, results = pipeline.Pipeline(config, folder, say).run()
+  say(artifacts.summary(folder, vectors, results))
+
+
+def sweep() -> None:
+  """Runs a sweep or search; exits with 1 if one of its points failed."""
+  flags = given(SWEEP_FIELDS)
+  needs = {"experiment", "sweep", "search", "dry_run"}
+  if not needs & flags.keys():
+    raise ValueError(
+      f"--{min(flags)} is for sweeps: give --experiment or --sweep too."
+    )
+  unused = {"trials", "objective"} & flags.keys()
+  if unused and "search" not in flags:
+    raise ValueError(f"--{min(unused)} is for searches: give --search too.")
+  program = command_line.program()
+  start = ["python", program] if program.endswith(".py") else [program]
+  typed = shlex.join([*start, *sys.argv[1:]])
+  config = SweepConfig(**flags)
+  if sweeps.main(
+    config, given_settings(), experiments.load, workdir(), typed, say
+  ):
+    sys.exit(1)
+
+
+def report(arguments: list[str]) -> None:
+  expect("report", arguments, 0, "no words")
+  output = run_flags().output or None
+  sweeps.rewrite(workdir(), experiments.load, output, say)
+
+
+def count(arguments: list[str]) -> None:
+  expect("count", arguments, 0, "no words")
+  config = configs.make_config(**given_settings())
+  folder = workdir()
+  _, counts = pipeline.Pipeline(config, folder, say).count()
+  say(
+    f"{len(counts.row):,} counts of {counts.vocab_size:,} words "
+    f"are in {folder / 'counts'}"
+  )
+
+
+def evaluate(arguments: list[str]) -> None:
+  expect("evaluate", arguments, 0, "no words")
+  flags = run_flags()
+  vectors, config = trained()
+  lowercase = given(configs.fields()).get("lowercase")
+  results = evaluation.evaluate_vectors(vectors, config.evaluate, lowercase)
+  say(evaluation.format_table(results))
+  if not flags.input:
+    folder = workdir()
+    try:
+      artifacts.write_results(results, folder)
+    except OSError as error:
+      raise OSError(
+        f"These results could not be written to {folder}: {error}."
+      ) from error
+
+
+def neighbors(arguments: list[str]) -> None:
+  if not arguments:
+    raise ValueError("neighbors needs one word or more: neighbors frog king.")
+  vectors, _ = trained()
+  k = run_flags().k
+  for name, positive, negative in questions(arguments, vectors):
+    if positive == [name]:
+      found = vectors.neighbors(name, k)
+    else:
+      found = vectors.most_similar(positive, negative, k)
+    say(f"{name}:", *answers(found))
+
+
+def questions(
+  arguments: list[str], vectors: WordVectors
+) -> list[tuple[str, list[str], list[str]]]:
+  """What `neighbors` is asked: names, words to be near to and far from.
+
+  ["king", "queen"]              each word by itself
+  ["king", "-", "man"]           one question: near king, far from man
+  ["king - man + woman"]         the same in one argument
+  """
+  signs = {"+", "-"}
+  if len(arguments) > 1 and signs & {*arguments}:
+    return [_question(arguments)]
+  asked = []
+  for argument in arguments:
+    is_word = argument in vectors or not argument.strip() or " " not in argument
+    asked.append(
+      (argument, [argument], []) if is_word else _question(argument.split())
+    )
+  return asked
+
+
+def _question(tokens: list[str]) -> tuple[str, list[str], list[str]]:
+  words = {"+": [], "-": []}
+  sign = "+"
+  for token in tokens:
+    if token in words:
+      sign = token
+    else:
+      words[sign].append(token)
+      sign = "+"
+  return " ".join(tokens), words["+"], words["-"]
+
+
+def analogy(arguments: list[str]) -> None:
+  expect("analogy", arguments, 3, "three words, such as man king woman")
+  vectors, config = trained()
+  a, b, c = arguments
+  found = vectors.analogy(
+    a, b, c, run_flags().k, config.evaluate.analogy_method
+  )
+  say(f"{a} is to {b} as {c} is to:", *answers(found))
+
+
+def similarity(arguments: list[str]) -> None:
+  expect("similarity", arguments, 2, "two words, such as king queen")
+  vectors, _ = trained()
+  say(f"{vectors.similarity(*arguments):6.3f}  {' '.join(arguments)}")
+
+
+def export(arguments: list[str]) -> None:
+  expect("export", arguments, 0, "no words")
+  flags = run_flags()
+  if not flags.output:
+    raise ValueError("export needs --output=FILE.")
+  form = flags.format or formats.format_of(flags.output) or "stanford_text"
+  _check_export(form, flags)
+  if flags.input:
+    vectors, _ = trained()
+    formats.write_vectors(vectors, flags.output, form)
+  else:
+    limit = given(configs.fields()).get("max_vocab") or None
+    artifacts.export(workdir(), run_config(), form, flags.output, limit)
+  say(f"{form} is in {flags.output}")
+
+
+def _check_export(form: str, flags: RunFlags) -> None:
+  """Raises a ValueError if a flag has no effect on this format."""
+  kind = "vectors" if flags.input else artifacts.EXPORTS[form]
+  if flags.input and artifacts.EXPORTS[form] == "counts":
+    raise ValueError(f"--input has no counts: name a workdir for {form}.")
+  used = {"vectors": {"vectors", "unk", "max_vocab"}, "tables": {"max_vocab"}}
+  given_flags = given(configs.fields()).keys() - used.get(kind, set())
+  if form == "stanford_shuffled":
+    given_flags -= {"seed"}
+  if unused := given_flags & {"vectors", "unk", "max_vocab", "seed"}:
+    raise ValueError(f"{form} does not use --{min(unused)}: leave it out.")
+
+
+def convert(arguments: list[str]) -> None:
+  expect("convert", arguments, 2, "two files: the one to read, the new one")
+  flags = run_flags()
+  source, output = map(command_line.expand, arguments)
+  form = flags.format or formats.format_of(output)
+  if form and artifacts.EXPORTS[form] == "counts":
+    raise ValueError(f"{form} is for counts: use export with --workdir.")
+  vectors = read_input(source, flags)
+  formats.write_vectors(vectors, output, form)
+  say(f"{len(vectors):,} vectors are in {output}")
+
+
+def run_config() -> configs.Config:
+  """The config of the run in the workdir, with the flags that are given."""
+  return configs.make_config(
+    **(artifacts.read_settings(workdir()) | given(configs.fields()))
+  )
+
+
+def trained() -> tuple[WordVectors, configs.Config]:
+  """The vectors of --input or of the workdir's run, and their config."""
+  flags, settings = run_flags(), given(configs.fields())
+  if "corpus" in settings and (flags.workdir or flags.input):
+    raise ValueError(
+      "--corpus only names a workdir here: leave it out, or else --workdir and "
+      "--input."
+    )
+  if flags.input:
+    config = configs.make_config(**settings)
+    return read_input(flags.input, flags), config
+  if flags.skip_bad_lines:
+    raise ValueError("--skip_bad_lines is for files: give --input too.")
+  config = run_config()
+  vectors = artifacts.read_vectors(workdir(), config.vectors)
+  limit = settings.get("max_vocab") or len(vectors)
+  return vectors.first(limit), config
+
+
+def read_input(path: str, flags: RunFlags) -> WordVectors:
+  """The vectors of a file, as many as --max_vocab says."""
+  settings = given(configs.fields())
+  vectors = formats.load_vectors(
+    path,
+    settings.get("vectors"),
+    limit=settings.get("max_vocab") or None,
+    skip_bad_lines=flags.skip_bad_lines,
+  )
+  return word_vectors.with_unk(vectors) if settings.get("unk") else vectors
+
+
+def answers(found) -> list[str]:
+  return [f"  {cosine:6.3f}  {word}" for word, cosine in found]
+
+
+def _settings(*parts: str) -> set[str]:
+  """The names of the settings of some parts of the config."""
+  all_parts = configs.parts()
+  return {f.name for p in parts for f in dataclasses.fields(all_parts[p])}
+
+
+_COUNT = {"workdir", "preset", *_settings("corpus", "vocab", "count")}
+_PROCESSES = {f.name for f in dataclasses.fields(ProcessFlags)}
+_SWEEPS = {f.name for f in SWEEP_FIELDS}
+_FILE = {"max_vocab", "skip_bad_lines", "vectors", "unk"}
+_VECTORS = {"workdir", "corpus", "input", *_FILE}
+
+COMMANDS = {
+  "train": Command(
+    train,
+    "",
+    "text -> vectors -> evaluation; also experiments, sweeps and searches",
+    _COUNT | _settings("train", "vectors", "evaluate") | _SWEEPS | _PROCESSES,
+  ),
+  "count": Command(
+    count, "", "text -> vocabulary -> counts", _COUNT | _PROCESSES
+  ),
+  "evaluate": Command(
+    evaluate,
+    "",
+    "analogies and similarities of a run or a file",
+    _VECTORS | _settings("evaluate") | {"lowercase"},
+  ),
+  "neighbors": Command(
+    neighbors,
+    "WORD [+|- WORD ...]",
+    "the nearest words to each word, or to a sum: king - man + woman",
+    _VECTORS | {"k"},
+  ),
+  "analogy": Command(
+    analogy,
+    "A B C",
+    "A is to B as C is to ?",
+    _VECTORS | {"k", "analogy_method"},
+  ),
+  "similarity": Command(similarity, "A B", "the cosine of two words", _VECTORS),
+  "export": Command(
+    export,
+    "--output=FILE",
+    "the vectors, tables or counts of a run for another program",
+    _VECTORS | {"output", "format", "seed"},
+  ),
+  "convert": Command(
+    convert,
+    "IN OUT",
+    "a file of vectors in another format",
+    _FILE | {"format"},
+  ),
+  "report": Command(
+    report,
+    "",
+    "the tables and plots of a sweep",
+    {"workdir", "output", "experiment", "sweep"},
+  ),
+}
+
+
+def main() -> None:
+  """Runs the command that the command line names."""
+  for cls in (*configs.parts().values(), RunFlags, ProcessFlags):
+    command_line.define_flags(cls)
+  command_line.define_flags(SweepConfig, experiment=experiments.NAMES)
+  questions = {
+    name: (experiments.load(name).__doc__ or "").strip().splitlines()[0]
+    for name in experiments.NAMES
+    if command_line.wants_help(sys.argv)
+  }
+  command_line.main(COMMANDS, sys.argv, questions, workdir)

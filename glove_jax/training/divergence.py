@@ -1,0 +1,71 @@
+"""Whether training has diverged."""
+
+import jax
+import numpy as np
+
+from glove_jax.config import TrainConfig
+from glove_jax.counts.triplets import Triplets
+
+_SAMPLE = 4096  # counts, spread over all of them
+_TIMES = 1000
+
+
+def finite_sum(costs: jax.Array, ends: np.ndarray) -> np.ndarray:
+  """Sums the costs of a stack.
+
+  Args:
+    costs: [K], or [P, K] for P sweep points that train together.
+    ends: [K] the last step of each batch.
+
+  Returns:
+    The sum: [], or [P].
+
+  Raises:
+    FloatingPointError: a cost is infinite or NaN; the message names the step.
+      Sweep points that train together do not stop each other.
+  """
+  costs = np.asarray(costs, np.float64)
+  bad = np.flatnonzero(~np.isfinite(costs))
+  if costs.ndim == 1 and bad.size:
+    raise FloatingPointError(
+      f"The cost became {costs[bad[0]]} at step {ends[bad[0]]}: use a smaller "
+      "learning_rate. Existing checkpoints are kept."
+    )
+  return costs.sum(axis=-1)
+
+
+def highest_cost(triplets: Triplets, config: TrainConfig) -> float:
+  """The mean cost of a count above which training has diverged.
+
+  Parameters of 0 predict log X = 0 and cost f(X) (log X)^2, some 1 to 10 for a
+  count of a corpus. Training starts below that cost, or near it, and falls. A
+  cost 1000 times as high means predictions that are off by 30 times log X. On
+  the default corpus with Adagrad, a learning rate of 3, 60 times the default,
+  costs 208 in epoch 1 and recovers; with 10 it costs 26,000, and even after 6
+  epochs the vectors are worse than zeros. The cost of the first epoch is no
+  such measure, because that epoch may have diverged itself.
+
+  Args:
+    triplets: the counts; some of them are read.
+    config: has x_max and alpha.
+  """
+  step = max(1, len(triplets.count) // _SAMPLE)
+  count = np.asarray(triplets.count[::step], np.float64)
+  weight = np.minimum(1, (count / config.x_max) ** config.alpha)
+  # At least 1: the logarithm of a count of 1 is 0.
+  return _TIMES * max(1.0, float(np.mean(weight * np.log(count) ** 2)))
+
+
+def check_cost(line: dict, highest: float) -> None:
+  """Raises a FloatingPointError if the cost of an epoch is above the highest.
+
+  Args:
+    line: the metrics of the epoch.
+    highest: from `highest_cost`.
+  """
+  if line["cost"] > highest:
+    raise FloatingPointError(
+      f"Training has diverged: the cost of epoch {line['epoch']} is "
+      f"{line['cost']:.3g} a count, more than {_TIMES} times that of vectors "
+      "of 0. Use a smaller learning_rate. Existing checkpoints are kept."
+    )

@@ -1,0 +1,182 @@
+"""Strips: the counts of the words outside of the core with the core.
+
+With `missing`, the most frequent words, the core, train first on all cells of
+their pairs. Each other word is then fitted to the core, see `fitting`. The
+cells of a block of T such words with the C contexts of the core are a strip,
+[T, C]. So are those of a block of contexts with the words of the core:
+
+                core    others
+      core    | tiles | strips of contexts
+      others  | strips| left out
+                of words
+
+Most cells of a strip hold no count. Its counts are kept on disk, and its cells
+are filled when it is read.
+"""
+
+import os
+import pathlib
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from glove_jax import atomic
+
+_ARRAYS = ("start", "cell", "code")
+_PIECE_WORDS = 2048  # most words of the core in a piece
+
+
+class Strips(NamedTuple):
+  """The counts of 2 * (B - K) strips, for a core of K of the B blocks.
+
+  The first B - K strips are those of words, the others those of contexts. The
+  counts of strip s are start[s] to start[s + 1].
+  """
+
+  tile_size: int  # T
+  num_blocks: int  # B
+  core_blocks: int  # K; the core has C = K * T words
+  start: np.ndarray  # [2 * (B - K) + 1] int64
+  cell: np.ndarray  # [N] uint32, row in the block * C + position in the core
+  code: np.ndarray  # [N] uint16, see `codec`
+
+  @property
+  def num_strips(self) -> int:
+    return len(self.start) - 1
+
+  @property
+  def piece_blocks(self) -> int:
+    """The blocks of the core in a piece: as many as fit and divide K."""
+    most = max(1, _PIECE_WORDS // self.tile_size)
+    return max(n for n in range(1, most + 1) if self.core_blocks % n == 0)
+
+  @property
+  def code_shape(self) -> tuple[int, int, int]:
+    """The shape of the cells of a strip: P pieces, T, and S words of each."""
+    num_pieces = self.core_blocks // self.piece_blocks
+    return num_pieces, self.tile_size, self.piece_blocks * self.tile_size
+
+  def block(self, strip: int) -> int:
+    """The block of the table, words then contexts, that a strip is about."""
+    others = self.num_blocks - self.core_blocks
+    return strip + self.core_blocks * (1 if strip < others else 2)
+
+
+class Strip(NamedTuple):
+  """A stack of one strip, cut into P pieces of S of the core's words."""
+
+  block: np.ndarray  # [1] int32, the block of the table to fit
+  code: np.ndarray  # [1, P, T, S] uint16, 0 where nothing was counted
+
+
+def cut(
+  row: np.ndarray,
+  col: np.ndarray,
+  code: np.ndarray,
+  tile_size: int,
+  num_blocks: int,
+  core_blocks: int,
+) -> Strips:
+  """Sorts counts into strips; those of two words outside the core are dropped.
+
+  Args:
+    row: [N] int32, positions of words.
+    col: [N] int32, positions of contexts; no count has both in the core.
+    code: [N] uint16, the counts.
+    tile_size: T.
+    num_blocks: B.
+    core_blocks: K.
+
+  Example:
+    Blocks of 2 words, a core of 1 block. Word 3 is row 1 of strip 0, and
+    context 5 is row 1 of strip 3; words 3 and 5 are both outside of the core.
+
+    >>> row, col = np.array([[3, 0, 3], [0, 5, 5]])
+    >>> strips = cut(row, col, np.array([7, 8, 9]), 2, 3, 1)
+    >>> print(strips.start, strips.cell, strips.code)
+    [0 1 1 1 2] [2 2] [7 8]
+  """
+  sizes = tile_size, num_blocks, core_blocks
+  num_counts = np.zeros(2 * (num_blocks - core_blocks), np.int64)
+  _count(row, col, *sizes, num_counts)
+  start = np.append(0, np.cumsum(num_counts))
+  cell, sorted_code = np.empty(start[-1], "u4"), np.empty(start[-1], "u2")
+  _sort(row, col, code, *sizes, start[:-1].copy(), cell, sorted_code)
+  return Strips(*sizes, start, cell, sorted_code)
+
+
+@numba.njit(nogil=True, cache=True)
+def _find(row, col, tile_size, num_blocks, core_blocks):
+  """The strip of a count and its cell there; (-1, 0) if it is in none."""
+  core = core_blocks * tile_size
+  if row >= core and col < core:
+    return row // tile_size - core_blocks, row % tile_size * core + col
+  if col >= core and row < core:
+    strip = num_blocks + col // tile_size - 2 * core_blocks
+    return strip, col % tile_size * core + row
+  return -1, 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _count(row, col, tile_size, num_blocks, core_blocks, num_counts):
+  """Adds the number of counts in each strip to num_counts."""
+  for i in range(len(row)):
+    strip, _ = _find(row[i], col[i], tile_size, num_blocks, core_blocks)
+    if strip >= 0:
+      num_counts[strip] += 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _sort(
+  row, col, code, tile_size, num_blocks, core_blocks, start, to_cell, to_code
+):
+  """Appends each count to its strip at start[strip], which moves on."""
+  for i in range(len(row)):
+    strip, cell = _find(row[i], col[i], tile_size, num_blocks, core_blocks)
+    if strip >= 0:
+      to_cell[start[strip]] = cell
+      to_code[start[strip]] = code[i]
+      start[strip] += 1
+
+
+def read_strip(strips: Strips, strip: int) -> Strip:
+  """Fills the cells of a strip from its counts."""
+  code = np.zeros(strips.code_shape, np.uint16)
+  counts = slice(strips.start[strip], strips.start[strip + 1])
+  core = strips.core_blocks * strips.tile_size
+  _fill(strips.cell[counts], strips.code[counts], core, code)
+  return Strip(np.array([strips.block(strip)], np.int32), code[None])
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill(cell, code, core, to_code):
+  width = to_code.shape[2]
+  for i in range(len(cell)):
+    row, col = cell[i] // core, cell[i] % core
+    to_code[col // width, row, col % width] = code[i]
+
+
+def write(strips: Strips, folder: str | os.PathLike) -> dict[str, np.ndarray]:
+  """Writes the arrays of strips to a folder; `cutting` writes the sizes.
+
+  Returns:
+    The arrays by the names of their files.
+  """
+  arrays = {_path(folder, n).name: getattr(strips, n) for n in _ARRAYS}
+  for name, array in arrays.items():
+    with atomic.write_whole(pathlib.Path(folder, name)) as file:
+      np.save(file, array)
+  return arrays
+
+
+def read(folder: str | os.PathLike, **sizes: int) -> Strips:
+  """Maps what `write` wrote into memory; the sizes are the fields of Strips."""
+  arrays = {
+    name: np.load(_path(folder, name), mmap_mode="r") for name in _ARRAYS
+  }
+  return Strips(**sizes, **arrays)
+
+
+def _path(folder, name: str) -> pathlib.Path:
+  return pathlib.Path(folder, f"strips_{name}.npy")

@@ -1,0 +1,96 @@
+"""Commands: which flags each uses, and what they are asked."""
+
+import pathlib
+import re
+import tomllib
+
+import numpy as np
+import pytest
+from run_test import run, sentence
+
+from glove_jax import commands
+from glove_jax.vectors import formats
+from glove_jax.vectors.word_vectors import WordVectors
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture
+def file(tmp_path):
+  """A file of four vectors."""
+  path = tmp_path / "v.txt"
+  table = np.array([[1.0, 0], [1, 1], [0, 1], [1, 2]])
+  words = ["king", "queen", "new york", "man\x1b[2J"]
+  formats.write_vectors(WordVectors(words, table), path)
+  return path
+
+
+def test_questions_of_neighbors():
+  vectors = WordVectors(["new york", "-"], np.eye(2))
+
+  def ask(*arguments):
+    return commands.questions(list(arguments), vectors)
+
+  assert ask("a", "b") == [("a", ["a"], []), ("b", ["b"], [])]
+  expected = [("a - b + c", ["a", "c"], ["b"])]
+  assert ask("a", "-", "b", "+", "c") == ask("a - b + c") == expected
+  assert ask("a b") == [("a b", ["a", "b"], [])]
+  assert ask("new york") == [("new york", ["new york"], [])]
+  assert ask("-") == [("-", ["-"], [])]
+
+
+@pytest.mark.parametrize(
+  "arguments, flag",
+  [
+    (["neighbors", "king", "--dim=7"], "--dim"),
+    (["similarity", "king", "queen", "--k=3"], "--k"),
+    (["convert", "a", "b", "--workdir=c"], "--workdir"),
+    (["count", "--epochs=3"], "--epochs"),
+    (["--seeds=3"], "--seeds is for sweeps"),
+    (["--trials=3", "--sweep=dim=1,2"], "--trials is for searches"),
+    (["export", "--output=v.npz", "--input=v", "--seed=3"], "--seed"),
+  ],
+)
+def test_a_flag_without_effect_is_an_error(arguments, flag):
+  sentence(run(*arguments), flag)
+
+
+def test_files_are_asked_and_converted(file, tmp_path):
+  flag = f"--input={file}"
+  done = run("similarity", flag, "king", "queen")
+  assert done.stdout == " 0.707  king queen\n"
+  done = run("neighbors", flag, "king + new york", "--k=1")
+  assert done.returncode == 1  # "new" and "york" are no words
+  done = run("neighbors", flag, "king", "+", "new york", "--k=1")
+  assert done.stdout == "king + new york:\n   1.000  queen\n"
+  done = run("neighbors", flag, "queen", "--max_vocab=3")
+  assert len(done.stdout.splitlines()) == 3
+  done = run("neighbors", flag, "queen")
+  assert r"man\x1b[2J" in done.stdout and "\x1b" not in done.stdout
+  output = tmp_path / "v.vec.gz"
+  assert run("convert", file, output, "--max_vocab=2").returncode == 0
+  assert formats.load_vectors(output).words == ("king", "queen")
+  done = run("export", flag, f"--output={tmp_path / 'v.safetensors'}")
+  assert done.stdout.startswith("safetensors is in ")
+  assert len(formats.load_vectors(tmp_path / "v.safetensors")) == 4
+
+
+def test_help_is_that_of_the_command():
+  whole = run("--help")
+  assert whole.returncode == 0 and not whole.stderr
+  for name in commands.COMMANDS:
+    assert re.search(rf"^  {name}\b", whole.stdout, re.M)
+  texts = {run(*x).stdout for x in (["neighbors", "-h"], ["help", "neighbors"])}
+  (text,) = texts
+  assert "neighbors WORD" in text and "--input" in text and "--dim" not in text
+  sentence(run("help", "nothing"), "There is no command 'nothing'")
+  assert re.fullmatch(r"glove_jax \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+def test_each_optional_requirement_is_in_an_extra():
+  project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+  extras = project["optional-dependencies"].values()
+  lines = (ROOT / "requirements-optional.txt").read_text().splitlines()
+  wanted = {line.partition("#")[0].strip() for line in lines} - {""}
+  assert {line for extra in extras for line in extra} == wanted
+  assert project["scripts"] == {"glove-jax": "glove_jax.commands:main"}

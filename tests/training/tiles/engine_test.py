@@ -1,0 +1,152 @@
+"""The blocked engine with `missing`, against the dense engine."""
+
+import jax
+import numpy as np
+import pytest
+from small_counts import MISSING, make_triplets, matrix_of, whole_loss
+
+from glove_jax import config
+from glove_jax.training import checkpoint, loop
+from glove_jax.training.tiles.engine import DeviceSettings
+
+
+def make_config(**changes):
+  settings = {
+    "dim": 4, "growth": ("16:2",), "epochs": 3, "tile_size": 8,
+    "core": 24, "mesh": 1,
+  }  # fmt: skip
+  return config.make_config(**settings | MISSING | changes).train
+
+
+def train(counts, **changes):
+  lines = []
+  params = loop.train(counts, make_config(**changes), on_epoch=lines.append)
+  return params, [line["cost"] for line in lines]
+
+
+def assert_equal(got, want):
+  jax.tree.map(np.testing.assert_array_equal, got, want)
+
+
+def test_training_lowers_the_cost_of_all_pairs():
+  counts = make_triplets()
+  matrix = matrix_of(counts)
+  params, _ = train(counts, core=0, epochs=40)
+  without, _ = train(counts, missing=0.0, epochs=40)
+  assert whole_loss(params, matrix) < 0.9 * whole_loss(without, matrix)
+
+
+def test_fitting_lowers_the_cost_of_pairs_with_the_core():
+  counts = make_triplets()
+  matrix = matrix_of(counts)
+  ends = [train(counts, epochs=20, fit_passes=n)[0] for n in (1, 20)]
+  costs = [whole_loss(params, matrix) for params in ends]
+  assert costs[1] < 0.95 * costs[0]
+
+
+def test_the_cost_of_a_pass_is_that_of_every_cell_once():
+  counts = make_triplets()
+  params, costs = train(
+    counts, core=0, growth=(), epochs=1, learning_rate=1e-9, seed=3
+  )
+  want = whole_loss(params, matrix_of(counts)) / len(counts.row)
+  np.testing.assert_allclose(costs, want, rtol=1e-3)
+
+
+def test_the_dense_engine_ends_at_the_same_cost():
+  counts = make_triplets()
+  dense, _ = train(
+    counts, engine="dense", batch_size=len(counts.row), epochs=200
+  )
+  tiles, _ = train(counts, core=0, growth=(), epochs=60)
+  costs = [whole_loss(params, matrix_of(counts)) for params in (dense, tiles)]
+  np.testing.assert_allclose(*costs, rtol=0.05)
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_an_accelerator_trains_alike(resident, monkeypatch):
+  """Groups of tiles, some of them padding, on the CPU."""
+  counts = make_triplets(150)
+  settings = {"growth": ("64:2",), "core": 104, "epochs": 10}
+  want, costs = train(counts, **settings)
+  monkeypatch.setattr(
+    "glove_jax.training.tiles.engine.device_settings",
+    lambda blocks: DeviceSettings(resident, 4, 3, 0),
+  )
+  params, others = train(counts, **settings)
+  np.testing.assert_allclose(others, costs, rtol=0.03)
+  matrix = matrix_of(counts)
+  ends = [whole_loss(each, matrix) for each in (params, want)]
+  np.testing.assert_allclose(*ends, rtol=0.03)
+
+
+@pytest.mark.parametrize("optimizer", ["stanford", "adam"])
+def test_other_optimizers_train_too(optimizer):
+  _, costs = train(make_triplets(), optimizer=optimizer, learning_rate=0.05)
+  assert costs[-2] < 0.97 * costs[2]
+
+
+@pytest.mark.parametrize("stop", [3, 5])
+def test_a_stopped_run_ends_with_the_same_bytes(tmp_path, stop):
+  counts = make_triplets()
+  whole, _ = train(counts)
+
+  class Killed(Exception):
+    pass
+
+  def kill(line):
+    if line["epoch"] == stop:
+      raise Killed
+
+  with pytest.raises(Killed):
+    loop.train(counts, make_config(), workdir=tmp_path, on_epoch=kill)
+  assert checkpoint.epochs(tmp_path / "checkpoints")[-1] == stop
+  assert (tmp_path / "checkpoints/blocks/strips_code.npy").exists()
+  assert_equal(loop.train(counts, make_config(), workdir=tmp_path), whole)
+
+
+def test_points_train_together_as_alone():
+  counts = make_triplets()
+  changes = [{}, {"missing": 0.1}, {"missing_count": 2.0}, {"x_max": 30.0}]
+  points = [make_config(**change) for change in changes]
+  lines = []
+  together = loop.train_together(counts, points, on_epoch=lines.append)
+  for i, change in enumerate(changes):
+    alone, costs = train(counts, **change)
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3),
+      together[i],
+      alone,
+    )
+    np.testing.assert_allclose(lines[-1]["cost"][i], costs[-1], rtol=1e-4)
+
+
+def test_points_with_and_without_missing_do_not_train_together():
+  points = [make_config(), make_config(missing=0.0)]
+  assert not loop.can_train_together(points)
+  with pytest.raises(ValueError, match="missing must be 0 for all or"):
+    loop.train_together(make_triplets(), points)
+
+
+def test_a_stage_without_a_tile_is_skipped(tmp_path):
+  """The first 4 words fill no block of 8: that stage changes nothing."""
+  counts = make_triplets()
+  settings = {"missing": 0.0, "min_fill": 2.0}  # no tiles, only lines
+  stage, plain = {"growth": ("4:2",)}, {"growth": ()}
+  lines = []
+  skipped = loop.train(
+    counts,
+    make_config(**settings, **stage),
+    workdir=tmp_path,
+    on_epoch=lines.append,
+  )
+  assert [line["epoch"] for line in lines] == [3, 4, 5]
+  assert np.isfinite([line["cost"] for line in lines]).all()
+  assert checkpoint.epochs(tmp_path / "checkpoints")[-1] == 5
+  assert loop.num_epochs(make_config(**stage)) == 5
+  _, costs = train(counts, **settings, **plain)
+  assert len(costs) == 3
+  # Another epoch draws another order; the costs are alike from the first on.
+  np.testing.assert_allclose([x["cost"] for x in lines], costs, rtol=0.02)
+  again = loop.train(counts, make_config(**settings, **stage), workdir=tmp_path)
+  assert_equal(again, skipped)

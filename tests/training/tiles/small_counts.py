@@ -1,0 +1,70 @@
+"""Small counts, cut into small tiles: what the tests of this folder share."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from glove_jax import model
+from glove_jax.counts import triplets
+from glove_jax.training.tiles import cells, codec, cutting, steps
+
+WEIGHT = {"x_max": 10.0, "alpha": 0.75}
+MISSING = {"missing": 0.3, "missing_count": 0.5}
+
+
+def make_triplets(size=70, fill=0.3, seed=0):
+  rng = np.random.default_rng(seed)
+  matrix = np.exp(rng.normal(1, 1.5, (size, size)))
+  matrix *= rng.random((size, size)) < fill * np.linspace(2, 0, size)
+  row, col = np.nonzero(matrix)
+  return triplets.Triplets(
+    row.astype(np.int32), col.astype(np.int32), matrix[row, col], size
+  )
+
+
+def as_coded(count):
+  """Counts as they are after two bytes have held their logs."""
+  log_count, _ = codec.decode(codec.encode(count), x_max=10.0, alpha=0.75)
+  return np.exp(np.asarray(log_count, np.float64))
+
+
+def build(counts, folder, **settings):
+  return cutting.build(counts, folder, cutting.CutSettings(**settings))
+
+
+def init_table(params, made, tx, padding_bias=0.0):
+  return steps.init_table(
+    params, made.position, made.num_blocks, made.tile_size, tx, padding_bias
+  )
+
+
+def matrix_of(counts):
+  """All counts as coded, 0 where nothing was counted: [V, V]."""
+  matrix = np.zeros((counts.vocab_size, counts.vocab_size))
+  matrix[counts.row, counts.col] = as_coded(counts.count)
+  return matrix
+
+
+def random_params(size, dim=5, scale=1.0, seed=1):
+  rng = np.random.default_rng(seed)
+  shapes = [(size, dim), (size, dim), (size,), (size,)]
+  return model.Params(
+    *(jnp.asarray(scale * rng.normal(size=s), jnp.float32) for s in shapes)
+  )
+
+
+def whole_loss(params, matrix):
+  """J of the counted pairs and the missing cost of all others, one by one."""
+  row, col = np.nonzero(matrix)
+  batch = model.Batch(row, col, matrix[row, col], np.ones(len(row)))
+  others = model.predict(params, *np.nonzero(matrix == 0))
+  return model.loss(params, batch, **WEIGHT) + model.missing_loss(
+    others, **MISSING
+  )
+
+
+def cells_loss(dtype=jnp.float32):
+  return functools.partial(
+    cells.cells_loss, outer=steps.make_outer(dtype), **WEIGHT, **MISSING
+  )

@@ -79,8 +79,6 @@ def checked(field: dataclasses.Field, value):
     raise ValueError(
       f"{name} must be of type {kind(field).__name__}, got {value!r}."
     )
-  if type(value) is float and not math.isfinite(value):
-    raise ValueError(f"{name} must be a finite number, got {value}.")
   if type(value) is tuple and not all(type(item) is str for item in value):
     raise ValueError(f"{name} must be a list of strings, got {value!r}.")
   if rule["choices"] and value not in rule["choices"]:
@@ -93,6 +91,8 @@ def checked(field: dataclasses.Field, value):
     raise ValueError(
       f"{name} must be greater than {rule['above']}, got {value}."
     )
+  if type(value) is float and not math.isfinite(value):
+    raise ValueError(f"{name} must be a finite number, got {value}.")
   return value
 
 

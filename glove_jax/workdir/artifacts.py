@@ -160,6 +160,20 @@ def summary(
   return "\n".join([*lines, evaluate.format_table(results)])
 
 
+def read_counts(workdir: str | os.PathLike) -> triplets.Triplets:
+  """The counts of a run, if they belong to its vocabulary.
+
+  Raises:
+    FileNotFoundError: the run has not finished counting.
+    ValueError: the counts are damaged, or of another vocabulary.
+  """
+  folder = pathlib.Path(workdir, "counts")
+  counts = triplets.read_triplets(folder)
+  words = vocab.read_vocab(pathlib.Path(workdir, "vocab.txt"))
+  triplets.check_vocab(folder, vocab.fingerprint(words))
+  return counts
+
+
 def export(
   workdir: str | os.PathLike,
   config: Config,
@@ -186,7 +200,7 @@ def export(
   if EXPORTS[form] == "counts":
     if pathlib.Path(output).suffix.lower() in formats.PACKED:
       raise ValueError(f"{form} is not packed: name a file without {output}.")
-    counts = triplets.read_triplets(pathlib.Path(workdir, "counts"))
+    counts = read_counts(workdir)
     if form == "stanford_records":
       stanford.write_records(counts, output)
     else:

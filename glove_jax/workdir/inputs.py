@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from glove_jax import atomic
 from glove_jax.config import CorpusConfig
+from glove_jax.counts import triplets
 from glove_jax.text import compiled, datasets, records, sources, vocab
 from glove_jax.workdir import stages
 from glove_jax.workdir.fingerprints import Fingerprints
@@ -62,6 +63,8 @@ def _check_added(folder: str, workdir: pathlib.Path) -> None:
       f"There are no finished counts in {folder}, a folder of add_to: count "
       f"there first, with workdir={folder}."
     )
+  words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
+  triplets.check_vocab(pathlib.Path(folder, "counts"), vocab.fingerprint(words))
 
 
 def _names(config: CorpusConfig) -> tuple[str, ...]:

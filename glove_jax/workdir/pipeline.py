@@ -161,6 +161,7 @@ class Pipeline:
         self.config.train,
         self.workdir,
         self._report_epoch,
+        self._say,
       )
       formats.write_tables(output, params, words.words)
     return params
@@ -348,6 +349,7 @@ def train(
   config: TrainConfig,
   folder: str | os.PathLike,
   on_epoch: Callable[[dict], None] | None = None,
+  say: Callable[[str], None] = print,
 ) -> Params:
   """Trains on a folder of counts, and removes what only training needs.
 
@@ -356,6 +358,7 @@ def train(
     config: the model and how to train it.
     folder: receives checkpoints and metrics.jsonl.
     on_epoch: called with the metrics of each epoch.
+    say: called with each line of news.
 
   Returns:
     The four trained tables.
@@ -363,6 +366,6 @@ def train(
   Raises:
     ValueError, FloatingPointError: as `training.loop.train`.
   """
-  params = loop.train_folder(counts, config, folder, on_epoch)
+  params = loop.train_folder(counts, config, folder, on_epoch, say)
   atomic.remove(loop.blocks_folder(folder))
   return params

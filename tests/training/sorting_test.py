@@ -6,6 +6,7 @@ import pytest
 from glove_jax import config
 from glove_jax.counts import triplets
 from glove_jax.training import loop, sorting
+from glove_jax.training.together import train_together
 
 
 def make(row, col, count=(1.5, 1.5, 0.25), vocab_size=3):
@@ -93,7 +94,7 @@ def test_every_engine_sums_duplicates(engine, together):
     min_fill=0.5,
   ).train  # fmt: skip
   train = (
-    (lambda counts: loop.train_together(counts, [settings, settings])[0])
+    (lambda counts: train_together(counts, [settings, settings])[0])
     if together
     else (lambda counts: loop.train(counts, settings))
   )

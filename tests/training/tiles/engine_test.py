@@ -8,6 +8,10 @@ from small_counts import MISSING, make_triplets, matrix_of, whole_loss
 from glove_jax import config
 from glove_jax.training import checkpoint, loop
 from glove_jax.training.tiles.engine import DeviceSettings
+from glove_jax.training.together import (
+  can_train_together,
+  train_together,
+)
 
 
 def make_config(**changes):
@@ -110,7 +114,7 @@ def test_points_train_together_as_alone():
   changes = [{}, {"missing": 0.1}, {"missing_count": 2.0}, {"x_max": 30.0}]
   points = [make_config(**change) for change in changes]
   lines = []
-  together = loop.train_together(counts, points, on_epoch=lines.append)
+  together = train_together(counts, points, on_epoch=lines.append)
   for i, change in enumerate(changes):
     alone, costs = train(counts, **change)
     jax.tree.map(
@@ -123,9 +127,9 @@ def test_points_train_together_as_alone():
 
 def test_points_with_and_without_missing_do_not_train_together():
   points = [make_config(), make_config(missing=0.0)]
-  assert not loop.can_train_together(points)
+  assert not can_train_together(points)
   with pytest.raises(ValueError, match="missing must be 0 for all or"):
-    loop.train_together(make_triplets(), points)
+    train_together(make_triplets(), points)
 
 
 def test_a_stage_without_a_tile_is_skipped(tmp_path):

@@ -53,11 +53,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-<<<<<<< HEAD
-from absl import app
-=======
 from absl import app, flags
->>>>>>> h-quality
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
@@ -426,8 +422,5 @@ if __name__ == "__main__":
   from glove_jax import command_line
 
   command_line.define_flags(Options)
-<<<<<<< HEAD
-=======
   flags.adopt_module_key_flags(command_line)  # --help shows them
->>>>>>> h-quality
   app.run(main)

@@ -130,8 +130,8 @@ class CountConfig(Part):
   )
   dask: str = setting(
     "",
-    "count with Dask workers: local:N starts N processes here that share "
-    "--threads and --memory_gb; tcp://host:8786 connects to a running "
+    "count with several processes: local:N starts N here that share "
+    "--threads and --memory_gb; tcp://host:8786 connects to a running Dask "
     "scheduler, and each of its workers may use that much",
     resource=True,
   )

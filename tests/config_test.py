@@ -86,7 +86,8 @@ def test_numpy_scalars_paths_and_strings_are_accepted():
   "name, value, message",
   [
     ("x_max", -1.0, "x_max must be greater than 0, got -1.0"),
-    ("x_max", float("nan"), "x_max must be a finite number"),
+    ("x_max", float("nan"), "x_max must be greater than 0"),
+    ("x_max", float("inf"), "x_max must be a finite number"),
     ("dim", 0, "dim must be at least 1, got 0"),
     ("dim", 2.5, "dim must be of type int, got 2.5"),
     ("dim", True, "dim must be of type int, got True"),

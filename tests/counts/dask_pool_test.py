@@ -199,6 +199,9 @@ def test_run_py(tmp_path):
   here, dask = tmp_path / "here", tmp_path / "dask"
   assert (here / "vocab.txt").read_bytes() == (dask / "vocab.txt").read_bytes()
   assert same_bytes(here / "counts", dask / "counts")
-  assert {path.name for path in dask.iterdir()} == {
-    path.name for path in here.iterdir()
-  }
+  # Which hashes are remembered depends on how old the files are.
+  names = [
+    {path.name for path in folder.iterdir()} - {"fingerprints.json"}
+    for folder in (here, dask)
+  ]
+  assert names[0] == names[1]

@@ -32,25 +32,25 @@ _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 
 
 def write_config(
-  config: Config, workdir: pathlib.Path, part: str | None = None
+  config: Config, workdir: pathlib.Path, stage: str | None = None
 ) -> None:
   """Writes config.json: every setting, the versions and the devices.
 
   Args:
     config: the settings.
     workdir: the folder.
-    part: the only part of the config to replace, if the file is there: a stage
-      that runs replaces its own, so that the file always describes what is in
-      the folder.
+    stage: the stage that runs. The settings of later stages stay as they are in
+      the file, so that it always describes what is in the folder.
   """
   settings, path = all_settings(config), workdir / "config.json"
-  if part and path.exists():
-    own = {field.name for field in dataclasses.fields(getattr(config, part))}
-    settings |= {
-      name: value
-      for name, value in atomic.read_json(path)["settings"].items()
-      if name in settings and name not in own
-    }
+  if stage and path.exists():
+    old = atomic.read_json(path)["settings"]
+    names = list(stages.STAGES)
+    for later in names[names.index(stage) + 1 :]:
+      for field in dataclasses.fields(
+        getattr(config, stages.STAGES[later].part)
+      ):
+        settings[field.name] = old.get(field.name, settings[field.name])
   record = {
     "settings": settings,
     "versions": versions(),

@@ -319,7 +319,7 @@ class Pipeline:
     settings = self._settings(name)
     with self._stages.stage(name, settings, paths, check) as todo:
       if todo:
-        artifacts.write_config(self.config, self.workdir, STAGES[name].part)
+        artifacts.write_config(self.config, self.workdir, name)
       yield todo
 
   def _source(self, stage: str, paths: Sequence[str | pathlib.Path]) -> dict:

@@ -50,3 +50,13 @@ def test_another_corpus_is_the_one_that_is_named(settings, tmp_path):
 def test_a_changed_stage_replaces_its_own_settings(settings, tmp_path):
   found = run(settings | {"vectors": "sum"}, tmp_path)
   assert found["vectors"] == "sum" and found["dim"] == 2
+
+
+def test_a_refused_corpus_leaves_no_folder(tmp_path):
+  (tmp_path / "a.txt").write_bytes(b"\x89PNG\r\n\x1a\n0000")
+  made = pipeline.Pipeline(
+    config.make_config(corpus=tmp_path / "a.txt"), tmp_path / "run", print
+  )
+  with pytest.raises(ValueError, match="PNG image"):
+    made.count()
+  assert not (tmp_path / "run").exists()

@@ -389,6 +389,34 @@ def make_config(**values) -> Config:
   return Config(**chosen)
 
 
+def check_type(config: object, wanted: type) -> None:
+  """Checks that a function was given the settings that it takes.
+
+  Args:
+    config: what it was given.
+    wanted: `Config` or the class of one of its parts.
+
+  Raises:
+    ValueError: it is something else.
+
+  >>> check_type(make_config(dim=5), TrainConfig)
+  Traceback (most recent call last):
+  ValueError: config must be of type TrainConfig, not Config: give config.train.
+  """
+  if isinstance(config, wanted):
+    return
+  names = {cls: name for name, cls in parts().items()}
+  remedy = f"make one by {wanted.__name__}(...)"
+  if isinstance(config, Config):
+    remedy = f"give config.{names[wanted]}"
+  elif wanted is Config:
+    remedy = "make one by make_config(...)"
+  raise ValueError(
+    f"config must be of type {wanted.__name__}, not {type(config).__name__}: "
+    f"{remedy}."
+  )
+
+
 def settings(part: Part) -> dict[str, Any]:
   """The resolved settings that a part's results depend on: no resources."""
   part = part.resolved

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax.config import CountConfig
+from glove_jax.config import CountConfig, check_type
 from glove_jax.config import settings as config_settings
 from glove_jax.counts import cooccur, stanford, triplets
 from glove_jax.counts.pair_counter import CELLS, Entries, PairCounter
@@ -95,6 +95,7 @@ def count_corpus(
     OSError: a file cannot be read or written.
     OverflowError: a count exceeds 64 bits.
   """
+  check_type(config, CountConfig)
   cooccur.check_vocab_size(len(vocab))
   budget = make_budget(config, len(vocab))
   runs = Runs(

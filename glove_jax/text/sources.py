@@ -172,8 +172,8 @@ def resolve(
     ValueError: a file is no text, or a folder holds none, or only that of runs.
     OSError, ImportError: as for `open_text`.
   """
-  if isinstance(patterns, str | os.PathLike):
-    patterns = [patterns]
+  if isinstance(patterns, str | bytes | os.PathLike):
+    patterns = [os.fsdecode(patterns)]
   search = _Search(
     frozenset(os.path.realpath(path) for path in exclude),
     content.why_no_records if records else content.why_no_text,

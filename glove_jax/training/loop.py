@@ -20,8 +20,8 @@ import numpy as np
 from absl import logging
 
 from glove_jax import metrics, model
-from glove_jax.config import TrainConfig, make_config
-from glove_jax.counts.triplets import Triplets, read_triplets
+from glove_jax.config import TrainConfig, check_type, make_config
+from glove_jax.counts.triplets import Triplets, check_types, read_triplets
 from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import (
   checkpoint,
@@ -125,6 +125,7 @@ def train(
 
 def checked(triplets: Triplets) -> Triplets:
   """Checks triplets with all processes; sorts and sums them if needed."""
+  check_types(triplets)
   rows = multihost.share(len(triplets.row))
   return sum_duplicates(
     check_triplets(triplets, rows), rows, multihost.sum_over_processes
@@ -218,6 +219,7 @@ def check_config(config: TrainConfig, loss: Loss | None = None) -> None:
     ValueError: the engine, mesh or optimizer cannot use these settings, or the
       engine does not accept a loss.
   """
+  check_type(config, TrainConfig)
   if config.engine == "blocked":
     if loss is not None:
       raise ValueError(

@@ -343,7 +343,13 @@ class WordVectors:
     return self._rows([self.id(word) for word in listed(words)])
 
   def first(self, num: int) -> "WordVectors":
-    """The vectors of the first `num` words, usually the most frequent."""
+    """The vectors of the first `num` words, usually the most frequent.
+
+    Raises:
+      ValueError: `num` is not a positive integer.
+    """
+    if not _is_positive(num):
+      raise ValueError(f"num must be a positive integer, got {num!r}.")
     return self if num >= len(self) else self._rows(slice(num))
 
   def to_gensim(self):
@@ -393,8 +399,8 @@ class WordVectors:
     return query
 
   def _best(self, score, excluded, k):
-    if k < 1:
-      raise ValueError(f"Cannot list {k} words: ask for 1 or more.")
+    if not _is_positive(k):
+      raise ValueError(f"Cannot list {k!r} words: ask for 1 or more.")
     score[list({*excluded, *self._never.tolist()})] = -np.inf
     rows = search.top_rows(score, k)
     return [(self.words[row], float(score[row])) for row in rows]
@@ -423,3 +429,7 @@ def with_unk(vectors: WordVectors) -> WordVectors:
   if counts is not None:
     counts = [*counts, 0]
   return WordVectors((*vectors.words, UNK), table, counts)
+
+
+def _is_positive(number: object) -> bool:
+  return isinstance(number, int | np.integer) and number > 0

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from glove_jax import atomic, metrics
+from glove_jax import config as configs
 from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
 from glove_jax.model import Params
@@ -44,7 +45,7 @@ def write_config(
   """
   settings, path = all_settings(config), workdir / "config.json"
   if stage and path.exists():
-    old = atomic.read_json(path)["settings"]
+    old = _read_config(path)
     names = list(stages.STAGES)
     for later in names[names.index(stage) + 1 :]:
       for field in dataclasses.fields(
@@ -53,6 +54,7 @@ def write_config(
         settings[field.name] = old.get(field.name, settings[field.name])
   record = {
     "settings": settings,
+    "fingerprint": atomic.fingerprint(settings),  # shows damage
     "versions": versions(),
     "devices": [str(device) for device in jax.devices()],
   }
@@ -73,6 +75,7 @@ def read_settings(workdir: str | os.PathLike) -> dict:
 
   Raises:
     FileNotFoundError: there is no run in the folder.
+    ValueError: its config.json is damaged.
   """
   path = pathlib.Path(workdir, "config.json")
   if not path.exists():
@@ -80,7 +83,22 @@ def read_settings(workdir: str | os.PathLike) -> dict:
       f"There is no run in {workdir}: train one there with workdir={workdir}, "
       "or name the folder of one."
     )
-  return atomic.read_json(path)["settings"]
+  return _read_config(path)
+
+
+def _read_config(path: pathlib.Path) -> dict:
+  """The settings in a config.json, all of which are valid."""
+  record = atomic.read_json(path)
+  try:
+    settings = dict(record["settings"])
+    configs.make_config(**settings)
+    if record.get("fingerprint", atomic.fingerprint(settings)) != (
+      atomic.fingerprint(settings)
+    ):
+      raise ValueError("its settings are not as they were written")
+  except (TypeError, KeyError, ValueError) as error:
+    raise atomic.damaged(path, error) from error
+  return settings
 
 
 def make_vectors(
@@ -92,7 +110,11 @@ def make_vectors(
     words: V words.
     params: the four tables; their word and context tables are [V, D].
     config: how the tables are combined, and whether there is an <unk>.
+
+  Raises:
+    ValueError: the config is not a `VectorsConfig`.
   """
+  configs.check_type(config, VectorsConfig)
   word, context = map(word_vectors.floating, (params.word, params.context))
   table = word_vectors.combine(word, context, config.vectors)
   vectors = WordVectors(words, table)
@@ -142,9 +164,10 @@ def summary(
     results: of the evaluation.
     k: how many neighbours each word is shown with.
   """
-  lines = []
-  history = metrics.read_metrics(pathlib.Path(workdir, "metrics.jsonl"))
-  if history:
+  lines, path = [], pathlib.Path(workdir, "metrics.jsonl")
+  if not stages.is_as_written(workdir, "train", path.name):
+    lines.append(f"{path} is not as it was written: no costs are shown.")
+  elif history := metrics.read_metrics(path):
     first, final = history[0], history[-1]
     lines.append(
       f"cost per count: {first['cost']:.5f} in epoch {first['epoch']}, "

@@ -306,6 +306,12 @@ class VectorsConfig(Part):
     "add a vector for <unk>, the mean of the vectors of the 100 least frequent "
     "words, as Stanford's program does",
   )
+  license: str = setting(
+    "unspecified",
+    "the licence of the vectors in their model card, an identifier of the "
+    "Hugging Face Hub such as mit or cc-by-sa-4.0",
+    resource=True,
+  )
 
 
 @dataclass(frozen=True)

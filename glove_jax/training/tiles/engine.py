@@ -30,6 +30,7 @@ from glove_jax.model import Params
 from glove_jax.training import multihost, optimizers
 from glove_jax.training.engine import ONE_DEVICE, Epoch, Stack, TrainState
 from glove_jax.training.tiles import cells, cutting, layout, steps
+from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
 from glove_jax.training.tiles.programs import (
   compile_ahead,
@@ -37,7 +38,7 @@ from glove_jax.training.tiles.programs import (
   make_programs,
   shape_of,
 )
-from glove_jax.training.tiles.strips import Strip, read_strip
+from glove_jax.training.tiles.strips import Strips, read_strip
 
 _STREAMED_TILES = 64  # maximum tiles in a stack read from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
@@ -79,8 +80,8 @@ class BlockedEngine(abc.ABC):
   """The part that the one-device and the ring engine share: a pass as jobs.
 
   A pass is a sequence of turns: one for one device, n for a ring of n devices.
-  A turn runs its jobs, which load tiles or lines, in random order. The jobs of
-  strips follow the last turn.
+  A turn runs its jobs, which load tiles or lines, in random order. The last
+  pass of a run may have further turns, which fit strips.
   """
 
   def __init__(
@@ -88,7 +89,8 @@ class BlockedEngine(abc.ABC):
     blocks: Blocks,
     config: TrainConfig,
     line_jobs: list[list[Job]],
-    strip_jobs: list[Job],
+    strip_jobs: list[list[Job]],
+    num_in_strips: int = 0,
   ):
     """Plans all passes.
 
@@ -96,11 +98,18 @@ class BlockedEngine(abc.ABC):
       blocks: tiles of all devices.
       config: has the passes and the seed.
       line_jobs: the jobs of lines in each turn.
-      strip_jobs: the jobs that fit the words outside of the core.
+      strip_jobs: the jobs that fit the words outside of the core, in each of
+        the last turns of a run.
+      num_in_strips: the number of counts in strips, of all processes.
     """
     self._seed = config.seed
     self._line_jobs, self._strip_jobs = line_jobs, strip_jobs
     self._passes = plan_passes(blocks, config)
+    if strip_jobs and self._passes:
+      last = self._passes[-1]
+      self._passes[-1] = last._replace(
+        with_strips=True, num_triplets=last.num_triplets + num_in_strips
+      )
     self.epochs = [
       Epoch(self._count_steps(plan), plan.num_triplets) for plan in self._passes
     ]
@@ -108,8 +117,8 @@ class BlockedEngine(abc.ABC):
   def _count_steps(self, plan: Pass) -> int:
     """Tiles, batches of lines, and strips in a pass."""
     turns = self._line_jobs if plan.with_lines else []
+    turns = turns + (self._strip_jobs if plan.with_strips else [])
     jobs = [job for jobs in turns for job in jobs]
-    jobs += self._strip_jobs if plan.with_strips else []
     return len(plan.tiles) + sum(int(job.num_steps.sum()) for job in jobs)
 
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
@@ -121,8 +130,10 @@ class BlockedEngine(abc.ABC):
       for i in rng.permutation(len(jobs)):
         yield jobs[i].load(), jobs[i].num_steps
       yield from self._end_turn()
-    for job in self._strip_jobs if plan.with_strips else []:
-      yield job.load(), job.num_steps
+    for strip_jobs in self._strip_jobs if plan.with_strips else []:
+      for job in strip_jobs:
+        yield job.load(), job.num_steps
+      yield from self._end_turn()
 
   @abc.abstractmethod
   def _tile_jobs(
@@ -175,7 +186,9 @@ class TileEngine(BlockedEngine):
       line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
       self._codes = jnp.asarray(layout.map_tiles(blocks))
     line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
-    super().__init__(blocks, config, [line_jobs], make_strip_jobs(blocks))
+    strip_jobs = make_strip_jobs(blocks.strips, config)
+    num_in_strips = len(blocks.strips.code) if blocks.strips else 0
+    super().__init__(blocks, config, [line_jobs], strip_jobs, num_in_strips)
     self._hyper, over_points = make_hyper(config, together)
     self._compile(config, together, over_points, triplets.vocab_size)
 
@@ -207,7 +220,7 @@ class TileEngine(BlockedEngine):
     state = jax.eval_shape(self.init, params)
     stacks = [*_tile_shapes(blocks, self._batching)]
     stacks += [job.load() for job in self._line_jobs[0]]
-    stacks += _strip_shapes(blocks)
+    stacks += [job.load() for jobs in self._strip_jobs for job in jobs[:1]]
     self._programs = compile_ahead(
       programs, (state, self._hyper, self._codes), stacks
     )
@@ -249,20 +262,22 @@ def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
   return [Tiles(jax.ShapeDtypeStruct((*groups, *cells), jnp.uint16), pair)]
 
 
-def _strip_shapes(blocks: Blocks) -> list:
-  """The shape of a stack of one strip; none if there are no strips."""
-  if blocks.strips is None:
+def make_strip_jobs(
+  strips: Strips | None, config: TrainConfig
+) -> list[list[Job]]:
+  """One job for each strip, all in one turn; its load fills the cells."""
+  if strips is None:
     return []
-  code = jax.ShapeDtypeStruct((1, *blocks.strips.code_shape), jnp.uint16)
-  return [Strip(jax.ShapeDtypeStruct((1,), jnp.int32), code)]
-
-
-def make_strip_jobs(blocks: Blocks) -> list[Job]:
-  """One job for each strip; its load fills the cells of the strip."""
-  num_strips = blocks.strips.num_strips if blocks.strips else 0
+  (plan,) = plan_fit(
+    strips.code_shape[0],
+    config.fit_passes,
+    keep=config.resolved.keep,
+    seed=config.seed,
+  )
+  load = functools.partial(read_strip, strips, plan)
+  one = np.ones(1, int)
   return [
-    Job(functools.partial(read_strip, blocks.strips, i), np.ones(1, int))
-    for i in range(num_strips)
+    [Job(functools.partial(load, i), one) for i in range(strips.num_strips)]
   ]
 
 
@@ -318,12 +333,11 @@ def plan_passes(blocks: Blocks, config: TrainConfig) -> list[Pass]:
   A stage whose words fill no tile has empty passes, which the loop skips.
   """
   stages = [*growth_stages(config), (None, config.resolved.epochs)]
-  plans = [
+  return [
     layout.plan_pass(blocks, words)
     for words, passes in stages
     for _ in range(passes)
   ]
-  return plans[:-1] + [layout.add_strips(blocks, plan) for plan in plans[-1:]]
 
 
 def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:

@@ -15,9 +15,6 @@ from glove_jax.training.tiles import cells, fitting, steps
 from glove_jax.training.tiles.layout import OUTSIDE, Groups, Lines, Tiles
 from glove_jax.training.tiles.strips import Strip
 
-# The fit of a strip takes few steps, so it starts from a larger rate.
-_FIT_MULTIPLIER = 2.0
-
 
 class Hyper(NamedTuple):
   """Hyperparameters that are data of a program, so points of a sweep share it.
@@ -86,23 +83,17 @@ def make_programs(
     return jax.lax.scan(step, state, (*stack, multipliers))
 
   def fit_strip(state, hyper, codes, stack, multipliers):
-    del codes, multipliers  # the multipliers of each strip fall to 0
-    plan = fitting.plan_fit(
-      stack.code.shape[1],
-      config.fit_passes,
-      keep=config.resolved.keep,
-      seed=config.seed,
-      first_multiplier=_FIT_MULTIPLIER,
-    )
-    table, cost = fitting.fit_strip(
-      state.params,
-      stack.block[0],
-      stack.code[0],
-      plan=plan,
+    del codes, multipliers  # a strip has multipliers of its own
+    strip = jax.tree.map(lambda array: array[0], stack)
+    state, cost = fitting.fit_strip(
+      state,
+      strip.block,
+      strip.code,
+      strip.plan,
       loss=_tiles_loss(config, hyper, outer)(True),
       tx=optimizers.from_config(config, hyper.learning_rate),
     )
-    return state._replace(params=table), cost[None]
+    return state, cost[None]
 
   tiles = compiled(train_tiles)
   return {
@@ -133,7 +124,8 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
   """Compiles a program for each shape of stack, in the background."""
 
   def build(stack):
-    multipliers = jax.ShapeDtypeStruct(stack[-1].shape[:1], jnp.float32)
+    size = jax.tree.leaves(stack)[-1].shape[:1]
+    multipliers = jax.ShapeDtypeStruct(size, jnp.float32)
     with jax.enable_x64(False):
       program = programs[type(stack)].lower(*inputs, stack, multipliers)
       return program.compile()
@@ -147,4 +139,4 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
 
 
 def shape_of(stack) -> tuple:
-  return type(stack), *(array.shape for array in stack)
+  return type(stack), *(array.shape for array in jax.tree.leaves(stack))

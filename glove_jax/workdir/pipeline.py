@@ -33,7 +33,7 @@ from glove_jax.threads import default_threads
 from glove_jax.training import checkpoint, loop
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs
+from glove_jax.workdir import artifacts, inputs, model_card
 from glove_jax.workdir.lock import lock
 from glove_jax.workdir.stages import STAGES, Stages, difference
 
@@ -98,7 +98,9 @@ class Pipeline:
       words, _ = self._run_counts()
       params = self._run_training(words)
       vectors = self._run_vectors(words, params)
-      return Result(vectors, self._run_evaluation(vectors))
+      results = self._run_evaluation(vectors)
+      model_card.write(self.workdir, vectors, self.config.vectors.license)
+      return Result(vectors, results)
 
   def count(self) -> tuple[vocab.Vocab, triplets.Triplets]:
     """Makes the vocabulary and the counts; the counts are mapped from disk.

@@ -18,10 +18,12 @@ from glove_jax.counts import stanford, triplets
 from glove_jax.model import Params
 from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
+from glove_jax.threads import default_threads
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.formats import model2vec
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import model_card, stages
+from glove_jax.workdir.lock import lock
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
@@ -36,7 +38,7 @@ _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 def write_config(
   config: Config, workdir: pathlib.Path, stage: str | None = None
 ) -> None:
-  """Writes config.json: every setting, the versions and the devices.
+  """Writes config.json: every setting, the versions, the devices and CPUs.
 
   Args:
     config: the settings.
@@ -58,6 +60,7 @@ def write_config(
     "fingerprint": atomic.fingerprint(settings),  # shows damage
     "versions": versions(),
     "devices": [str(device) for device in jax.devices()],
+    "cpus": default_threads(),  # on which the last bits depend
   }
   atomic.write_json(path, record)
 
@@ -150,10 +153,14 @@ def write_results(results: dict, workdir: str | os.PathLike) -> None:
   """Replaces the evaluation.json of a run.
 
   The run itself writes its own results again when it is next started.
+
+  Raises:
+    OSError: another process works in the folder, or it cannot be written to.
   """
   workdir = pathlib.Path(workdir)
-  stages.invalidate(workdir, "evaluate")
-  atomic.write_json(workdir / "evaluation.json", results)
+  with lock(workdir):
+    stages.invalidate(workdir, "evaluate")
+    atomic.write_json(workdir / "evaluation.json", results)
 
 
 def summary(

@@ -97,7 +97,10 @@ class CountConfig(Part):
   """What X_ij counts."""
 
   window: int = setting(
-    10, "how many words to each side of a word are its context", low=1
+    10,
+    "how many words to each side of a word are its context",
+    low=1,
+    high=1_000_000,
   )
   context: str = setting(
     "symmetric",
@@ -126,7 +129,11 @@ class CountConfig(Part):
     resource=True,
   )
   threads: int = setting(
-    0, "number of counting threads; 0 is one per CPU", low=0, resource=True
+    0,
+    "number of counting threads; 0 is one per CPU",
+    low=0,
+    high=1024,
+    resource=True,
   )
   dask: str = setting(
     "",

@@ -93,6 +93,8 @@ def test_numpy_scalars_paths_and_strings_are_accepted():
     ("x_max", float("nan"), "x_max must be greater than 0"),
     ("x_max", float("inf"), "x_max must be a finite number"),
     ("dim", 0, "dim must be at least 1, got 0"),
+    ("window", 10**9, "window must be at most 1,000,000, got 1,000,000,000"),
+    ("threads", 10**6, "threads must be at most 1,024"),
     ("dim", 2.5, "dim must be of type int, got 2.5"),
     ("dim", True, "dim must be of type int, got True"),
     ("dim", None, "dim must be of type int, got None"),

@@ -22,6 +22,7 @@ ROOMS = {
   "vectors": {
     "text.content",
     "text.datasets",
+    "text.pipes",
     "text.streams",
     "text.symbols",
     "text.tokenizers",

@@ -27,6 +27,7 @@ from itertools import repeat
 import numpy as np
 
 from glove_jax import atomic
+from glove_jax.text.pipes import refuse_pipe
 from glove_jax.text.reading import Continuation
 from glove_jax.text.symbols import (
   BYTE_ORDER_MARK,
@@ -250,6 +251,7 @@ def read_vocab(path: str | os.PathLike) -> Vocab:
     ValueError: a line is not `word count`, a word occurs twice, or there are no
       words.
   """
+  refuse_pipe(path)
   if not os.path.exists(path):
     raise FileNotFoundError(f"Vocabulary {os.fspath(path)!r}: no such file.")
   words, counts = [], []

@@ -120,7 +120,10 @@ def train(
         writer.write(**line)
       if on_epoch:
         on_epoch(line)
-    return engine.params(state)
+    params = engine.params(state)
+    if loss is None and multihost.is_first():
+      divergence.check_params(params, triplets, config, highest)
+    return params
 
 
 def checked(triplets: Triplets) -> Triplets:

@@ -48,7 +48,7 @@ Failures = dict[str, str]  # what went wrong, by the name of the point
 
 _TOGETHER_ON_ACCELERATORS = 4
 _MEASURED = ("training.json", "metrics.jsonl", "evaluation.json")
-_CHECKSUMS = "checksums.json"  # of the files that a report reads
+_CHECKSUMS = ".checksums.json"  # of the files that a report reads
 _DEFAULTS = SweepConfig()
 
 

@@ -12,6 +12,8 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `vectors`: `Params` -> word vectors, their files and their evaluation.
 - `workdir`: a whole run on disk, stage by stage.
 - `sweeps`: many runs, and the report on them.
+- `cooccurrences`: X with its words, as a notebook holds them.
+- `front`: `fit`, `count`, `train`, `load`: the whole in a few lines.
 - `command_line`: flags made from settings, help, and errors as one sentence.
 - `commands`: the commands of the command line.
 
@@ -25,6 +27,12 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
+  "fit": "front",
+  "count": "front",
+  "train": "front",
+  "load": "front",
+  "from_matrix": "cooccurrences",
+  "Cooccurrences": "cooccurrences",
   "Config": "config",
   "make_config": "config",
   "Params": "model",

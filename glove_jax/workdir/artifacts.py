@@ -84,7 +84,10 @@ def read_settings(workdir: str | os.PathLike) -> dict:
 
 
 def make_vectors(
-  words: Sequence[str], params: Params, config: VectorsConfig
+  words: Sequence[str],
+  params: Params,
+  config: VectorsConfig,
+  counts: Sequence[int] | None = None,
 ) -> WordVectors:
   """Combines trained tables into vectors.
 
@@ -92,10 +95,11 @@ def make_vectors(
     words: V words.
     params: the four tables; their word and context tables are [V, D].
     config: how the tables are combined, and whether there is an <unk>.
+    counts: [V], how often each word occurs, if known.
   """
   word, context = map(word_vectors.floating, (params.word, params.context))
   table = word_vectors.combine(word, context, config.vectors)
-  vectors = WordVectors(words, table)
+  vectors = WordVectors(words, table, counts)
   return word_vectors.with_unk(vectors) if config.unk else vectors
 
 
@@ -210,12 +214,12 @@ def export(
     params = Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:
-    vectors = _with_counts(read_vectors(workdir, config.vectors), workdir)
+    vectors = with_counts(read_vectors(workdir, config.vectors), workdir)
     vectors = vectors.first(limit or len(vectors))
     formats.write_vectors(vectors, output, form)
 
 
-def _with_counts(vectors: WordVectors, workdir) -> WordVectors:
+def with_counts(vectors: WordVectors, workdir) -> WordVectors:
   """The vectors with how often each word occurs, if vocab.txt is theirs."""
   path = pathlib.Path(workdir, "vocab.txt")
   if not path.exists():

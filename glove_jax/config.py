@@ -233,8 +233,10 @@ class TrainConfig(Part):
   )
   optimizer: str = setting(
     "adagrad",
-    "adagrad, stanford (the update rule of Stanford's C program), or any optax "
-    "optimizer that needs only a learning rate, such as adam",
+    "adagrad, stanford (the update rule of Stanford's C program), any optax "
+    "optimizer that needs only a learning rate, such as adam, or "
+    "module:function, your own function that returns an optax transformation; "
+    "it is called with learning_rate if it takes that",
   )
   learning_rate: float = setting(
     0.2, "step size; for stanford its eta, for which 0.05 is usual", above=0
@@ -264,6 +266,28 @@ class TrainConfig(Part):
     "'fit' starts from the biases that are best without vectors; 'random' "
     "draws them at random, as Stanford's program does",
     choices=("fit", "random"),
+  )
+  init_from: str = setting(
+    "",
+    "start from these vectors: a file in any format that --input reads, "
+    "Stanford's files of all parameters (-model 0), or the work directory of a "
+    "trained run; words that it lacks start as usual",
+  )
+  init_gradsq: str = setting(
+    "",
+    "with --init_from: the sums of squared gradients to start from; a file "
+    "that Stanford's -save-gradsq wrote, or the work directory of a trained "
+    "run",
+  )
+  freeze: bool = setting(
+    False,
+    "with --init_from: hold what it gives, and train only the other words",
+  )
+  retrofit: float = setting(
+    0.0,
+    "with --init_from: mu, the weight of Mittens' term, which keeps the sum of "
+    "a word's two vectors near where it started; Mittens' default is 0.1",
+    low=0,
   )
   seed: int = setting(
     0, "random seed of the initial vectors and of every shuffle", low=0

@@ -27,14 +27,10 @@ ROOMS = {
   },  # content and streams: packed files are read in one way everywhere
   "workdir": {"text", "counts", "training", "vectors"},
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
-  "cooccurrences": {"text", "counts", "vectors", "workdir"},
-  "front": {
-    "text", "counts", "training", "vectors", "workdir", "sweeps",
-    "cooccurrences",
-  },
+  "front": {"text", "counts", "training", "vectors", "workdir", "sweeps"},
   "command_line": {"training"},
   "commands": {"command_line", "sweeps", "vectors", "workdir"},
-}  # fmt: skip
+}
 # Modules that a reader meets first import little.
 LEAVES = {
   "model": set(),

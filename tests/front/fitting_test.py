@@ -5,6 +5,7 @@ import inspect
 import pathlib
 
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 
@@ -19,12 +20,20 @@ DOCUMENTS = [
 ]
 TEXTS = [" ".join(words) for words in DOCUMENTS]
 COUNT = {"window": 3, "min_count": 2, "quiet": True}
-TRAIN = {"dim": 4, "engine": "rows", "epochs": 2, "quiet": True}
+TRAIN = {
+  "dim": 4, "engine": "dense", "epochs": 2, "bias_init": "random",
+  "quiet": True,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def counts():
   return glove_jax.count(DOCUMENTS, **COUNT)
+
+
+@pytest.fixture(scope="module")
+def params(counts):
+  return glove_jax.train(counts, **TRAIN)
 
 
 @pytest.fixture
@@ -87,8 +96,8 @@ def test_training_is_that_of_the_loop(counts):
     counts, x_max=np.float32(5), on_epoch=lines.append, on_step=steps.append,
     **TRAIN,
   )  # fmt: skip
-  settings = config.make_config(dim=4, engine="rows", epochs=2, x_max=5).train
-  want = loop.train(counts.triplets(), settings)
+  settings = {k: v for k, v in TRAIN.items() if k != "quiet"} | {"x_max": 5.0}
+  want = loop.train(counts.triplets(), config.TrainConfig(**settings))
   np.testing.assert_array_equal(params.word, want.word)
   assert [line["epoch"] for line in lines] == [1, 2]
   assert [step["step"] for step in steps] == [1, 2]
@@ -97,8 +106,7 @@ def test_training_is_that_of_the_loop(counts):
 
 
 @pytest.mark.parametrize("form", ["words", "counts", "matrix"])
-def test_fit_is_count_then_train(counts, form):
-  params = glove_jax.train(counts, **TRAIN)
+def test_fit_is_count_then_train(counts, params, form):
   want = counts.vectors(params)
   if form == "words":
     got = glove_jax.fit(DOCUMENTS, **COUNT | TRAIN)
@@ -114,6 +122,17 @@ def test_fit_is_count_then_train(counts, form):
     return
   np.testing.assert_array_equal(got.vectors, want.vectors)
   assert got.words == want.words
+
+
+def test_a_start_and_an_optimizer_of_ones_own(counts, params):
+  vectors = counts.vectors(params).subset(counts.vocab.words[3:])
+  held = glove_jax.fit(
+    counts, init=vectors, freeze=True, optimizer=optax.sgd(0.1), **TRAIN
+  )
+  np.testing.assert_array_equal(
+    held.subset(vectors.words).vectors, vectors.vectors
+  )
+  assert (held.vectors[:3] != counts.vectors(params).vectors[:3]).all()
 
 
 def test_a_preset_and_the_way_of_combining(counts):
@@ -163,23 +182,23 @@ def test_help_lists_every_setting():
   assert "--" not in glove_jax.fit.__doc__
 
 
-def test_quiet_shows_no_bars(monkeypatch, counts):
+def test_quiet_shows_no_bars(monkeypatch):
   shown = []
   tqdm = metrics.tqdm
   monkeypatch.setattr(metrics, "_is_watched", lambda: True)
   monkeypatch.setattr(
     metrics, "tqdm", lambda **k: shown.append(not k["disable"]) or tqdm(**k)
   )
-  glove_jax.train(counts, **TRAIN)
+  glove_jax.count(DOCUMENTS, **COUNT)
   assert shown and not any(shown)
-  glove_jax.train(counts, **TRAIN | {"quiet": False})
-  assert any(shown)
+  with metrics.progress("counting"):
+    assert shown.pop()
 
 
 def test_load_reads_files_and_runs(tmp_path, files):
   settings = config.make_config(
-    corpus=files, min_count=2, dim=4, engine="rows", epochs=1, analogies=(),
-    similarity=(),
+    corpus=files, min_count=2, dim=4, engine="dense", epochs=1, analogies=(),
+    similarity=(), bias_init="random",
   )  # fmt: skip
   run = glove_jax.Pipeline(settings, tmp_path / "run", say=lambda line: None)
   vectors = run.run().vectors

@@ -1,4 +1,4 @@
-"""The whole in a few lines: count, train, and ask.
+"""From text or counts to word vectors, in one call or two.
 
     vectors = glove_jax.fit("wiki.txt", dim=50, window=8)
     vectors.most_similar("king", topn=5)
@@ -10,13 +10,12 @@ run is a keyword of the functions that use it, under the name of its flag.
 import dataclasses
 import inspect
 import os
-import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -24,22 +23,19 @@ import scipy.sparse
 from glove_jax import config as configs
 from glove_jax import metrics
 from glove_jax.config import Config
-from glove_jax.cooccurrences import KIND, Cooccurrences, from_matrix
 from glove_jax.counts import cooccur, out_of_core
 from glove_jax.counts.triplets import Triplets
+from glove_jax.front.cooccurrences import KIND, Cooccurrences, from_matrix
+from glove_jax.front.keywords import configure, fields, takes
 from glove_jax.model import Params
-from glove_jax.presets import PRESETS
-from glove_jax.text import records, sentences, vocab
-from glove_jax.training import loop
+from glove_jax.text import forms, records, vocab
+from glove_jax.training import loop, starts
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs
 from glove_jax.workdir.pipeline import Pipeline
 
-__all__ = ["Cooccurrences", "count", "fit", "from_matrix", "load", "train"]
-
-_Function = TypeVar("_Function", bound=Callable)
-_COUNT = ("corpus", "vocab", "count")
+COUNTING = ("corpus", "vocab", "count")  # the parts that counts depend on
 # Settings of how texts are read; lists of words have been read.
 _OF_TEXTS = {
   f.name
@@ -56,60 +52,7 @@ _OBJECTS = {
 }
 
 
-def _takes(*parts: str) -> Callable[[_Function], _Function]:
-  """Puts the settings of some parts of the config into a function's help.
-
-  They are in its signature, by which editors complete them, and its docstring.
-  """
-
-  def decorate(function: _Function) -> _Function:
-    fields = _fields(parts)
-    signature = inspect.signature(function)
-    own = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
-    objects = [*_OBJECTS.values()] if "train" in parts else []
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    settings = [
-      inspect.Parameter(f.name, keyword, default=f.default) for f in fields
-    ]
-    function.__signature__ = signature.replace(
-      parameters=[*own, *objects, *settings]
-    )
-    function.__doc__ += "\n  Settings:\n" + "".join(
-      f"    {f.name}: {re.sub('--(?=[a-z])', '', f.metadata['help'])}.\n"
-      for f in fields
-    )
-    function.parts = parts
-    return function
-
-  return decorate
-
-
-def _fields(parts: Iterable[str]) -> list[dataclasses.Field]:
-  """The settings of some parts, without `corpus`: it is the first argument."""
-  classes = configs.parts()
-  fields = [f for part in parts for f in dataclasses.fields(classes[part])]
-  return [f for f in fields if f.name != "corpus"]
-
-
-def _configure(function, preset: str, settings: dict[str, Any]) -> Config:
-  """The config of a call; ValueError if the function lacks a setting."""
-  known = {f.name for f in _fields(function.parts)}
-  others = {f.name for f in configs.fields()} | _OBJECTS.keys()
-  for name in settings.keys() - known:
-    if name in others:
-      raise ValueError(f"{function.__name__} has no {name}: leave it out.")
-    names = inspect.signature(function).parameters
-    raise ValueError(configs.no_setting(name, names))
-  if preset and preset not in PRESETS:
-    raise ValueError(
-      f"There is no preset {preset!r}: use {', '.join(sorted(PRESETS))}."
-    )
-  recipe = PRESETS.get(preset, {})
-  recipe = {name: value for name, value in recipe.items() if name in known}
-  return configs.make_config(**recipe | settings)
-
-
-@_takes("corpus", "vocab", "count", "train", "vectors")
+@takes(*COUNTING, "train", "vectors", objects=_OBJECTS.values())
 def fit(
   sentences,
   words=None,
@@ -143,7 +86,7 @@ def fit(
     FloatingPointError: training has diverged.
   """
   objects, settings = _split(options)
-  config = _configure(fit, preset, settings)
+  config = configure(fit, preset, settings)
   with metrics.progress_bars(not quiet):
     counts = _counted(sentences, words, config, settings, quiet)
     params = _train(counts, config, objects, quiet)
@@ -159,7 +102,7 @@ def _counted(given, words, config, settings, quiet: bool) -> Cooccurrences:
     raise ValueError("words is for a matrix: leave it out.")
   if not is_matrix and not isinstance(given, Cooccurrences):
     return _count(given, config, settings, quiet)
-  counting = {f.name for f in _fields(_COUNT)}
+  counting = {f.name for f in fields(COUNTING)}
   if unused := sorted(settings.keys() & counting):
     raise ValueError(
       f"{unused[0]} is for counting, which is done: leave it out."
@@ -167,7 +110,7 @@ def _counted(given, words, config, settings, quiet: bool) -> Cooccurrences:
   return from_matrix(given, words) if is_matrix else given
 
 
-@_takes(*_COUNT)
+@takes(*COUNTING)
 def count(
   sentences=None, *, preset: str = "", quiet: bool = False, **settings
 ) -> Cooccurrences:
@@ -199,7 +142,7 @@ def count(
     FileNotFoundError, ValueError: as `fit`.
     OSError: a file cannot be read, or the disk is full.
   """
-  config = _configure(count, preset, settings)
+  config = configure(count, preset, settings)
   with metrics.progress_bars(not quiet):
     return _count(sentences, config, settings, quiet)
 
@@ -210,7 +153,7 @@ def _count(given, config: Config, settings, quiet: bool) -> Cooccurrences:
       raise ValueError("sentences is missing: give text, add_to or records.")
     return _count_files([], config, quiet)
   field = config.corpus.text_field
-  source = sentences.recognise(given, field)
+  source = forms.recognise(given, field)
   if source.kind == "files":
     return _count_files(source.items, config, quiet)
   if source.kind == "texts":
@@ -231,9 +174,9 @@ def _count_files(paths, config: Config, quiet: bool) -> Cooccurrences:
   folder = tempfile.mkdtemp(prefix="glove_jax-")
   try:
     config = _replace(config, corpus=tuple(paths))
-    found = inputs.corpus_paths(config.corpus, Path(folder), _say(quiet))
+    found = inputs.corpus_paths(config.corpus, Path(folder), say(quiet))
     config = _replace(config, corpus=tuple(found), text_field="")
-    Pipeline(config, folder, _say(quiet=True)).count()
+    Pipeline(config, folder, say(quiet=True)).count()
     counts = Cooccurrences.load(folder)
   except BaseException:
     shutil.rmtree(folder, ignore_errors=True)
@@ -249,7 +192,7 @@ def _replace(config: Config, **changes) -> Config:
 
 def _count_words(documents, config: Config) -> Cooccurrences:
   """Counts lists of words, in memory."""
-  numbered = sentences.number_words(documents)
+  numbered = forms.number_words(documents)
   rules = configs.settings(config.vocab)
   if path := config.corpus.vocab:
     words = vocab.fixed_vocab(
@@ -264,7 +207,7 @@ def _count_words(documents, config: Config) -> Cooccurrences:
     "counting pairs", len(numbered.numbers), " words"
   ) as bar:
     counts = cooccur.count(
-      sentences.encode(numbered, words, keep_places=kind["keep_places"]),
+      forms.encode(numbered, words, keep_places=kind["keep_places"]),
       len(words),
       **{n: kind[n] for n in ("window", "context", "distance_weighting")},
       threads=budget.threads,
@@ -275,7 +218,7 @@ def _count_words(documents, config: Config) -> Cooccurrences:
   return Cooccurrences(counts, words, kind)
 
 
-@_takes("train")
+@takes("train", objects=_OBJECTS.values())
 def train(
   counts: Cooccurrences | Triplets,
   *,
@@ -310,7 +253,7 @@ def train(
     FloatingPointError: training has diverged.
   """
   objects, settings = _split(options)
-  config = _configure(train, preset, settings)
+  config = configure(train, preset, settings)
   with metrics.progress_bars(not quiet):
     return _train(counts, config, objects, quiet)
 
@@ -325,17 +268,23 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _train(counts, config: Config, objects, quiet: bool) -> Params:
-  if isinstance(counts, Cooccurrences):
-    counts = counts.triplets()
-  if not isinstance(counts, Triplets):
+  triplets = counts.triplets() if isinstance(counts, Cooccurrences) else counts
+  if not isinstance(triplets, Triplets):
     raise ValueError(
       f"counts is of type {type(counts).__name__}: give what count or "
       "from_matrix returns."
     )
-  return loop.train(counts, config.train, say=_say(quiet), **objects)
+  if isinstance(init := objects.get("init"), WordVectors):
+    given = starts.from_vectors(
+      init.vectors, seed=config.train.seed, exact=config.train.freeze
+    )
+    words = counts.vocab.words
+    objects = objects | {"init": starts.align(given, init.words, words)}
+  return loop.train(triplets, config.train, say=say(quiet), **objects)
 
 
-def _say(quiet: bool) -> Callable[[str], object]:
+def say(quiet: bool) -> Callable[[str], object]:
+  """How news is shown."""
   return (lambda line: None) if quiet else print
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glove_jax.text import sentences, vocab
+from glove_jax.text import forms, vocab
 
 TEXTS = ["I like NLP", "I like deep learning"]
 WORDS = [text.split() for text in TEXTS]
@@ -24,7 +24,7 @@ WORDS = [text.split() for text in TEXTS]
   ([None, *WORDS], "words"),
 ])  # fmt: skip
 def test_texts_and_words_of_any_iterable(given, kind):
-  source = sentences.recognise(given)
+  source = forms.recognise(given)
   assert source.kind == kind
   items = list(source.items)
   assert items == (TEXTS if kind == "texts" else WORDS)
@@ -35,11 +35,11 @@ def test_files_are_strings_that_exist(tmp_path, monkeypatch):
   pathlib.Path("a.txt").touch()
   pathlib.Path("b c.txt").touch()
   for given in ("a.txt", pathlib.Path("a.txt"), ["b c.txt", "a.txt"], "*.txt"):
-    assert sentences.recognise(given).kind == "files"
-  assert sentences.recognise(["enwiki_sample"]).items == ["enwiki_sample"]
-  assert sentences.recognise([pathlib.Path("none")]).items == ["none"]
+    assert forms.recognise(given).kind == "files"
+  assert forms.recognise(["enwiki_sample"]).items == ["enwiki_sample"]
+  assert forms.recognise([pathlib.Path("none")]).items == ["none"]
   with pytest.raises(ValueError, match=r"'a.txt', which is a file, and 'no'"):
-    sentences.recognise(["a.txt", "no"])
+    forms.recognise(["a.txt", "no"])
 
 
 @pytest.mark.parametrize("given", [
@@ -48,7 +48,7 @@ def test_files_are_strings_that_exist(tmp_path, monkeypatch):
   ({"text": text} for text in [TEXTS[0], None, TEXTS[1]]),
 ])  # fmt: skip
 def test_a_field_of_tables_and_dicts(given):
-  source = sentences.recognise(given, "text")
+  source = forms.recognise(given, "text")
   assert source.kind == "texts" and list(source.items) == TEXTS
 
 
@@ -70,23 +70,23 @@ def test_a_field_of_tables_and_dicts(given):
 ])  # fmt: skip
 def test_other_things_get_a_sentence(given, message):
   with pytest.raises((ValueError, FileNotFoundError), match=message):
-    list(sentences.recognise(given).items)
+    list(forms.recognise(given).items)
 
 
 def test_a_wrong_field_names_the_others():
   with pytest.raises(ValueError, match=r"no column 'txt'.* n, text"):
-    sentences.recognise(pd.DataFrame({"n": [1], "text": ["a"]}), "txt")
+    forms.recognise(pd.DataFrame({"n": [1], "text": ["a"]}), "txt")
   with pytest.raises(ValueError, match="no 'txt'; its fields are n, text"):
-    list(sentences.recognise([{"n": 1, "text": "a"}], "txt").items)
+    list(forms.recognise([{"n": 1, "text": "a"}], "txt").items)
 
 
 @pytest.mark.parametrize("keep_places", [False, True])
 def test_numbers_become_the_ids_that_encode_gives(keep_places):
   documents = [["to", "be"], [], ["or", "not", "to", "be"], ["to"]]
-  numbered = sentences.number_words(iter(documents))
+  numbered = forms.number_words(iter(documents))
   assert numbered.counter == vocab.count_words(documents)
   words = vocab.make_vocab(numbered.counter, min_count=2)
-  got = sentences.encode(numbered, words, keep_places=keep_places)
+  got = forms.encode(numbered, words, keep_places=keep_places)
   want = vocab.encode(documents, words, keep_places=keep_places)
   for ours, theirs in zip(got, want, strict=True):
     np.testing.assert_array_equal(ours, theirs)
@@ -99,4 +99,4 @@ def test_numbers_become_the_ids_that_encode_gives(keep_places):
 ])  # fmt: skip
 def test_words_are_strings(document, message):
   with pytest.raises(ValueError, match=message):
-    sentences.number_words([["a"], document])
+    forms.number_words([["a"], document])

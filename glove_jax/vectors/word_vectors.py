@@ -1,6 +1,7 @@
 """Words with their vectors: neighbours, analogies and other forms."""
 
 import functools
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -345,6 +346,23 @@ class WordVectors:
   def first(self, num: int) -> "WordVectors":
     """The vectors of the first `num` words, usually the most frequent."""
     return self if num >= len(self) else self._rows(slice(num))
+
+  def save(self, path: str | os.PathLike, format: str | None = None) -> None:
+    """Writes the vectors to a file, which `glove_jax.load` reads.
+
+    Args:
+      path: the file; packed if its name ends in .gz, .bz2, .xz, .zst or .zip.
+      format: one of `formats.FORMATS`; by default that of the name: .txt, .bin,
+        .vec, .npz, .safetensors or .parquet.
+
+    Raises:
+      ValueError: an unknown format, or a word that the format cannot hold.
+      OSError: the file cannot be written.
+      ImportError: the format needs a package that is not installed.
+    """
+    from glove_jax.vectors import formats  # here, since formats imports this
+
+    formats.write_vectors(self, path, format)
 
   def to_gensim(self):
     """These vectors as a `gensim.models.KeyedVectors`, with their counts."""

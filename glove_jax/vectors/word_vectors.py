@@ -1,11 +1,13 @@
 """Words with their vectors: neighbours, analogies and other forms."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from glove_jax.config import EvaluateConfig, no_setting
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import search
 from glove_jax.vectors.queries import are_words, listed, scaled
@@ -363,6 +365,30 @@ class WordVectors:
     from glove_jax.vectors import formats  # here, since formats imports this
 
     formats.write_vectors(self, path, format)
+
+  def evaluate(self, **settings) -> dict:
+    """Asks question sets of the vectors.
+
+    Args:
+      **settings: `analogies`, `similarity` and the others of `EvaluateConfig`:
+        names or files of sets. By default Google's analogies, WordSim-353 and
+        SimLex-999.
+
+    Returns:
+      A dict of results as `vectors.evaluate` describes them, which shows as a
+      table.
+
+    Raises:
+      FileNotFoundError: a file does not exist.
+      ValueError: an unknown setting, or a file that is malformed.
+    """
+    from glove_jax.vectors import evaluate  # here, since evaluate imports this
+
+    known = {f.name for f in dataclasses.fields(EvaluateConfig)}
+    for name in settings.keys() - known:
+      raise ValueError(no_setting(name, known))
+    config = EvaluateConfig(**settings)
+    return evaluate.Scores(evaluate.evaluate_vectors(self, config))
 
   def to_gensim(self):
     """These vectors as a `gensim.models.KeyedVectors`, with their counts."""

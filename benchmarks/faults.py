@@ -315,7 +315,10 @@ def main(arguments=None) -> int:
       for number in range(options.first, options.first + vars(options)[name]):
         workdir = lab.folder / f"{name}-{number}"
         rng = random.Random(f"{options.seed} {name} {number}")
-        tally.update(trial(lab, workdir, rng, number).split("; "))
+        verdicts = trial(lab, workdir, rng, number).split("; ")
+        tally.update(verdicts)
+        for verdict in {*verdicts} - {"same", "said"}:
+          print(f"{name}, trial {number}: {verdict}", flush=True)
         shutil.rmtree(workdir, ignore_errors=True)
       bad += sum(tally.values()) - tally["same"] - tally["said"]
       words = ", ".join(f"{tally[how]} {how}" for how in sorted(tally))

@@ -198,13 +198,16 @@ def summary(
 
 
 def read_counts(workdir: str | os.PathLike) -> triplets.Triplets:
-  """The counts of a run, if they belong to its vocabulary.
+  """The counts of a run, if they are undamaged and of its vocabulary.
+
+  They are compared with their checksums, about a GB a second.
 
   Raises:
     FileNotFoundError: the run has not finished counting.
     ValueError: the counts are damaged, or of another vocabulary.
   """
   folder = pathlib.Path(workdir, "counts")
+  triplets.verify_triplets(folder)
   counts = triplets.read_triplets(folder)
   words = vocab.read_vocab(pathlib.Path(workdir, "vocab.txt"))
   triplets.check_vocab(folder, vocab.fingerprint(words))

@@ -6,6 +6,7 @@ import pathlib
 from glove_jax import atomic
 from glove_jax import config as configs
 from glove_jax.config import Config
+from glove_jax.counts import triplets
 from glove_jax.text import vocab
 from glove_jax.vectors import card, formats
 from glove_jax.vectors.word_vectors import WordVectors
@@ -46,21 +47,32 @@ def page(
     name: of the model.
     license: as the user says, or 'unspecified'.
     **changes: what was changed in the vectors after they were evaluated.
+
+  Raises:
+    FileNotFoundError: there is no run in the folder.
+    ValueError: a file of the run is damaged.
   """
   workdir = pathlib.Path(workdir)
   record = atomic.read_json(workdir / "config.json")
   results = workdir / "evaluation.json"
-  return card.page(
-    name,
-    {
-      "Vectors": card.facts_of(vectors) | _changed(changes),
-      "Text": _text(workdir, record["settings"]),
-      "Training": _training(record["settings"]),
-      "Versions": record["versions"],
-    },
-    license or card.UNSPECIFIED,
-    atomic.read_json(results) if results.exists() else None,
-  )
+  if results.exists() and not (
+    stages.is_as_written(workdir, "evaluate", results.name)
+  ):
+    raise atomic.damaged(results, "it is not as it was written")
+  try:
+    return card.page(
+      name,
+      {
+        "Vectors": card.facts_of(vectors) | _changed(changes),
+        "Text": _text(workdir, record["settings"]),
+        "Training": _training(record["settings"]),
+        "Versions": record["versions"],
+      },
+      license or card.UNSPECIFIED,
+      atomic.read_json(results) if results.exists() else None,
+    )
+  except (KeyError, TypeError, AttributeError, IndexError) as error:
+    raise atomic.damaged(workdir, error) from error
 
 
 def write_beside(path: str | os.PathLike, text: str) -> pathlib.Path | None:
@@ -99,9 +111,9 @@ def _text(workdir: pathlib.Path, settings: dict) -> dict[str, object]:
     words = vocab.read_vocab(workdir / "vocab.txt")
     facts["vocabulary"] = f"{len(words.words):,} words"
     facts["occurrences of these words"] = f"{int(words.counts.sum()):,}"
-  manifest = workdir / "counts" / "manifest.json"
-  if manifest.exists():
-    facts["co-occurring pairs"] = f"{atomic.read_json(manifest)['size']:,}"
+  if (workdir / "counts" / "manifest.json").exists():
+    size = triplets.read_manifest(workdir / "counts")["size"]
+    facts["co-occurring pairs"] = f"{size:,}"
   return facts
 
 

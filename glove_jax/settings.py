@@ -62,9 +62,10 @@ class Part:
 
 def kind(field: dataclasses.Field) -> type:
   """The type of a setting's value: int for `int | None`, tuple, and so on."""
-  if isinstance(field.type, types.UnionType):
-    return typing.get_args(field.type)[0]
-  return typing.get_origin(field.type) or field.type
+  found = field.type
+  if isinstance(found, types.UnionType):
+    found = typing.get_args(found)[0]
+  return typing.get_origin(found) or found
 
 
 def checked(field: dataclasses.Field, value):

@@ -90,6 +90,7 @@ class Pipeline:
     """
     loop.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
+    self._say(f"Training minimises {self.config.train.objective}.")
     with self._open():
       words, _ = self._run_counts()
       params = self._run_training(words)
@@ -266,10 +267,11 @@ class Pipeline:
 
   def _drop_other_checkpoints(self) -> None:
     """Removes checkpoints that this run could not have written."""
-    folder, config = self.workdir / "checkpoints", self.config.train
+    folder = self.workdir / "checkpoints"
+    config = self.config.train.resolved
     owner = folder / "settings.json"
     settings = self._source("train", self._training_inputs())
-    if config.resolved.schedule == "constant" and not config.missing:
+    if config.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
       # resumes from a shorter one. (With `missing`, the last epoch differs.)
       settings = settings | {"epochs": "any"}

@@ -59,6 +59,7 @@ def make_programs(
     Functions (state, hyper, codes, stack, multipliers) -> (state, costs [K]).
     `codes` holds the codes of all tiles, [M, T, T], or is None.
   """
+  config = config.resolved
   outer = steps.make_outer(jnp.dtype(config.products))
 
   def make_tx(hyper):

@@ -106,7 +106,7 @@ class RingEngine(BlockedEngine):
       ValueError: the engine does not support the settings.
     """
     engine.check_settings(config)
-    self._config = config
+    self._config = config = config.resolved
     folder, self._keeper = engine.keep_folder(folder)
     local = sharding.local_devices(placement)
     blocks, remainder = cutting.cut(
@@ -353,7 +353,7 @@ def cut_strip_jobs(
   plans = plan_fit(
     first.code_shape[0],
     config.fit_passes,
-    keep=config.resolved.keep,
+    keep=config.keep,
     seed=config.seed,
     turns=num_parts,
   )

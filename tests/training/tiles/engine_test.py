@@ -17,7 +17,7 @@ from glove_jax.training.together import (
 def make_config(**changes):
   settings = {
     "dim": 4, "growth": ("16:2",), "epochs": 3, "tile_size": 8,
-    "core": 24, "mesh": 1,
+    "core": 24, "mesh": 1, "x_max": 10.0, "products": "float32",
   }  # fmt: skip
   return config.make_config(**settings | MISSING | changes).train
 

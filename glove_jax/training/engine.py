@@ -149,6 +149,15 @@ def slice_step(
   return TrainState(put(state.params, params), opt_state), cost
 
 
+def each(function: Callable, *fields):
+  """Applies a function to fields of a table.
+
+  A field that the optimizer leaves out (`optax.masked`) stays left out.
+  """
+  masked = [isinstance(field, optax.MaskedNode) for field in fields]
+  return fields[0] if all(masked) else function(*fields)
+
+
 def map_tables(table_type: type, function: Callable, opt_state, *rest):
   """Applies a function to each node of `table_type` in optimizer states.
 

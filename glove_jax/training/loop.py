@@ -27,6 +27,7 @@ from glove_jax.training import (
   checkpoint,
   divergence,
   multihost,
+  optimizer_check,
   optimizers,
   sharding,
   starts,
@@ -116,6 +117,7 @@ def train(
     if checkpoints:
       done = checkpoint.find_last(checkpoints, num_epochs(config), say)
       checkpoint.drop_incomplete(checkpoints, done)
+      optimizer_check.note(checkpoints, config, tx, resumes=done > 0)
     engine, state = prepare(
       triplets,
       config,
@@ -243,11 +245,26 @@ def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
       "The blocked engine supports only GloVe's own loss: use engine='rows' "
       "for a loss of your own."
     )
+  if supplied.tx is not None:
+    optimizer_check.check(
+      supplied.tx, config.engine, config.dim, config.tile_size
+    )
+    if config.learning_rate != TrainConfig.learning_rate:
+      raise ValueError(
+        f"learning_rate={config.learning_rate} has no effect on an optimizer "
+        "of your own: set its rate where you make it."
+      )
   if supplied.start is None:
-    wanted = {"init_from", "freeze", "retrofit"}
-    asked = [name for name in sorted(wanted) if getattr(config, name)]
-    if asked:
-      raise ValueError(f"{asked[0]} needs init, the parameters to start from.")
+    for name in ("init_from", "init_gradsq", "freeze", "retrofit"):
+      if getattr(config, name):
+        raise ValueError(f"{name} needs init, the parameters to start from.")
+  elif supplied.start.sums is not None and (
+    supplied.tx is not None or not optimizers.has_sums(config)
+  ):
+    raise ValueError(
+      "init has sums of squared gradients, which are for the optimizers "
+      "adagrad and stanford: name one of them."
+    )
 
 
 def check_config(config: TrainConfig) -> None:
@@ -258,8 +275,13 @@ def check_config(config: TrainConfig) -> None:
   """
   if config.engine == "blocked":
     check_settings(config)
-  sharding.make_placement(config)
-  optimizers.from_config(config)
+  placement = sharding.make_placement(config)
+  if config.retrofit and placement.mesh is not None:
+    raise ValueError(
+      f"retrofit={config.retrofit} trains on one device, not "
+      f"{placement.num_devices}: set mesh=1."
+    )
+  optimizer_check.check_named(config)
 
 
 def num_epochs(config: TrainConfig) -> int:

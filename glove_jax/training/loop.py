@@ -19,7 +19,7 @@ import numpy as np
 import optax
 from absl import logging
 
-from glove_jax import metrics, model
+from glove_jax import atomic, metrics, model
 from glove_jax.config import TrainConfig, make_config
 from glove_jax.counts.triplets import Triplets, read_triplets
 from glove_jax.counts.triplets import check as check_triplets
@@ -276,6 +276,10 @@ def check_config(config: TrainConfig) -> None:
   if config.engine == "blocked":
     check_settings(config)
   placement = sharding.make_placement(config)
+  if config.retrofit and config.freeze:
+    raise ValueError(
+      "freeze holds the words that retrofit would pull back: give one of them."
+    )
   if config.retrofit and placement.mesh is not None:
     raise ValueError(
       f"retrofit={config.retrofit} trains on one device, not "
@@ -451,7 +455,7 @@ def train_folder(
     job["init"] = os.path.abspath(pathlib.Path(workdir, "checkpoints", "init"))
     starts.write(init, job["init"])
   with multihost.run_job(job):
-    return train(
+    params = train(
       read_triplets(counts_folder),
       config,
       workdir=workdir,
@@ -459,6 +463,9 @@ def train_folder(
       on_epoch=on_epoch,
       say=say,
     )
+  if "init" in job:
+    atomic.remove(job["init"])
+  return params
 
 
 def follow() -> None:

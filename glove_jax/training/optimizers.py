@@ -127,6 +127,16 @@ def init_opt_state(
   return opt_state
 
 
+def restart(
+  tx: optax.GradientTransformation, params: Params, opt_state: optax.OptState
+) -> optax.OptState:
+  """The state before the first step; rows that are held stay held."""
+  start = tx.init(params)
+  if isinstance(opt_state, HeldState):
+    start = start._replace(free=opt_state.free)
+  return start
+
+
 def make_schedule(name: str) -> Callable[[np.ndarray], np.ndarray]:
   """Makes a schedule: fraction of the run completed -> multiplier.
 
@@ -320,11 +330,23 @@ def scale_sums(opt_state: optax.OptState, keep) -> optax.OptState:
   return replace_sums(opt_state, lambda table: table * keep, kinds=kinds)
 
 
+_KINDS = (optax.ScaleByRssState, StanfordState)  # have `sum_of_squares`
+
+
+def find_sums(opt_state: optax.OptState):
+  """The tables of sums of squared gradients in a state; None without any."""
+  nodes = jax.tree.leaves(
+    opt_state, is_leaf=lambda node: isinstance(node, _KINDS)
+  )
+  found = [node.sum_of_squares for node in nodes if isinstance(node, _KINDS)]
+  return found[0] if found else None
+
+
 def replace_sums(
   opt_state: optax.OptState,
   function: Callable,
   *rest,
-  kinds: tuple[type, ...] = (optax.ScaleByRssState, StanfordState),
+  kinds: tuple[type, ...] = _KINDS,
 ) -> optax.OptState:
   """Applies a function to the sums of squared gradients in a state.
 

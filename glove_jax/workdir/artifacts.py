@@ -107,11 +107,11 @@ def read_vectors(
   Raises:
     FileNotFoundError: the run has not finished training.
   """
-  params, words = formats.read_tables(_tables_path(workdir))
+  params, words = formats.read_tables(tables_path(workdir))
   return make_vectors(words, params, config)
 
 
-def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
+def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
   if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
@@ -206,7 +206,7 @@ def export(
     else:
       stanford.write_shuffled_records(counts, output, seed=config.train.seed)
   elif form == "npz":
-    params, words = formats.read_tables(_tables_path(workdir))
+    params, words = formats.read_tables(tables_path(workdir))
     params = Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:

@@ -81,6 +81,23 @@ def tiered_order(
   return position
 
 
+def word_positions(num_counts: np.ndarray, settings: CutSettings) -> np.ndarray:
+  """The position of each word: by its number of counts, shuffled in tiers.
+
+  Args:
+    num_counts: [V], the counts of each word.
+    settings: has the first tier and the seed.
+
+  Returns:
+    [V] int32.
+  """
+  rank = np.argsort(-num_counts, kind="stable")
+  position = np.empty(len(num_counts), np.int32)
+  rng = np.random.default_rng(settings.seed)
+  position[rank] = tiered_order(len(num_counts), settings.first_tier, rng)
+  return position
+
+
 def build(
   triplets: Triplets,
   folder: str | os.PathLike,
@@ -150,10 +167,7 @@ def cut(
   vocab_size = triplets.vocab_size
   tile_size = min(settings.tile_size, vocab_size)
   num_blocks = -(-vocab_size // tile_size)
-  rank = np.argsort(-np.diff(starts), kind="stable")
-  position = np.empty(vocab_size, np.int32)
-  rng = np.random.default_rng(settings.seed)
-  position[rank] = tiered_order(vocab_size, settings.first_tier, rng)
+  position = word_positions(np.diff(starts), settings)
   numbers = np.arange(num_blocks)
   numbers = numbers[local(numbers)] if local else numbers
   words = np.argsort(position).astype(np.int32)

@@ -9,15 +9,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.threads import default_threads
 from glove_jax.training import optimizers
 from glove_jax.training.tiles import cells, fitting, steps
 from glove_jax.training.tiles.layout import OUTSIDE, Groups, Lines, Tiles
+from glove_jax.training.tiles.pulls import Pull
 from glove_jax.training.tiles.strips import Strip
-
-# The fit of a strip takes few steps, so it starts from a larger rate.
-_FIT_MULTIPLIER = 2.0
 
 
 class Hyper(NamedTuple):
@@ -93,23 +92,43 @@ def make_programs(
     return jax.lax.scan(step, state, (*stack, multipliers))
 
   def fit_strip(state, hyper, codes, stack, multipliers):
-    del codes, multipliers  # the multipliers of each strip fall to 0
-    plan = fitting.plan_fit(
-      stack.code.shape[1],
-      config.fit_passes,
-      keep=config.resolved.keep,
-      seed=config.seed,
-      first_multiplier=_FIT_MULTIPLIER,
-    )
-    table, cost = fitting.fit_strip(
-      state.params,
-      stack.block[0],
-      stack.code[0],
-      plan=plan,
+    del codes, multipliers  # a strip has multipliers of its own
+    strip = jax.tree.map(lambda array: array[0], stack)
+    state, cost = fitting.fit_strip(
+      state,
+      strip.block,
+      strip.code,
+      strip.plan,
       loss=_tiles_loss(config, hyper, outer)(True),
       tx=make_tx(hyper),
+      pull_loss=strip.pull and pull_loss(strip.pull),
     )
-    return state._replace(params=table), cost[None]
+    return state, cost[None]
+
+  def pull_loss(pull):
+    return functools.partial(
+      model.retrofit_loss,
+      target=pull.target,
+      mask=pull.known,
+      retrofit=config.retrofit * pull.share,
+    )
+
+  def train_pulls(state, hyper, codes, stack, multipliers):
+    del codes
+    half = len(state.params.biases) // 2
+
+    def step(state, xs):
+      pull, multiplier = xs
+      pair = jnp.stack([pull.block, pull.block + half])[None]
+
+      def loss(params, pull):
+        return pull_loss(pull)(params.word[0], params.context[0])
+
+      return steps.tiles_step(
+        state, pull, pair, multiplier, loss=loss, tx=make_tx(hyper)
+      )
+
+    return jax.lax.scan(step, state, (stack, multipliers))
 
   tiles = compiled(train_tiles)
   return {
@@ -117,6 +136,7 @@ def make_programs(
     Tiles: tiles,
     Lines: compiled(train_lines),
     Strip: compiled(fit_strip),
+    Pull: compiled(train_pulls),
   }
 
 
@@ -140,7 +160,8 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
   """Compiles a program for each shape of stack, in the background."""
 
   def build(stack):
-    multipliers = jax.ShapeDtypeStruct(stack[-1].shape[:1], jnp.float32)
+    size = jax.tree.leaves(stack)[-1].shape[:1]
+    multipliers = jax.ShapeDtypeStruct(size, jnp.float32)
     with jax.enable_x64(False):
       program = programs[type(stack)].lower(*inputs, stack, multipliers)
       return program.compile()
@@ -154,4 +175,4 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
 
 
 def shape_of(stack) -> tuple:
-  return type(stack), *(array.shape for array in stack)
+  return type(stack), *(array.shape for array in jax.tree.leaves(stack))

@@ -15,6 +15,10 @@ With n = 3:
 No two devices touch the same row in a turn, so nothing is summed over devices.
 After a turn every device sends its contexts to the device before it, and after
 n turns all contexts are back.
+
+With `missing`, a pass of the fit of other words to the core has n turns too: in
+each, a device fits its words to the contexts of the core that it holds, and the
+contexts that it holds to its words of the core, see `cut_strips`.
 """
 
 import functools
@@ -42,9 +46,17 @@ from glove_jax.training.engine import (
 )
 from glove_jax.training.sharding import AXIS
 from glove_jax.training.starts import AS_USUAL, Given
-from glove_jax.training.tiles import cutting, engine, layout, programs, steps
+from glove_jax.training.tiles import (
+  cutting,
+  engine,
+  layout,
+  programs,
+  steps,
+  strips,
+)
 from glove_jax.training.tiles.cutting import Remainder
 from glove_jax.training.tiles.engine import BlockedEngine, Job
+from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.layout import (
   OUTSIDE,
   Groups,
@@ -94,30 +106,40 @@ class RingEngine(BlockedEngine):
       ValueError: the engine does not support the settings.
     """
     engine.check_settings(config)
+    self._config = config
     folder, self._keeper = engine.keep_folder(folder)
     local = sharding.local_devices(placement)
     blocks, remainder = cutting.cut(
       triplets,
       pathlib.Path(folder, f"process_{jax.process_index()}"),
-      engine.cut_settings(config),
+      _even_core(config, placement.num_devices, triplets.vocab_size),
       local=lambda block: np.isin(block % placement.num_devices, local),
       rows=multihost.share(len(triplets.row)),
       reduce=multihost.sum_over_processes,
     )
+    if config.missing:  # the remainder is in strips, not in lines
+      blocks = blocks._replace(num_outside=0)
     self.placement, self._parts = (
       placement,
       layout.deal(blocks, placement.num_devices),
     )
     self._batching = engine.device_settings(blocks, placement.num_devices)
-    line_jobs = cut_line_jobs(
-      self._parts, remainder, placement, self._batching.line_cells
-    )
+    strip_jobs, num_in_strips = [], 0
+    if config.missing:
+      line_jobs = [[] for _ in range(placement.num_devices)]
+      strip_jobs, num_in_strips = cut_strip_jobs(
+        self._parts, remainder, placement, config
+      )
+    else:
+      line_jobs = cut_line_jobs(
+        self._parts, remainder, placement, self._batching.line_cells
+      )
     self._codes = None  # each device's tiles [M', T, T], if resident
     if self._batching.resident:
       line_jobs = [[_keep_loaded(job) for job in turn] for turn in line_jobs]
       piece = functools.partial(_tiles_of, self._parts)
       self._codes = sharding.join(placement, P(AXIS), piece)
-    super().__init__(blocks, config, line_jobs, [])
+    super().__init__(blocks, config, line_jobs, strip_jobs, num_in_strips)
     hyper = [getattr(config, name) for name in Hyper._fields]
     self._hyper = Hyper(*map(np.float32, hyper))
     self._tx = optimizers.from_config(config, tx=supplied.tx)
@@ -127,7 +149,8 @@ class RingEngine(BlockedEngine):
     )
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
-    return init_state(self._parts, self._tx, params, given)
+    padding = engine.padding_bias(self._config)
+    return init_state(self._parts, self._tx, params, padding, given)
 
   def params(self, state: TrainState) -> Params:
     return table_params(self._parts, state)
@@ -187,6 +210,7 @@ def init_state(
   parts: Parts,
   tx,
   params: Params,
+  padding_bias: float = 0.0,
   given: Given = AS_USUAL,
 ) -> TrainState:
   """Copies parameters, and the optimizer's state of them, to tables of parts.
@@ -199,7 +223,13 @@ def init_state(
   def init(position, params, given):
     num_blocks = parts.num_parts * parts.local.num_blocks
     state = steps.init_table(
-      params, position, num_blocks, parts.local.tile_size, tx, given=given
+      params,
+      position,
+      num_blocks,
+      parts.local.tile_size,
+      tx,
+      padding_bias,
+      given,
     )
     return jax.tree.map(lambda a: a if a.ndim < 2 else split(a), state)
 
@@ -275,6 +305,78 @@ def make_programs(
     return jax.tree.map(send_contexts, state), jnp.zeros_like(multipliers)
 
   return programs.make_programs(config, compiled, tx) | {Turn: compiled(turn)}
+
+
+def _even_core(config: TrainConfig, num_parts: int, vocab_size: int):
+  """How to cut: the blocks of the core are a multiple of the parts."""
+  settings = engine.cut_settings(config)
+  if settings.core is None:
+    return settings
+  size = min(settings.tile_size, vocab_size) * num_parts
+  return settings._replace(core=-(-settings.core // size) * size)
+
+
+def cut_strip_jobs(
+  parts: Parts, remainder: Remainder, placement: Placement, config: TrainConfig
+) -> tuple[list[list[Job]], int]:
+  """Makes the jobs that fit other words to the core, for all turns of the fit.
+
+  In a turn, a device has 1/n of the core's contexts, and fits its words to
+  them; and it has 1/n of the other contexts, which it fits to its words of the
+  core. A pass visits the whole core in n turns.
+
+  Args:
+    parts: blocks of which this process has some.
+    remainder: the counts of those words outside of tiles.
+    placement: the devices.
+    config: has the passes of the fit, and the seed of their order.
+
+  Returns:
+    The jobs of each turn, and the number of counts in strips of all processes.
+  """
+  num_parts, local = parts.num_parts, parts.local
+  core_blocks = int(parts.whole.pair[:, 0].max(initial=-1)) + 1
+  if core_blocks == parts.whole.num_blocks:
+    return [], 0
+  row_part, row = parts.split(remainder.row)
+  col_part, col = parts.split(remainder.col)
+  sizes = local.tile_size, local.num_blocks, core_blocks // num_parts
+  cut = {}
+  for part in sharding.local_devices(placement):
+    for turn in range(num_parts):
+      context = (part + turn) % num_parts
+      chosen = (row_part == part) & (col_part == context)
+      columns = row[chosen], col[chosen], remainder.code[chosen]
+      cut[part, turn] = strips.cut(*columns, *sizes)
+  num_counts = np.array([sum(len(one.code) for one in cut.values())])
+  first = next(iter(cut.values()))
+  plans = plan_fit(
+    first.code_shape[0],
+    config.fit_passes,
+    keep=config.resolved.keep,
+    seed=config.seed,
+    turns=num_parts,
+  )
+
+  def load(turn, plan, strip):
+    return sharding.join(
+      placement,
+      P(AXIS),
+      lambda part: strips.read_strip(cut[part, turn], plan, strip),
+    )
+
+  # A block is fitted in all turns, and counts as one step in the first.
+  num_steps = [1] + [0] * (len(plans) - 1)
+  return [
+    [
+      Job(
+        functools.partial(load, index % num_parts, plan, strip),
+        np.full(num_parts, num_steps[index]),
+      )
+      for strip in range(first.num_strips)
+    ]
+    for index, plan in enumerate(plans)
+  ], int(multihost.sum_over_processes(num_counts)[0])
 
 
 def _keep_loaded(job: Job) -> Job:

@@ -212,17 +212,19 @@ class RowsEngine:
       Epoch(self._plan.num_batches, len(triplets.row))
     ] * config.resolved.epochs
     self._samplers = []  # each adds a sample to a stack
-    loss = supplied.loss or self._make_loss()
+    loss = supplied.loss or self._make_loss(supplied.cell_loss)
     if config.retrofit:
       loss = self._add_retrofit(loss, supplied.start)
     self.run_steps = make_run_steps(
       config.engine, loss, self._tx, self.placement
     )
 
-  def _make_loss(self) -> Loss:
+  def _make_loss(self, cell_loss: model.CellLoss | None) -> Loss:
     """The loss of the config: J, and with `missing` the uncounted pairs."""
     config = self._config
-    loss = functools.partial(model.loss, x_max=config.x_max, alpha=config.alpha)
+    loss = functools.partial(
+      model.loss, x_max=config.x_max, alpha=config.alpha, cell_loss=cell_loss
+    )
     if not config.missing:
       return loss
     if config.engine == "dense":

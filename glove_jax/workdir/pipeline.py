@@ -286,7 +286,10 @@ class Pipeline:
     if old == settings and not too_far:
       return
     if saved:
-      why = difference(old, settings) or "they are of more epochs"
+      changed = settings | {"inputs": old.get("inputs")}
+      why = difference(old, changed) or "its inputs have changed"
+      if too_far and old == settings:
+        why = "it is of more epochs"
       self._say(
         f"Training starts anew, and the checkpoint of epoch {saved[-1]} is "
         f"removed: {why}."

@@ -44,6 +44,8 @@ def check(config: TrainConfig, workdir: str | os.PathLike) -> None:
         f"A run cannot start from itself ({path}): name another workdir."
       )
   files(config)
+  if config.init_from:
+    _read_params(config.init_from, config, limit=1)
 
 
 def files(config: TrainConfig) -> list[pathlib.Path]:
@@ -158,8 +160,13 @@ def _last_checkpoint(folder: pathlib.Path) -> list[pathlib.Path]:
   return sorted(folder.glob(f"epoch_{epochs[-1]:06d}*.npz"))
 
 
-def _read_params(path, config: TrainConfig) -> tuple[Params, tuple[str, ...]]:
-  """The parameters in a file or work directory, and their words."""
+def _read_params(
+  path, config: TrainConfig, limit: int | None = None
+) -> tuple[Params, tuple[str, ...]]:
+  """The parameters in a file or work directory, and their words.
+
+  A limit reads only so many vectors, to see whether they fit.
+  """
   (first, *_) = _vector_files(path)
   params = None
   if ".npz" in first.name:
@@ -168,7 +175,7 @@ def _read_params(path, config: TrainConfig) -> tuple[Params, tuple[str, ...]]:
   if params is not None:
     _check_dim(params.word.shape[1], config.dim, path)
     return params, words
-  vectors = formats.load_vectors(path)
+  vectors = formats.load_vectors(path, limit=limit)
   return _split(vectors, config, path), vectors.words
 
 

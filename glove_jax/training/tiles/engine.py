@@ -210,11 +210,9 @@ class TileEngine(BlockedEngine):
       pull and jax.device_put(pull),
     )  # fmt: skip
     self._hyper, over_points = make_hyper(config, together)
-    self._compile(
-      config, together, over_points, triplets.vocab_size, supplied.tx
-    )
+    self._compile(config, together, over_points, triplets.vocab_size, supplied)
 
-  def _compile(self, config, together, over_points, vocab_size, tx):
+  def _compile(self, config, together, over_points, vocab_size, supplied):
     """Defines `init` and `params`; compiles a program for each stack shape."""
     blocks = self._blocks
 
@@ -224,7 +222,7 @@ class TileEngine(BlockedEngine):
         position,
         blocks.num_blocks,
         blocks.tile_size,
-        optimizers.from_config(config, hyper.learning_rate, tx),
+        optimizers.from_config(config, hyper.learning_rate, supplied.tx),
         padding_bias(config),
         given,
       )
@@ -241,7 +239,7 @@ class TileEngine(BlockedEngine):
       lambda run: jax.jit(
         over_points(run, (0, 0, None, None, None)), donate_argnums=0
       ),
-      tx,
+      supplied,
     )
     params = _params_shape(vocab_size, config, together)
     state = jax.eval_shape(self.init, params)

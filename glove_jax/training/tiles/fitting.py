@@ -4,6 +4,7 @@ The core stays fixed, so the cost of a word depends only on its own vector and
 bias. It is a convex problem, and the blocks are independent of each other.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,11 +17,10 @@ from glove_jax.model import Params
 from glove_jax.training.engine import (
   TrainState,
   apply_gradients,
-  each,
   map_tables,
 )
 from glove_jax.training.optimizers import restart, scale_sums
-from glove_jax.training.tiles.steps import Table
+from glove_jax.training.tiles.steps import Table, put_side, take_side
 
 # A fit takes few steps, so it starts from a larger rate.
 _FIRST_MULTIPLIER = 2.0
@@ -113,32 +113,21 @@ def fit_strip(
     last pass.
   """
 
-  def take(table: Table) -> Params:
-    def get(array):
-      return jnp.take(array, block[None], axis=0)
-
-    vectors, biases = (each(get, array) for array in table)
-    none = each(lambda a: a[:0], vectors), each(lambda a: a[:0], biases)
-    return Params(vectors, none[0], biases, none[1])
-
-  def put(table: Table, params: Params) -> Table:
-    def write(array, new):
-      return array.at[block].set(new[0])
-
-    return Table(
-      each(write, table.vectors, params.word),
-      each(write, table.biases, params.word_bias),
-    )
-
+  take = functools.partial(
+    take_side, get=lambda array: jnp.take(array, block[None], axis=0)
+  )
+  put = functools.partial(
+    put_side, write=lambda array, new: array.at[block].set(new[0])
+  )
   core = core_pieces(state.params, block, len(code), code.shape[-1])
   num_blocks = len(state.params.biases)
   others = state.params.vectors[(block + num_blocks // 2) % num_blocks]
   start = take(state.params)
   before = map_tables(Table, take, state.opt_state)
   opt_state = jax.tree.map(
-    lambda new, old: jnp.where(plan.keep[0] > 0, old, new),
-    restart(tx, start, before),
+    functools.partial(jnp.where, plan.keep[0] > 0),
     before,
+    restart(tx, start, before),
   )
 
   def step(carry, xs):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from glove_jax.model import Params, weighted_squares
+from glove_jax.model import CellLoss, Params, sum_cells
 from glove_jax.training import optimizers
 from glove_jax.training.engine import TrainState, each, map_tables, slice_step
 from glove_jax.training.starts import AS_USUAL, Given
@@ -111,7 +111,15 @@ def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
   return outer
 
 
-def tiles_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
+def tiles_loss(
+  params: Params,
+  code: jax.Array,
+  *,
+  outer,
+  x_max,
+  alpha,
+  cell_loss: CellLoss | None = None,
+):
   """J over K tiles.
 
   Args:
@@ -120,17 +128,19 @@ def tiles_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
     outer: from `make_outer`.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
+    cell_loss: as for `model.loss`.
   """
   prediction = (
     outer(params.word, params.context)
     + params.word_bias[:, :, None]
     + params.context_bias[:, None, :]
   )
-  return weighted_squares(
+  return sum_cells(
     *(
       array.reshape(-1, code.shape[-1])
       for array in (prediction, *decode(code, x_max=x_max, alpha=alpha))
-    )
+    ),
+    cell_loss,
   )
 
 
@@ -182,7 +192,35 @@ def tiles_step(
   )
 
 
-def lines_loss(trained: Params, fixed: Params, code, *, x_max, alpha):
+def take_side(table: Table, get: Callable) -> Params:
+  """Some rows of a table as words, without contexts.
+
+  Args:
+    table: of parameters or of the optimizer's state.
+    get: [2 * B, T, ...] -> the rows.
+  """
+  vectors, biases = (each(get, array) for array in table)
+  none = (each(lambda a: a[:0], array) for array in (vectors, biases))
+  return Params(vectors, next(none), biases, next(none))
+
+
+def put_side(table: Table, params: Params, write: Callable) -> Table:
+  """The table with new rows; write: (array, rows) -> array."""
+  return Table(
+    each(write, table.vectors, params.word),
+    each(write, table.biases, params.word_bias),
+  )
+
+
+def lines_loss(
+  trained: Params,
+  fixed: Params,
+  code,
+  *,
+  x_max,
+  alpha,
+  cell_loss: CellLoss | None = None,
+):
   """J over R lines of the remainder.
 
   Every count of the remainder is in the line of its row and in the line of its
@@ -194,13 +232,15 @@ def lines_loss(trained: Params, fixed: Params, code, *, x_max, alpha):
     code: [R, N] uint16.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
+    cell_loss: as for `model.loss`.
   """
   prediction = (
     jnp.einsum("rd,rnd->rn", trained.word, fixed.context)
     + trained.word_bias[:, None]
     + fixed.context_bias
   )
-  return weighted_squares(prediction, *decode(code, x_max=x_max, alpha=alpha))
+  decoded = decode(code, x_max=x_max, alpha=alpha)
+  return sum_cells(prediction, *decoded, cell_loss)
 
 
 def lines_step(
@@ -232,23 +272,12 @@ def lines_step(
   def rows(array):
     return array.reshape(-1, *array.shape[2:])
 
-  def take(table: Table) -> Params:
-    def get(array):
-      return rows(array).at[trained].get(mode="clip")
+  def get(array):
+    return rows(array).at[trained].get(mode="clip")
 
-    vectors, biases = (each(get, array) for array in table)
-    none = each(lambda a: a[:0], vectors), each(lambda a: a[:0], biases)
-    return Params(vectors, none[0], biases, none[1])
-
-  def put(table: Table, params: Params) -> Table:
-    def write(array, new):
-      options = {"mode": "drop", "unique_indices": True}
-      return rows(array).at[trained].set(new, **options).reshape(array.shape)
-
-    return Table(
-      each(write, table.vectors, params.word),
-      each(write, table.biases, params.word_bias),
-    )
+  def write(array, new):
+    options = {"mode": "drop", "unique_indices": True}
+    return rows(array).at[trained].set(new, **options).reshape(array.shape)
 
   flat = Table(*map(rows, state.params))
   # Without the barrier XLA gathers row by row inside the product.
@@ -257,6 +286,11 @@ def lines_step(
   )
   others = Params(vectors, vectors, biases, biases)
   state, cost = slice_step(
-    state, multiplier, take, put, lambda p: loss(p, others, code), tx
+    state,
+    multiplier,
+    functools.partial(take_side, get=get),
+    functools.partial(put_side, write=write),
+    lambda params: loss(params, others, code),
+    tx,
   )
   return state, cost / 2

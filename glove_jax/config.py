@@ -28,8 +28,8 @@ class CorpusConfig(Part):
   corpus: tuple[str, ...] = setting(
     ("enwiki_sample",),
     "the text, as a comma-separated list of files, globs, folders, named "
-    "corpora (enwiki_sample, text8) or '-' for standard input; files packed by "
-    "gzip, bzip2, xz, zstd or zip are read as they are",
+    "corpora (enwiki_sample, sotu, text8) or '-' for standard input; files "
+    "packed by gzip, bzip2, xz, zstd or zip are read as they are",
   )
   text_field: str = setting(
     "",
@@ -325,10 +325,22 @@ class VectorsConfig(Part):
     "two alone, or the two joined ('concat')",
     choices=("sum", "word", "context", "concat"),
   )
+  context_weight: float = setting(
+    1.0,
+    "with --vectors=sum: the factor on the context vector; below 1, vectors "
+    "answer more questions of grammar and fewer of facts",
+    low=0,
+  )
   unk: bool = setting(
     False,
     "add a vector for <unk>, the mean of the vectors of the 100 least frequent "
     "words, as Stanford's program does",
+  )
+  license: str = setting(
+    "unspecified",
+    "the licence of the vectors in their model card, an identifier of the "
+    "Hugging Face Hub such as mit or cc-by-sa-4.0",
+    resource=True,
   )
 
 

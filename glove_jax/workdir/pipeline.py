@@ -34,7 +34,7 @@ from glove_jax.training import checkpoint, loop, optimizer_check
 from glove_jax.training.starts import Start
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs, starting
+from glove_jax.workdir import artifacts, inputs, model_card, starting
 from glove_jax.workdir.lock import lock
 from glove_jax.workdir.stages import STAGES, Stages, difference
 
@@ -102,7 +102,9 @@ class Pipeline:
       words, _ = self._run_counts()
       params = self._run_training(words)
       vectors = self._run_vectors(words, params)
-      return Result(vectors, self._run_evaluation(vectors))
+      results = self._run_evaluation(vectors)
+      model_card.write(self.workdir, vectors, self.config.vectors.license)
+      return Result(vectors, results)
 
   def count(self) -> tuple[vocab.Vocab, triplets.Triplets]:
     """Makes the vocabulary and the counts; the counts are mapped from disk.
@@ -286,10 +288,9 @@ class Pipeline:
     if old == settings and not too_far:
       return
     if saved:
-      changed = settings | {"inputs": old.get("inputs")}
-      why = difference(old, changed) or "its inputs have changed"
-      if too_far and old == settings:
-        why = "it is of more epochs"
+      same = settings | {"inputs": old.get("inputs")}
+      other = "it is of more epochs" if too_far else "its inputs have changed"
+      why = difference(old, same) or other
       self._say(
         f"Training starts anew, and the checkpoint of epoch {saved[-1]} is "
         f"removed: {why}."

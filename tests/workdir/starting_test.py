@@ -139,6 +139,7 @@ def test_two_vectors_a_word_are_its_two_sides():
   [({"init_from": "no.txt"}, "There is no vector file no.txt"),
    ({"init_from": "{}"}, "no trained tables in"),
    ({"init_from": "{}/run"}, "cannot start from itself"),
+   ({"init_from": "{}/run/vectors.txt"}, "cannot start from itself"),
    ({"init_from": "{}/v.txt", "dim": 5}, "have 3 dimensions and dim is 5"),
    ({"init_from": "{}/other.txt"}, "has none of the 8 words"),
    ({"init_from": "{}/nan.txt"}, "vector of 'a' in .* is not finite"),

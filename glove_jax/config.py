@@ -8,6 +8,8 @@ Flags of sweeps are in `sweeps/options.py`, the others in `run.py`.
 """
 
 import dataclasses
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -307,6 +309,15 @@ class TrainConfig(Part):
     return dataclasses.replace(self, **missing)
 
 
+# What other libraries call our settings.
+_OTHER_NAMES = {
+  "iter": "epochs",
+  "lr": "learning_rate",
+  "max_final_vocab": "max_vocab",
+  "size": "dim",
+  "vector_size": "dim",
+  "workers": "threads",
+}
 _BATCH_DEFAULTS = {"epochs": 15, "schedule": "constant", "keep": 1.0}
 _ENGINE_DEFAULTS: dict[str, dict[str, Any]] = {
   "blocked": {"epochs": 5, "schedule": "linear", "keep": 0.2},
@@ -417,12 +428,25 @@ def make_config(**values) -> Config:
   known = {f.name for f in fields()}
   for name in values:
     if name not in known:
-      raise ValueError(f"There is no setting {name!r}: see --help for all.")
+      raise ValueError(no_setting(name, known))
   chosen = {}
   for part, cls in parts().items():
     names = {f.name for f in dataclasses.fields(cls)}
     chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
   return Config(**chosen)
+
+
+def no_setting(name: str, known: Iterable[str]) -> str:
+  """The message that there is no setting of this name, with the nearest one.
+
+  >>> no_setting("xmax", ["x_max", "dim"])
+  "There is no setting 'xmax': did you mean x_max?"
+  """
+  near = [_OTHER_NAMES.get(name, "")]
+  if near[0] not in known:
+    near = difflib.get_close_matches(name, list(known), 1)
+  hint = f"did you mean {near[0]}?" if near else "see the help for all."
+  return f"There is no setting {name!r}: {hint}"
 
 
 def settings(part: Part) -> dict[str, Any]:

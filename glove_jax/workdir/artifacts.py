@@ -85,7 +85,10 @@ def read_settings(workdir: str | os.PathLike) -> dict:
 
 
 def make_vectors(
-  words: Sequence[str], params: Params, config: VectorsConfig
+  words: Sequence[str],
+  params: Params,
+  config: VectorsConfig,
+  counts: Sequence[int] | None = None,
 ) -> WordVectors:
   """Combines trained tables into vectors.
 
@@ -93,12 +96,13 @@ def make_vectors(
     words: V words.
     params: the four tables; their word and context tables are [V, D].
     config: how the tables are combined, and whether there is an <unk>.
+    counts: [V], how often each word occurs, if known.
   """
   word, context = map(word_vectors.floating, (params.word, params.context))
   table = word_vectors.combine(
     word, context, config.vectors, config.context_weight
   )
-  vectors = WordVectors(words, table)
+  vectors = WordVectors(words, table, counts)
   return word_vectors.with_unk(vectors) if config.unk else vectors
 
 
@@ -211,7 +215,7 @@ def export(
   if EXPORTS[form] == "counts":
     _export_counts(workdir, config, form, output)
     return None
-  vectors = _with_counts(read_vectors(workdir, config.vectors), workdir)
+  vectors = with_counts(read_vectors(workdir, config.vectors), workdir)
   vectors = vectors.first(limit or len(vectors))
   if sif or remove:
     vectors = vectors.weighted(sif or None, remove)
@@ -245,7 +249,7 @@ def _export_counts(workdir, config: Config, form: str, output: str) -> None:
     stanford.write_shuffled_records(counts, output, seed=config.train.seed)
 
 
-def _with_counts(vectors: WordVectors, workdir) -> WordVectors:
+def with_counts(vectors: WordVectors, workdir) -> WordVectors:
   """The vectors with how often each word occurs, if vocab.txt is theirs."""
   path = pathlib.Path(workdir, "vocab.txt")
   if not path.exists():

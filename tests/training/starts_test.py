@@ -183,6 +183,7 @@ def test_sums_of_squared_gradients_go_on(counts, init):
    ({"freeze": True, "retrofit": 0.1}, "init", "one of them"),
    ({"dim": 5}, "init", r"tables of shapes .* needs \[\(40, 5\)"),
    ({"optimizer": "adam"}, "sums", "adagrad and stanford"),
+   ({}, "number", "must be model.Params or starts.Start, not a int"),
    ({}, "ragged", "row of word that is not finite"),
    ({}, "infinite", "row of context that is not finite")],
 )  # fmt: skip
@@ -194,6 +195,7 @@ def test_starts_that_do_not_fit_are_refused(
   start = {
     "init": init,
     "sums": starts.Start(init, init),
+    "number": 3,
     "ragged": init._replace(word=word),
     "infinite": init._replace(context=context),
   }.get(given)

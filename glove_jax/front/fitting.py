@@ -29,10 +29,10 @@ from glove_jax.front.cooccurrences import KIND, Cooccurrences, from_matrix
 from glove_jax.front.keywords import configure, fields, takes
 from glove_jax.model import Params
 from glove_jax.text import forms, records, vocab
-from glove_jax.training import loop, starts
+from glove_jax.training import loop
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs
+from glove_jax.workdir import artifacts, inputs, starting
 from glove_jax.workdir.pipeline import Pipeline
 
 COUNTING = ("corpus", "vocab", "count")  # the parts that counts depend on
@@ -274,12 +274,18 @@ def _train(counts, config: Config, objects, quiet: bool) -> Params:
       f"counts is of type {type(counts).__name__}: give what count or "
       "from_matrix returns."
     )
-  if isinstance(init := objects.get("init"), WordVectors):
-    given = starts.from_vectors(
-      init.vectors, seed=config.train.seed, exact=config.train.freeze
-    )
+  init, named = objects.get("init"), config.train.init_from
+  if named or isinstance(init, (WordVectors, str, os.PathLike)):
+    if not isinstance(counts, Cooccurrences):
+      raise ValueError(
+        "init needs counts with words: give what count or from_matrix returns."
+      )
     words = counts.vocab.words
-    objects = objects | {"init": starts.align(given, init.words, words)}
+    if init is None:
+      init = starting.read(config.train, words, say(quiet))
+    else:
+      init = starting.start_of(init, words, config.train)
+    objects = objects | {"init": init}
   return loop.train(triplets, config.train, say=say(quiet), **objects)
 
 

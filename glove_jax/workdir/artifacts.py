@@ -114,11 +114,11 @@ def read_vectors(
   Raises:
     FileNotFoundError: the run has not finished training.
   """
-  params, words = formats.read_tables(_tables_path(workdir))
+  params, words = formats.read_tables(tables_path(workdir))
   return make_vectors(words, params, config)
 
 
-def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
+def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
   if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
@@ -231,7 +231,7 @@ def export(
     )
     return pathlib.Path(output, "README.md")
   if form == "npz":
-    params, words = formats.read_tables(_tables_path(workdir))
+    params, words = formats.read_tables(tables_path(workdir))
     params = Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:

@@ -4,6 +4,7 @@ import ast
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -90,6 +91,16 @@ def test_every_folder_and_file_is_in_the_map():
   assert rooms == GROUND | set(ROOMS)
   for room in rooms:
     assert f"`{room}`" in glove_jax.__doc__
+
+
+def test_every_folder_is_installed():
+  project = PACKAGE.parent / "pyproject.toml"
+  setup = tomllib.loads(project.read_text())["tool"]["setuptools"]
+  folders = {path.parent for path in PACKAGE.rglob("*.py")}
+  names = {
+    str(f.relative_to(PACKAGE.parent)).replace("/", ".") for f in folders
+  }
+  assert names | set(setup["package-dir"]) == set(setup["packages"])
 
 
 def test_public_names_are_found_and_unknown_ones_are_not():

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -101,6 +102,21 @@ def test_every_folder_is_installed():
     str(f.relative_to(PACKAGE.parent)).replace("/", ".") for f in folders
   }
   assert names | set(setup["package-dir"]) == set(setup["packages"])
+
+
+# Only the command line has these.
+FLAGS_ONLY = ("command_line", "commands", "training.multihost",
+  "training.connections")  # fmt: skip
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in FLAGS_ONLY])
+def test_errors_name_arguments(module):
+  path = PACKAGE / (module.replace(".", "/") + ".py")
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Raise):
+      texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
+      flags = re.findall(r"--[a-z]\w+", " ".join(map(str, texts)))
+      assert not flags, f"line {node.lineno} names a flag"
 
 
 def test_public_names_are_found_and_unknown_ones_are_not():

@@ -23,9 +23,9 @@ from glove_jax.settings import Part, setting
 from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.vectors import evaluate as evaluation
-from glove_jax.vectors import formats, word_vectors
+from glove_jax.vectors import formats, queries, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, names, pipeline
+from glove_jax.workdir import artifacts, model_card, names, pipeline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,15 @@ class RunFlags(Part):
     "",
     "file to export to, packed if it ends in .gz, .bz2, .xz, .zst or .zip; or "
     "folder to copy the results of a sweep to",
+  )
+  sif: float = setting(
+    0.0,
+    "multiply each vector by SIF / (SIF + p(word)), for sentence vectors; 1e-3 "
+    "is usual, 0 leaves the lengths",
+    low=0,
+  )
+  remove: int = setting(
+    0, "common directions to remove from vectors, for sentences", low=0
   )
   k: int = setting(10, "number of answers to show", low=1)
   traceback: bool = setting(False, "show where in the code an error arose")
@@ -164,6 +173,9 @@ def evaluate(arguments: list[str]) -> None:
     folder = workdir()
     try:
       artifacts.write_results(results, folder)
+      if (folder / "vectors.md").exists():
+        vectors = artifacts.read_vectors(folder, config.vectors)
+        model_card.write(folder, vectors, config.vectors.license)
     except OSError as error:
       raise OSError(
         f"These results could not be written to {folder}: {error}."
@@ -175,45 +187,12 @@ def neighbors(arguments: list[str]) -> None:
     raise ValueError("neighbors needs one word or more: neighbors frog king.")
   vectors, _ = trained()
   k = run_flags().k
-  for name, positive, negative in questions(arguments, vectors):
+  for name, positive, negative in queries.questions(arguments, vectors):
     if positive == [name]:
       found = vectors.neighbors(name, k)
     else:
       found = vectors.most_similar(positive, negative, k)
     say(f"{name}:", *answers(found))
-
-
-def questions(
-  arguments: list[str], vectors: WordVectors
-) -> list[tuple[str, list[str], list[str]]]:
-  """What `neighbors` is asked: names, words to be near to and far from.
-
-  ["king", "queen"]              each word by itself
-  ["king", "-", "man"]           one question: near king, far from man
-  ["king - man + woman"]         the same in one argument
-  """
-  signs = {"+", "-"}
-  if len(arguments) > 1 and signs & {*arguments}:
-    return [_question(arguments)]
-  asked = []
-  for argument in arguments:
-    is_word = argument in vectors or not argument.strip() or " " not in argument
-    asked.append(
-      (argument, [argument], []) if is_word else _question(argument.split())
-    )
-  return asked
-
-
-def _question(tokens: list[str]) -> tuple[str, list[str], list[str]]:
-  words = {"+": [], "-": []}
-  sign = "+"
-  for token in tokens:
-    if token in words:
-      sign = token
-    else:
-      words[sign].append(token)
-      sign = "+"
-  return " ".join(tokens), words["+"], words["-"]
 
 
 def analogy(arguments: list[str]) -> None:
@@ -241,11 +220,23 @@ def export(arguments: list[str]) -> None:
   _check_export(form, flags)
   if flags.input:
     vectors, _ = trained()
-    formats.write_vectors(vectors, flags.output, form)
+    formats.write_vectors(_for_sentences(vectors, flags), flags.output, form)
+    card = None
   else:
     limit = given(configs.fields()).get("max_vocab") or None
-    artifacts.export(workdir(), run_config(), form, flags.output, limit)
-  say(f"{form} is in {flags.output}")
+    card = artifacts.export(
+      workdir(), run_config(), form, flags.output, limit,
+      sif=flags.sif, remove=flags.remove,
+    )  # fmt: skip
+  say(
+    f"{form} is in {flags.output}" + f", its model card in {card}" * bool(card)
+  )
+
+
+def _for_sentences(vectors: WordVectors, flags: RunFlags) -> WordVectors:
+  if flags.sif or flags.remove:
+    return vectors.weighted(flags.sif or None, flags.remove)
+  return vectors
 
 
 def _check_export(form: str, flags: RunFlags) -> None:
@@ -257,7 +248,10 @@ def _check_export(form: str, flags: RunFlags) -> None:
   given_flags = given(configs.fields()).keys() - used.get(kind, set())
   if form == "stanford_shuffled":
     given_flags -= {"seed"}
-  if unused := given_flags & {"vectors", "unk", "max_vocab", "seed"}:
+  unused = given_flags & {"vectors", "unk", "max_vocab", "seed"}
+  if kind != "vectors":
+    unused |= given(RUN_FIELDS).keys() & {"sif", "remove"}
+  if unused:
     raise ValueError(f"{form} does not use --{min(unused)}: leave it out.")
 
 
@@ -268,7 +262,7 @@ def convert(arguments: list[str]) -> None:
   form = flags.format or formats.format_of(output)
   if form and artifacts.EXPORTS[form] == "counts":
     raise ValueError(f"{form} is for counts: use export with --workdir.")
-  vectors = read_input(source, flags)
+  vectors = _for_sentences(read_input(source, flags), flags)
   formats.write_vectors(vectors, output, form)
   say(f"{len(vectors):,} vectors are in {output}")
 
@@ -360,13 +354,13 @@ COMMANDS = {
     export,
     "--output=FILE",
     "the vectors, tables or counts of a run for another program",
-    _VECTORS | {"output", "format", "seed"},
+    _VECTORS | {"output", "format", "seed", "license", "sif", "remove"},
   ),
   "convert": Command(
     convert,
     "IN OUT",
     "a file of vectors in another format",
-    _FILE | {"format"},
+    _FILE | {"format", "sif", "remove"},
   ),
   "report": Command(
     report,

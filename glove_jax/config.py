@@ -11,9 +11,11 @@ import dataclasses
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from glove_jax.settings import Part, setting
+
+_Part = TypeVar("_Part", bound=Part)
 
 # Choices that other modules check too.
 DOCUMENTS = ("line", "blank_line")
@@ -30,8 +32,8 @@ class CorpusConfig(Part):
   corpus: tuple[str, ...] = setting(
     ("enwiki_sample",),
     "the text, as a comma-separated list of files, globs, folders, named "
-    "corpora (enwiki_sample, text8) or '-' for standard input; files packed by "
-    "gzip, bzip2, xz, zstd or zip are read as they are",
+    "corpora (enwiki_sample, sotu, text8) or '-' for standard input; files "
+    "packed by gzip, bzip2, xz, zstd or zip are read as they are",
   )
   text_field: str = setting(
     "",
@@ -336,10 +338,22 @@ class VectorsConfig(Part):
     "two alone, or the two joined ('concat')",
     choices=("sum", "word", "context", "concat"),
   )
+  context_weight: float = setting(
+    1.0,
+    "with --vectors=sum: the factor on the context vector; below 1, vectors "
+    "answer more questions of grammar and fewer of facts",
+    low=0,
+  )
   unk: bool = setting(
     False,
     "add a vector for <unk>, the mean of the vectors of the 100 least frequent "
     "words, as Stanford's program does",
+  )
+  license: str = setting(
+    "unspecified",
+    "the licence of the vectors in their model card, an identifier of the "
+    "Hugging Face Hub such as mit or cc-by-sa-4.0",
+    resource=True,
   )
 
 
@@ -422,6 +436,18 @@ def make_config(**values) -> Config:
     names = {f.name for f in dataclasses.fields(cls)}
     chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
   return Config(**chosen)
+
+
+def make_part(cls: type[_Part], values: dict[str, Any]) -> _Part:
+  """Makes one part of a config from settings by name.
+
+  Raises:
+    ValueError: as `make_config`.
+  """
+  known = {f.name for f in dataclasses.fields(cls)}
+  for name in values.keys() - known:
+    raise ValueError(no_setting(name, known))
+  return cls(**values)
 
 
 def no_setting(name: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from run_test import run, sentence
 
 from glove_jax import commands
-from glove_jax.vectors import formats
+from glove_jax.vectors import formats, queries
 from glove_jax.vectors.word_vectors import WordVectors
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -29,7 +29,7 @@ def test_questions_of_neighbors():
   vectors = WordVectors(["new york", "-"], np.eye(2))
 
   def ask(*arguments):
-    return commands.questions(list(arguments), vectors)
+    return queries.questions(list(arguments), vectors)
 
   assert ask("a", "b") == [("a", ["a"], []), ("b", ["b"], [])]
   expected = [("a - b + c", ["a", "c"], ["b"])]

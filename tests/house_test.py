@@ -26,6 +26,7 @@ ROOMS = {
     "text.datasets",
     "text.streams",
     "text.symbols",
+    "text.tokenizers",
   },  # content and streams: packed files are read in one way everywhere
   "workdir": {"text", "counts", "training", "vectors"},
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},

@@ -88,6 +88,46 @@ def test_a_second_run_does_nothing_again(trained):
   assert (folder / "run" / "vectors.txt").stat().st_mtime_ns == before
 
 
+def test_vectors_have_a_model_card_that_changes_nothing_else(trained):
+  folder, arguments, _ = trained
+  workdir = folder / "run"
+  card, vectors = workdir / "vectors.md", workdir / "vectors.txt"
+  text, table = card.read_text(), vectors.read_bytes()
+  assert "# run\n" in text and "| licence | unspecified |" in text
+  assert "| corpus | a.txt, b.txt.gz |" in text and str(folder) not in text
+  assert "| `--dim` |" not in text and "| `--window` | 4 |" in text
+  assert "| pairs (Spearman) |" in text and "3 of 4 | 75.0%" in text
+  done = run(*arguments, "--license=cc-by-4.0")
+  assert done.returncode == 0 and "again" not in done.stdout
+  licensed = text.replace("unspecified", "cc-by-4.0")
+  head, _, rest = card.read_text().partition('license: "cc-by-4.0"\n')
+  assert head + rest == licensed and vectors.read_bytes() == table
+  assert run(*arguments).returncode == 0 and card.read_text() == text
+
+
+def test_an_export_has_a_card_beside_it_but_replaces_no_page(trained, tmp_path):
+  workdir, output = f"--workdir={trained[0]}/run", tmp_path / "v.vec.gz"
+  done = run("export", workdir, f"--output={output}", "--license=mit")
+  assert f"its model card in {tmp_path}/v.md" in done.stdout
+  assert 'license: "mit"' in (tmp_path / "v.md").read_text()
+  (tmp_path / "v.md").write_text("# My page\n")
+  done = run("export", workdir, f"--output={tmp_path}/v.npz")
+  assert done.returncode == 0 and "model card" not in done.stdout
+  assert (tmp_path / "v.md").read_text() == "# My page\n"
+
+
+def test_a_static_embedding_model_is_exported(trained, tmp_path):
+  workdir, output = f"--workdir={trained[0]}/run", tmp_path / "model"
+  done = run(
+    "export", workdir, f"--output={output}", "--format=model2vec",
+    "--sif=1e-3", "--remove=1",
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert "sif = 0.001, remove = 1 |" in (output / "README.md").read_text()
+  done = run("neighbors", f"--input={output}", "king", "--k=1")
+  assert done.returncode == 0, done.stderr
+
+
 def test_neighbors_and_analogy(trained):
   workdir = f"--workdir={trained[0]}/run"
   done = run("neighbors", workdir, "king", "queen", "--k=3")

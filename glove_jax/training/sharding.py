@@ -38,7 +38,8 @@ def make_placement(config: TrainConfig) -> Placement:
 
   Raises:
     ValueError: there are too few devices, the engine lacks the placement, the
-      dimensions cannot be split evenly, or `missing` is not 0 on several.
+      dimensions cannot be split evenly, or the rows engine has several and
+      `missing` is not 0.
   """
   available = jax.device_count()
   size = config.mesh or available
@@ -67,10 +68,11 @@ def make_placement(config: TrainConfig) -> Placement:
     )
   if size == 1:
     return Placement(name, None)
-  if config.missing:
+  if config.missing and config.engine == "rows":
     raise ValueError(
-      f"missing={config.missing} trains on one device, not {size}: set mesh=1, "
-      "or missing=0 for GloVe's own objective."
+      f"The rows engine trains with missing={config.missing} on one device, "
+      f"not {size}: set mesh=1, engine=blocked, or missing=0 for GloVe's own "
+      "objective."
     )
   return Placement(name, make_mesh(size))
 

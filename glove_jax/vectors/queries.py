@@ -1,6 +1,6 @@
-"""What a question about vectors may be asked with: words or vectors."""
+"""What vectors are asked with: words, vectors, or sums of words as text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
@@ -33,3 +33,36 @@ def are_words(query) -> bool:
 def scaled(vector: np.ndarray) -> np.ndarray:
   """The vector [D] scaled to length 1, as float32."""
   return (vector / (np.linalg.norm(vector) or 1.0)).astype(np.float32)
+
+
+def questions(
+  arguments: list[str], vectors: Container[str]
+) -> list[tuple[str, list[str], list[str]]]:
+  """What `neighbors` is asked: names, words to be near to and far from.
+
+  ["king", "queen"]              each word by itself
+  ["king", "-", "man"]           one question: near king, far from man
+  ["king - man + woman"]         the same in one argument
+  """
+  signs = {"+", "-"}
+  if len(arguments) > 1 and signs & {*arguments}:
+    return [_question(arguments)]
+  asked = []
+  for argument in arguments:
+    is_word = argument in vectors or not argument.strip() or " " not in argument
+    asked.append(
+      (argument, [argument], []) if is_word else _question(argument.split())
+    )
+  return asked
+
+
+def _question(tokens: list[str]) -> tuple[str, list[str], list[str]]:
+  words = {"+": [], "-": []}
+  sign = "+"
+  for token in tokens:
+    if token in words:
+      sign = token
+    else:
+      words[sign].append(token)
+      sign = "+"
+  return " ".join(tokens), words["+"], words["-"]

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from glove_jax.threads import default_threads
+from glove_jax.vectors import on_device
 
 _MUL_EPSILON = 1e-3  # Levy & Goldberg (2014), section 4: keeps 3CosMul finite
 _COLUMNS = 4096  # candidates, and ...
 _ROWS = 128  # ... questions scored at once: 2 MiB, about what L2 holds
 _TILE = 1 << 23  # most scores held at once
+_DEVICE = 1 << 32  # multiplications from which it pays to import jax
 
 
 def check_questions(questions: np.ndarray, size: int) -> np.ndarray:
@@ -107,6 +109,57 @@ def closest(
     answer = np.where(top > best, row + start, answer)
     best = np.maximum(top, best)
   return answer
+
+
+def top(
+  unit: np.ndarray,
+  queries: np.ndarray,
+  excluded: np.ndarray,
+  never: np.ndarray,
+  k: int,
+) -> tuple[np.ndarray, np.ndarray]:
+  """The k rows of highest cosine to each of many vectors.
+
+  A large search runs on the GPU or TPU, if JAX has one.
+
+  Args:
+    unit: [V, D] float32, unit vectors.
+    queries: [N, D] float32, unit vectors.
+    excluded: [N, E] int64, rows that are not answers to the query.
+    never: [F] int64, rows that are never answers.
+    k: the number of answers.
+
+  Returns:
+    rows [N, K] int64 and their scores [N, K], the highest first, equal ones in
+    the order of the rows; K is k or, if that is less, V. Where there are no
+    more answers, the score is -inf.
+  """
+  k = min(k, len(unit))
+  if len(queries) * unit.size >= _DEVICE and on_device.is_here():
+    find = on_device.Search(unit, never, k)
+  else:
+    find = functools.partial(_top_of_block, unit, never, k)
+  step = max(1, _TILE // len(unit))
+  blocks = [
+    find(queries[i : i + step], excluded[i : i + step])
+    for i in range(0, len(queries), step)
+  ]
+  rows, scores = zip(*blocks, strict=True)
+  return np.concatenate(rows), np.concatenate(scores)
+
+
+def _top_of_block(unit, never, k, queries, excluded):
+  """As `top`, of as many queries as fit in memory at once."""
+  score = queries @ unit.T
+  score[:, never] = -np.inf
+  _exclude(score, excluded, 0)
+  rows = np.zeros((len(score), k), np.int64)
+  best = np.full((len(score), k), -np.inf, np.float32)
+  for i, line in enumerate(score):
+    found = top_rows(line, k)
+    rows[i, : len(found)] = found
+    best[i, : len(found)] = line[found]
+  return rows, best
 
 
 def top_rows(score: np.ndarray, k: int) -> np.ndarray:

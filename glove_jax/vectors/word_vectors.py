@@ -1,25 +1,24 @@
 """Words with their vectors: neighbours, analogies and other forms."""
 
-import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from glove_jax.config import EvaluateConfig, no_setting
+from glove_jax.config import EvaluateConfig, make_part
 from glove_jax.text.symbols import UNK
-from glove_jax.vectors import search
-from glove_jax.vectors.queries import are_words, listed, scaled
+from glove_jax.vectors import sentences
+from glove_jax.vectors.neighbors import Neighbors
+from glove_jax.vectors.queries import listed
 from glove_jax.vectors.tables import combine, floating
 
 __all__ = ["WordVectors", "combine", "floating", "with_unk"]
 
-_BATCH = 64  # queries scored at once
 _CASED = 0.01  # more words than this share with capitals: cased vectors
 
 
-class WordVectors:
+class WordVectors(Neighbors):
   """Words and their vectors.
 
   `<unk>` stands for no particular word, so it is never an answer. If a word
@@ -163,180 +162,6 @@ class WordVectors:
       )
     return self.index[word]
 
-  def neighbors(
-    self, query: str | Sequence[str] | np.ndarray, k: int = 10
-  ) -> list[tuple[str, float]]:
-    """The k words of highest cosine to a word, to several, or to a vector.
-
-    Args:
-      query: a word, several words, which stand for the mean of their unit
-        vectors, or a vector [D]. A word is not its own neighbour.
-      k: the number of neighbours.
-
-    Returns:
-      (word, cosine), the highest first, ties in the order of the rows.
-
-    Raises:
-      ValueError: a word is unknown, the vector has another width or is not
-        finite, or k < 1.
-    """
-    if isinstance(query, str):
-      row = self.id(query)
-      return self._best(self.unit @ self.unit[row], [row], k)
-    if are_words(query):
-      return self.most_similar(query, topn=k)
-    return self._best(self.unit @ scaled(self._vector(query)), [], k)
-
-  def neighbors_of_each(
-    self, queries: Sequence[str] | np.ndarray, k: int = 10
-  ) -> list[list[tuple[str, float]]]:
-    """The neighbours of each of many words or vectors, faster than one by one.
-
-    Args:
-      queries: N words, or vectors [N, D].
-      k: the number of neighbours of each.
-
-    Returns:
-      N lists as of `neighbors`.
-
-    Raises:
-      ValueError: as `neighbors`.
-    """
-    if isinstance(queries, str):
-      raise ValueError(f"Give a list of words, not the one word {queries!r}.")
-    if are_words(queries):
-      rows = [[self.id(word)] for word in queries]
-      table = self.unit[[row for (row,) in rows]]
-    else:
-      table = [scaled(self._vector(query)) for query in queries]
-      table, rows = np.array(table), [[]] * len(table)
-    found = []
-    for start in range(0, len(rows), _BATCH):
-      scores = table[start : start + _BATCH] @ self.unit.T
-      found += [
-        self._best(score, row, k)
-        for score, row in zip(scores, rows[start:], strict=False)
-      ]
-    return found
-
-  def most_similar(
-    self, positive=(), negative=(), topn: int = 10
-  ) -> list[tuple[str, float]]:
-    """The words near what some words have and others have not.
-
-    The query is the sum of the unit vectors of `positive` less that of
-    `negative`, as in gensim.
-
-    Args:
-      positive: a word, a vector [D], or a list of words, vectors and
-        (word, weight).
-      negative: the same.
-      topn: the number of words to return.
-
-    Returns:
-      (word, cosine), the highest first, without the words of the query.
-
-    Raises:
-      ValueError: as `neighbors`, or the query is empty.
-
-    >>> table = [[1, 0, 0], [1, 1, 0], [1, 0, 2], [1, 1, 2], [-3, 1, -1]]
-    >>> words = ["man", "woman", "king", "queen", "apple"]
-    >>> vectors = WordVectors(words, table)
-    >>> vectors.most_similar(["king", "woman"], ["man"], topn=1)[0][0]
-    'queen'
-    """
-    target, rows = np.zeros(self.vector_size), []
-    for sign, keys in ((1.0, listed(positive)), (-1.0, listed(negative))):
-      for key in keys:
-        weight = sign
-        if isinstance(key, tuple) and len(key) == 2 and are_words(key[:1]):
-          key, weight = key[0], sign * float(key[1])
-        if isinstance(key, str):
-          rows.append(self.id(key))
-          target += weight * self.unit[rows[-1]]
-        else:
-          target += weight * scaled(self._vector(key))
-    if not len(listed(positive)) + len(listed(negative)):
-      raise ValueError("Give one word or more, as positive or negative.")
-    return self._best(self.unit @ scaled(target), rows, topn)
-
-  def similarity(self, first: str, second: str) -> float:
-    """The cosine of two words; ValueError if one has no vector."""
-    rows = [self.id(first), self.id(second)]
-    a, b = self.unit[rows].astype(np.float64)
-    return float(np.clip(a @ b, -1, 1))
-
-  def doesnt_match(self, words: Sequence[str]) -> str:
-    """The word that is farthest from the mean of the others and itself.
-
-    Raises:
-      ValueError: a word has no vector, or there are none.
-    """
-    words = list(listed(words))
-    if not words:
-      raise ValueError("Give words: the one that does not match is returned.")
-    table = self.unit[[self.id(word) for word in words]]
-    return words[int(np.argmin(table @ table.mean(axis=0)))]
-
-  def analogy(
-    self, a: str, b: str, c: str, k: int = 10, method: str = "add"
-  ) -> list[tuple[str, float]]:
-    """The words d for which "a is to b as c is to d", without a, b and c.
-
-    Args:
-      a: such as man,
-      b: king,
-      c: woman.
-      k: the number of words to return.
-      method: 'add' for the cosine to b - a + c of unit vectors (3CosAdd,
-        Mikolov et al., 2013), 'mul' for cos(d, b) cos(d, c) / (cos(d, a) +
-        0.001) of cosines moved to [0, 1] (3CosMul, Levy & Goldberg, 2014).
-
-    Returns:
-      (word, score), the best first.
-
-    Raises:
-      ValueError: a word or the method is unknown, or k < 1.
-    """
-    rows = [self.id(word) for word in (a, b, c)]
-    gain, loss = search.terms(self.unit[rows] @ self.unit.T, method)
-    score = gain[1] - loss[0] + gain[2]
-    if method == "mul":
-      score = np.exp(score)
-    else:
-      score /= np.linalg.norm(self.unit[rows].T @ [-1, 1, 1]) or 1.0
-    return self._best(score, rows, k)
-
-  def answers(self, questions: np.ndarray, method: str = "add") -> np.ndarray:
-    """The best answer to each of many analogy questions, as by `analogy`.
-
-    Args:
-      questions: [N, 3] integers, the rows of a, b and c.
-      method: 'add' or 'mul'.
-
-    Returns:
-      [N] int64: the row of each answer, the lowest of equal ones; -1 if the
-      vocabulary has no other words.
-
-    Raises:
-      ValueError: questions that are not [N, 3] rows, or an unknown method.
-    """
-    questions = search.check_questions(questions, len(self))
-    return search.best_answers(self.unit, questions, self._never, method)
-
-  def closest(self, queries: np.ndarray, excluded: np.ndarray) -> np.ndarray:
-    """The word of highest cosine to each of many vectors.
-
-    Args:
-      queries: [N, D].
-      excluded: [N, E] integers, rows that are not answers to the query.
-
-    Returns:
-      [N] int64: the row of each answer, the lowest of equal ones; -1 if the
-      vocabulary has no other words.
-    """
-    return search.closest(self.unit, queries, excluded, self._never)
-
   def subset(self, words: Sequence[str]) -> "WordVectors":
     """The vectors of some words, in their order.
 
@@ -384,11 +209,64 @@ class WordVectors:
     """
     from glove_jax.vectors import evaluate  # here, since evaluate imports this
 
-    known = {f.name for f in dataclasses.fields(EvaluateConfig)}
-    for name in settings.keys() - known:
-      raise ValueError(no_setting(name, known))
-    config = EvaluateConfig(**settings)
+    config = make_part(EvaluateConfig, settings)
     return evaluate.Scores(evaluate.evaluate_vectors(self, config))
+
+  def weighted(self, sif: float | None = 1e-3, remove: int = 0):
+    """Vectors whose means are better vectors of sentences.
+
+    Args:
+      sif: a of the weight a / (a + p(w)) that each vector is multiplied by
+        (Arora et al., 2017); None leaves the lengths as they are.
+      remove: how many common directions to remove afterwards.
+
+    Returns:
+      `WordVectors` of the same words.
+
+    Raises:
+      ValueError: the counts are unknown, or a value is out of range.
+
+    >>> vectors = WordVectors(["the", "cat"], np.eye(2), counts=[9, 1])
+    >>> vectors.weighted(sif=0.1).vectors
+    array([[0.1, 0. ],
+           [0. , 0.5]])
+    """
+    table = self.vectors
+    if sif is not None:
+      scale = sentences.weights(self.counts, sif)[:, None]
+      table = (table * scale).astype(table.dtype)
+    if remove:
+      table = sentences.without_common(table, self.counts, remove)
+    return WordVectors(self.words, table, self.counts)
+
+  def encode(
+    self,
+    texts: str | Iterable[str],
+    tokenizer: str = "word",
+    lowercase: bool | None = None,
+  ) -> np.ndarray:
+    """The mean of the vectors of the words of each text; `weighted` helps.
+
+    Args:
+      texts: a text, or N texts. Words without a vector are left out.
+      tokenizer: 'word' or 'whitespace', as in training.
+      lowercase: whether to lowercase them; by default unless the words keep
+        their capitals.
+
+    Returns:
+      [D] of one text or [N, D]; zeros where no word has a vector.
+
+    Raises:
+      ValueError: a text is no string, or the tokenizer is unknown.
+
+    >>> vectors = WordVectors(["a", "cat"], np.eye(2))
+    >>> vectors.encode(["A cat, a cat.", "dogs"])
+    array([[0.5, 0.5],
+           [0. , 0. ]])
+    """
+    if isinstance(texts, str):
+      return sentences.encode(self, [texts], tokenizer, lowercase)[0]
+    return sentences.encode(self, texts, tokenizer, lowercase)
 
   def to_gensim(self):
     """These vectors as a `gensim.models.KeyedVectors`, with their counts."""
@@ -420,36 +298,6 @@ class WordVectors:
     words = np.array(self.words, object)[rows].tolist()
     counts = None if self.counts is None else self.counts[rows]
     return WordVectors(words, self.vectors[rows], counts)
-
-  def _vector(self, query) -> np.ndarray:
-    """A query [D] as float64, checked."""
-    try:
-      query = np.asarray(query, np.float64)
-    except (ValueError, TypeError) as error:
-      raise ValueError(
-        f"{query!r} is neither a word, nor words, nor a vector: give one kind."
-      ) from error
-    if query.shape != self.vectors.shape[1:] or not np.isfinite(query).all():
-      raise ValueError(
-        f"A query of shape {query.shape} has no neighbours here: give "
-        f"{self.vectors.shape[1]} finite numbers."
-      )
-    return query
-
-  def _best(self, score, excluded, k):
-    if k < 1:
-      raise ValueError(f"Cannot list {k} words: ask for 1 or more.")
-    score[list({*excluded, *self._never.tolist()})] = -np.inf
-    rows = search.top_rows(score, k)
-    return [(self.words[row], float(score[row])) for row in rows]
-
-  @functools.cached_property
-  def _never(self) -> np.ndarray:
-    """Rows that are never answers: `<unk>` and words that occurred before."""
-    never = {self.index[UNK]} if UNK in self.index else set()
-    if len(self.index) < len(self):
-      never |= {i for i, word in enumerate(self.words) if self.index[word] != i}
-    return np.array(sorted(never), np.int64)
 
 
 def with_unk(vectors: WordVectors) -> WordVectors:

@@ -18,8 +18,9 @@ from glove_jax.model import Params
 from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import evaluate, formats, word_vectors
+from glove_jax.vectors.formats import model2vec
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import stages
+from glove_jax.workdir import model_card, stages
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
@@ -98,7 +99,9 @@ def make_vectors(
     counts: [V], how often each word occurs, if known.
   """
   word, context = map(word_vectors.floating, (params.word, params.context))
-  table = word_vectors.combine(word, context, config.vectors)
+  table = word_vectors.combine(
+    word, context, config.vectors, config.context_weight
+  )
   vectors = WordVectors(words, table, counts)
   return word_vectors.with_unk(vectors) if config.unk else vectors
 
@@ -111,11 +114,11 @@ def read_vectors(
   Raises:
     FileNotFoundError: the run has not finished training.
   """
-  params, words = formats.read_tables(_tables_path(workdir))
+  params, words = formats.read_tables(tables_path(workdir))
   return make_vectors(words, params, config)
 
 
-def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
+def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
   if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
@@ -184,7 +187,10 @@ def export(
   form: str,
   output: str,
   limit: int | None = None,
-) -> None:
+  *,
+  sif: float = 0.0,
+  remove: int = 0,
+) -> pathlib.Path | None:
   """Writes a run's counts, tables or vectors in the format of a program.
 
   Args:
@@ -194,6 +200,11 @@ def export(
     output: the file; vectors and tables are packed if its name ends in .gz,
       .bz2, .xz, .zst or .zip.
     limit: the most words of vectors or tables, from the most frequent one on.
+    sif: a of the weights for sentences, see `WordVectors.weighted`; 0 for none.
+    remove: how many common directions to remove from the vectors.
+
+  Returns:
+    The model card that was written beside the vectors, if one was.
 
   Raises:
     FileNotFoundError: the run has not got that far.
@@ -202,21 +213,40 @@ def export(
     OSError: the file cannot be written.
   """
   if EXPORTS[form] == "counts":
-    if pathlib.Path(output).suffix.lower() in formats.PACKED:
-      raise ValueError(f"{form} is not packed: name a file without {output}.")
-    counts = read_counts(workdir)
-    if form == "stanford_records":
-      stanford.write_records(counts, output)
-    else:
-      stanford.write_shuffled_records(counts, output, seed=config.train.seed)
-  elif form == "npz":
-    params, words = formats.read_tables(_tables_path(workdir))
+    _export_counts(workdir, config, form, output)
+    return None
+  vectors = with_counts(read_vectors(workdir, config.vectors), workdir)
+  vectors = vectors.first(limit or len(vectors))
+  if sif or remove:
+    vectors = vectors.weighted(sif or None, remove)
+  changes = {"max_vocab": limit, "sif": sif, "remove": remove}
+  text = model_card.page(
+    workdir, vectors, pathlib.Path(output).name, config.vectors.license,
+    **{name: value for name, value in changes.items() if value},
+  )  # fmt: skip
+  if form == "model2vec":
+    rules = config.corpus.tokenizer, config.corpus.lowercase
+    model2vec.write(
+      vectors, output, tokenizer=rules[0], lowercase=rules[1], readme=text
+    )
+    return pathlib.Path(output, "README.md")
+  if form == "npz":
+    params, words = formats.read_tables(tables_path(workdir))
     params = Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:
-    vectors = with_counts(read_vectors(workdir, config.vectors), workdir)
-    vectors = vectors.first(limit or len(vectors))
     formats.write_vectors(vectors, output, form)
+  return model_card.write_beside(output, text)
+
+
+def _export_counts(workdir, config: Config, form: str, output: str) -> None:
+  if pathlib.Path(output).suffix.lower() in formats.PACKED:
+    raise ValueError(f"{form} is not packed: name a file without {output}.")
+  counts = read_counts(workdir)
+  if form == "stanford_records":
+    stanford.write_records(counts, output)
+  else:
+    stanford.write_shuffled_records(counts, output, seed=config.train.seed)
 
 
 def with_counts(vectors: WordVectors, workdir) -> WordVectors:

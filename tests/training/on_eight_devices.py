@@ -17,7 +17,7 @@ from glove_jax import config, model
 from glove_jax.training import loop, optimizers, sharding
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.rows import make_run_steps
-from glove_jax.training.tiles import codec, cutting, layout, ring
+from glove_jax.training.tiles import codec, cutting, layout, ring, strips
 from glove_jax.training.tiles.engine import DeviceSettings, cut_settings
 from glove_jax.training.tiles.programs import Hyper
 
@@ -369,13 +369,79 @@ def test_dimensions_that_cannot_be_split_evenly_are_refused():
     sharding.make_placement(how)
 
 
-@pytest.mark.parametrize("engine", ["blocked", "rows", "dense"])
-def test_missing_is_refused_on_several_devices(counts, engine):
-  how = settings(engine=engine, missing=0.1, mesh=4)
+def test_missing_is_refused_on_several_devices_by_rows(counts):
+  how = settings(engine="rows", missing=0.1, mesh=4)
   for refused in (loop.check_config, functools.partial(loop.train, counts)):
-    with pytest.raises(ValueError, match=r"missing=0\.1 trains on one device"):
+    with pytest.raises(ValueError, match=r"missing=0\.1 on one device, not 4"):
       refused(how)
-  loop.check_config(settings(engine=engine, missing=0.1, mesh=1))
+  loop.check_config(settings(engine="rows", missing=0.1, mesh=1))
+
+
+@pytest.mark.parametrize("placement", ["batch", "dim"])
+def test_dense_counts_missing_pairs_once_on_several_devices(counts, placement):
+  run = functools.partial(
+    train_on, counts, engine="dense", placement=placement, missing=0.1
+  )
+  want, costs = run(mesh=1)
+  got, split_costs = run(mesh=4)
+  np.testing.assert_allclose(split_costs, costs, rtol=1e-5)
+  for a, b in zip(got, want, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def core_cost(counts, params, core):
+  """J and the missing cost of all pairs of which one is in the core."""
+  matrix = np.zeros((SIZE, SIZE))
+  matrix[counts.row, counts.col] = counts.count
+  rank = np.argsort(-np.bincount(counts.row, minlength=SIZE), kind="stable")
+  inside = np.isin(np.arange(SIZE), rank[:core])
+  pairs = inside[:, None] | inside
+  row, col = np.nonzero(pairs & (matrix > 0))
+  batch = model.Batch(row, col, matrix[row, col], 1.0)
+  others = model.predict(params, *np.nonzero(pairs & (matrix == 0)))
+  constants = {"missing": 0.1, "missing_count": 1.0}
+  return model.loss(params, batch, x_max=10.0) + model.missing_loss(
+    others, **constants
+  )
+
+
+@pytest.mark.parametrize("core", [64, 0])
+def test_missing_trains_on_a_ring_as_well_as_on_one_device(
+  counts, core, monkeypatch
+):
+  """With a core of 64 words, the others are fitted to it turn by turn."""
+  monkeypatch.setattr(strips, "_PIECE_WORDS", 8)  # as many steps on any ring
+  run = functools.partial(
+    train_on, counts, epochs=8, missing=0.1, core=core, fit_passes=4,
+    bias_init="fit",
+  )  # fmt: skip
+  want, costs = run(mesh=1)
+  for mesh in (2, 3, 8):
+    params, split_costs = run(mesh=mesh)
+    np.testing.assert_allclose(split_costs[-1], costs[-1], rtol=0.05)
+    if 64 % (8 * mesh) == 0:  # the core is the same
+      size = core or SIZE
+      np.testing.assert_allclose(
+        core_cost(counts, params, size),
+        core_cost(counts, want, size),
+        rtol=0.05,
+      )
+
+
+def test_a_strip_is_fitted_without_words_of_other_devices(counts):
+  made, state, _, place = start(counts, mesh=4, missing=0.1, core=64)
+  programs = ring.make_programs(settings(missing=0.1), place)
+  hyper = Hyper(*np.float32([10, 0.75, 0.2, 0.1, 1]))
+  last = list(made.stacks(len(made.epochs)))
+  stack, counted = next(one for one in last if isinstance(one[0], strips.Strip))
+  text = compiled_text(
+    programs[strips.Strip], state, hyper, None, stack,
+    np.ones(len(counted), np.float32),
+  )  # fmt: skip
+  assert not collectives.transfers(text)
+  turns = sum(isinstance(stack, ring.Turn) for stack, _ in last)
+  assert turns == 4 + 4 * settings().fit_passes
+  assert sum(n.sum() for _, n in last) == made.epochs[-1].num_steps
 
 
 def test_all_devices_are_the_default():

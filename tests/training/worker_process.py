@@ -45,9 +45,11 @@ def spoil_others(counts: triplets.Triplets) -> triplets.Triplets:
 def main(folder: str, coordinator="", number=0, process=-1) -> None:
   multihost.start(coordinator, int(number), int(process))
   counts = make_counts()
+  missing = {"missing": 0.1, "core": 64}
   runs = {
     "blocks": (counts, {"engine": "blocked"}),
     "own": (spoil_others(counts), {"bias_init": "random"}),
+    "missing": (spoil_others(counts), {"bias_init": "random"} | missing),
     "batch": (counts, {"engine": "rows", "placement": "batch"}),
     "dim": (counts, {"engine": "rows", "placement": "dim"}),
   }

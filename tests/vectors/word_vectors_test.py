@@ -1,11 +1,13 @@
 """Vectors: combining them, and questions asked of them."""
 
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import glove_jax
-from glove_jax.vectors import search, word_vectors
+from glove_jax.vectors import on_device, search, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 
 # On a circle, in degrees: neighbours can be told by eye.
@@ -268,8 +270,8 @@ def test_several_words_stand_for_their_mean():
 
 
 def test_batches_are_as_one_by_one(monkeypatch):
-  monkeypatch.setattr(word_vectors, "_BATCH", 4)
   made = random_vectors(unk=True)
+  monkeypatch.setattr(search, "_TILE", 4 * len(made))
   words = [f"w{i}" for i in range(11)]
   for queries in (words, made[words]):
     batch = made.neighbors_of_each(queries, 5)
@@ -279,6 +281,58 @@ def test_batches_are_as_one_by_one(monkeypatch):
     ]
   with pytest.raises(ValueError, match="not the one word"):
     made.neighbors_of_each("w1")
+
+
+def test_a_device_finds_the_same_rows(monkeypatch):
+  made = random_vectors(unk=True)
+  words = [f"w{i}" for i in range(11)]
+  expected = made.neighbors_of_each(words, 5)
+  monkeypatch.setattr(search, "_DEVICE", 0)
+  asked = []
+  monkeypatch.setattr(on_device, "is_here", lambda: asked.append(1) or True)
+  found = made.neighbors_of_each(words, 5)
+  assert asked
+  for line, other in zip(found, expected, strict=True):
+    assert [w for w, _ in line] == [w for w, _ in other]
+    np.testing.assert_allclose(
+      [c for _, c in line], [c for _, c in other], atol=1e-6
+    )
+
+
+def test_approximate_search_finds_nearly_all():
+  pytest.importorskip("faiss")
+  rng = np.random.default_rng(0)
+  centres = rng.normal(size=(40, 16))
+  table = centres[rng.integers(40, size=3000)] + rng.normal(size=(3000, 16)) / 3
+  words = [f"w{i}" for i in range(2998)] + ["<unk>", "w5"]
+  made = WordVectors(words, table)
+  exact = made.neighbors_of_each(words[:200], 10)
+  found = made.neighbors_of_each(words[:200], 10, approximate=True)
+  same = [
+    len({*dict(a)} & {*dict(b)}) for a, b in zip(exact, found, strict=True)
+  ]
+  assert np.mean(same) > 9 and {len(line) for line in found} == {10}
+  one = dict(made.neighbors("w0", 3, approximate=True))
+  assert [*one] == [word for word, _ in found[0][:3]]
+  assert one == pytest.approx(dict(found[0][:3]))
+  query = (["w1", "w2"], ["w3"])
+  assert made.most_similar(*query, topn=1, approximate=True)[0][0] not in {
+    "w1", "w2", "w3", "<unk>",
+  }  # fmt: skip
+  with pytest.raises(ValueError, match="ask for 1 or more"):
+    made.neighbors("w0", 0, approximate=True)
+
+
+def test_approximate_search_of_few_words_finds_all():
+  pytest.importorskip("faiss")
+  made = WordVectors("abc", np.eye(3)[:, :2] + 0.1)
+  assert len(made.neighbors("a", 10, approximate=True)) == 2
+
+
+def test_approximate_search_says_what_it_needs(monkeypatch):
+  monkeypatch.setitem(sys.modules, "faiss", None)
+  with pytest.raises(ImportError, match="pip install faiss-cpu"):
+    random_vectors().neighbors("w0", approximate=True)
 
 
 def test_subsets():

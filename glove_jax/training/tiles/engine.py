@@ -38,6 +38,7 @@ from glove_jax.training.engine import (
 )
 from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles import cells, cutting, layout, steps
+from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
 from glove_jax.training.tiles.programs import (
   compile_ahead,
@@ -45,7 +46,8 @@ from glove_jax.training.tiles.programs import (
   make_programs,
   shape_of,
 )
-from glove_jax.training.tiles.strips import Strip, read_strip
+from glove_jax.training.tiles.pulls import Pull, make_pull, of_block
+from glove_jax.training.tiles.strips import Strip, Strips, read_strip
 
 _STREAMED_TILES = 64  # maximum tiles in a stack read from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
@@ -87,8 +89,8 @@ class BlockedEngine(abc.ABC):
   """The part that the one-device and the ring engine share: a pass as jobs.
 
   A pass is a sequence of turns: one for one device, n for a ring of n devices.
-  A turn runs its jobs, which load tiles or lines, in random order. The jobs of
-  strips follow the last turn.
+  A turn runs its jobs, which load tiles or lines, in random order. The last
+  pass of a run may have further turns, which fit strips.
   """
 
   def __init__(
@@ -96,7 +98,9 @@ class BlockedEngine(abc.ABC):
     blocks: Blocks,
     config: TrainConfig,
     line_jobs: list[list[Job]],
-    strip_jobs: list[Job],
+    strip_jobs: list[list[Job]],
+    num_in_strips: int = 0,
+    pull: Pull | None = None,
   ):
     """Plans all passes.
 
@@ -104,11 +108,19 @@ class BlockedEngine(abc.ABC):
       blocks: tiles of all devices.
       config: has the passes and the seed.
       line_jobs: the jobs of lines in each turn.
-      strip_jobs: the jobs that fit the words outside of the core.
+      strip_jobs: the jobs that fit the words outside of the core, in each of
+        the last turns of a run.
+      num_in_strips: the number of counts in strips, of all processes.
+      pull: what to visit after each job of tiles or lines.
     """
-    self._seed = config.seed
+    self._seed, self._pull = config.seed, pull
     self._line_jobs, self._strip_jobs = line_jobs, strip_jobs
     self._passes = plan_passes(blocks, config)
+    if strip_jobs and self._passes:
+      last = self._passes[-1]
+      self._passes[-1] = last._replace(
+        with_strips=True, num_triplets=last.num_triplets + num_in_strips
+      )
     self.epochs = [
       Epoch(self._count_steps(plan), plan.num_triplets) for plan in self._passes
     ]
@@ -116,8 +128,8 @@ class BlockedEngine(abc.ABC):
   def _count_steps(self, plan: Pass) -> int:
     """Tiles, batches of lines, and strips in a pass."""
     turns = self._line_jobs if plan.with_lines else []
+    turns = turns + (self._strip_jobs if plan.with_strips else [])
     jobs = [job for jobs in turns for job in jobs]
-    jobs += self._strip_jobs if plan.with_strips else []
     return len(plan.tiles) + sum(int(job.num_steps.sum()) for job in jobs)
 
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
@@ -128,9 +140,14 @@ class BlockedEngine(abc.ABC):
       jobs += line_jobs if plan.with_lines else []
       for i in rng.permutation(len(jobs)):
         yield jobs[i].load(), jobs[i].num_steps
+        if self._pull is not None:
+          share = np.full(len(self._pull.block), 1 / len(jobs), np.float32)
+          yield self._pull._replace(share=share), np.zeros(len(share), int)
       yield from self._end_turn()
-    for job in self._strip_jobs if plan.with_strips else []:
-      yield job.load(), job.num_steps
+    for strip_jobs in self._strip_jobs if plan.with_strips else []:
+      for job in strip_jobs:
+        yield job.load(), job.num_steps
+      yield from self._end_turn()
 
   @abc.abstractmethod
   def _tile_jobs(
@@ -185,13 +202,17 @@ class TileEngine(BlockedEngine):
       line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
       self._codes = jnp.asarray(layout.map_tiles(blocks))
     line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
-    super().__init__(blocks, config, [line_jobs], make_strip_jobs(blocks))
+    pull = make_pull(blocks, supplied.start) if config.retrofit else None
+    strip_jobs = make_strip_jobs(blocks.strips, config, pull)
+    num_in_strips = len(blocks.strips.code) if blocks.strips else 0
+    super().__init__(
+      blocks, config, [line_jobs], strip_jobs, num_in_strips,
+      pull and jax.device_put(pull),
+    )  # fmt: skip
     self._hyper, over_points = make_hyper(config, together)
-    self._compile(
-      config, together, over_points, triplets.vocab_size, supplied.tx
-    )
+    self._compile(config, together, over_points, triplets.vocab_size, supplied)
 
-  def _compile(self, config, together, over_points, vocab_size, tx):
+  def _compile(self, config, together, over_points, vocab_size, supplied):
     """Defines `init` and `params`; compiles a program for each stack shape."""
     blocks = self._blocks
 
@@ -201,7 +222,7 @@ class TileEngine(BlockedEngine):
         position,
         blocks.num_blocks,
         blocks.tile_size,
-        optimizers.from_config(config, hyper.learning_rate, tx),
+        optimizers.from_config(config, hyper.learning_rate, supplied.tx),
         padding_bias(config),
         given,
       )
@@ -218,13 +239,14 @@ class TileEngine(BlockedEngine):
       lambda run: jax.jit(
         over_points(run, (0, 0, None, None, None)), donate_argnums=0
       ),
-      tx,
+      supplied,
     )
     params = _params_shape(vocab_size, config, together)
     state = jax.eval_shape(self.init, params)
     stacks = [*_tile_shapes(blocks, self._batching)]
     stacks += [job.load() for job in self._line_jobs[0]]
-    stacks += _strip_shapes(blocks)
+    stacks += [job.load() for jobs in self._strip_jobs for job in jobs[:1]]
+    stacks += [self._pull] if self._pull else []
     self._programs = compile_ahead(
       programs, (state, self._hyper, self._codes), stacks
     )
@@ -266,20 +288,32 @@ def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
   return [Tiles(jax.ShapeDtypeStruct((*groups, *cells), jnp.uint16), pair)]
 
 
-def _strip_shapes(blocks: Blocks) -> list:
-  """The shape of a stack of one strip; none if there are no strips."""
-  if blocks.strips is None:
+def make_strip_jobs(
+  strips: Strips | None, config: TrainConfig, pull: Pull | None = None
+) -> list[list[Job]]:
+  """One job for each strip, all in one turn; its load fills the cells.
+
+  With a pull, each strip has the targets of its words.
+  """
+  if strips is None:
     return []
-  code = jax.ShapeDtypeStruct((1, *blocks.strips.code_shape), jnp.uint16)
-  return [Strip(jax.ShapeDtypeStruct((1,), jnp.int32), code)]
+  (plan,) = plan_fit(
+    strips.code_shape[0],
+    config.fit_passes,
+    keep=config.resolved.keep,
+    seed=config.seed,
+  )
 
+  def load(strip: int) -> Strip:
+    stack = read_strip(strips, plan, strip)
+    if pull is None:
+      return stack
+    block = strips.block(strip) % strips.num_blocks
+    return stack._replace(pull=of_block(pull, block))
 
-def make_strip_jobs(blocks: Blocks) -> list[Job]:
-  """One job for each strip; its load fills the cells of the strip."""
-  num_strips = blocks.strips.num_strips if blocks.strips else 0
+  one = np.ones(1, int)
   return [
-    Job(functools.partial(read_strip, blocks.strips, i), np.ones(1, int))
-    for i in range(num_strips)
+    [Job(functools.partial(load, i), one) for i in range(strips.num_strips)]
   ]
 
 
@@ -335,12 +369,11 @@ def plan_passes(blocks: Blocks, config: TrainConfig) -> list[Pass]:
   A stage whose words fill no tile has empty passes, which the loop skips.
   """
   stages = [*growth_stages(config), (None, config.resolved.epochs)]
-  plans = [
+  return [
     layout.plan_pass(blocks, words)
     for words, passes in stages
     for _ in range(passes)
   ]
-  return plans[:-1] + [layout.add_strips(blocks, plan) for plan in plans[-1:]]
 
 
 def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:

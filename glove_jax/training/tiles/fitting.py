@@ -4,6 +4,8 @@ The core stays fixed, so the cost of a word depends only on its own vector and
 bias. It is a convex problem, and the blocks are independent of each other.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,70 +14,89 @@ import numpy as np
 import optax
 
 from glove_jax.model import Params
-from glove_jax.training.engine import apply_gradients
-from glove_jax.training.optimizers import scale_sums
-from glove_jax.training.tiles.steps import Table
+from glove_jax.training.engine import (
+  TrainState,
+  apply_gradients,
+  map_tables,
+)
+from glove_jax.training.optimizers import restart, scale_sums
+from glove_jax.training.tiles.steps import Table, put_side, take_side
+
+# A fit takes few steps, so it starts from a larger rate.
+_FIRST_MULTIPLIER = 2.0
 
 
 class FitPlan(NamedTuple):
-  """The N steps that fit a block, each on its cells with one piece of the core.
+  """The N steps of a call that fits a block, each with one piece of the core.
 
-  The optimizer's state starts anew for each block.
+  The optimizer's state is new at the first step of a fit. On one device a call
+  is the whole fit. On a ring of n devices, of which each has 1/n of the core,
+  it is one turn of it.
   """
 
   piece: np.ndarray  # [N] int32, which piece
   multiplier: np.ndarray  # [N] float32, multiplies the update
-  keep: np.ndarray  # [N] float32, factor on Adagrad's sums before the step
+  keep: np.ndarray  # [N] float32, factor on Adagrad's sums; 0: a new state
+  share: np.ndarray  # [N] float32, 1 in the last pass, whose cost is reported
 
 
 def plan_fit(
-  num_pieces: int,
-  num_passes: int,
-  *,
-  keep: float,
-  seed: int,
-  first_multiplier: float = 1.0,
-) -> FitPlan:
-  """Plans passes over all pieces in random order.
+  num_pieces: int, num_passes: int, *, keep: float, seed: int, turns: int = 1
+) -> list[FitPlan]:
+  """Plans the passes of a fit over all pieces of the core, in random order.
 
   Args:
-    num_pieces: P, the pieces of the core.
+    num_pieces: P, the pieces of the core that a device has in a turn.
     num_passes: how often to visit each piece.
     keep: factor on Adagrad's sums between passes.
     seed: seeds the order.
-    first_multiplier: multiplies the first update; the multipliers fall from it
-      to 0, linearly.
+    turns: n, the turns of a pass: 1 for one device.
+
+  Returns:
+    One plan for one device; else a plan for each turn of each pass. The
+    multipliers fall linearly to 0 over all of them.
 
   Example:
-    >>> plan = plan_fit(2, 2, keep=0.5, seed=0)
-    >>> print(np.sort(plan.piece), plan.multiplier, plan.keep)
-    [0 0 1 1] [1.   0.75 0.5  0.25] [1.  1.  0.5 1. ]
+    >>> (plan,) = plan_fit(2, 2, keep=0.5, seed=0)
+    >>> print(np.sort(plan.piece), plan.multiplier, plan.keep, plan.share)
+    [0 0 1 1] [2.  1.5 1.  0.5] [0.  1.  0.5 1. ] [0. 0. 1. 1.]
+    >>> plans = plan_fit(1, 1, keep=1, seed=0, turns=2)
+    >>> [plan.multiplier.tolist() for plan in plans]
+    [[2.0], [1.0]]
   """
   rng = np.random.default_rng([seed, num_pieces, num_passes])
-  order = [rng.permutation(num_pieces) for _ in range(num_passes)]
-  step = np.arange(num_pieces * num_passes)
-  multiplier = first_multiplier * (1 - step / len(step))
-  factor = np.where((step > 0) & (step % num_pieces == 0), keep, 1.0)
-  return FitPlan(
+  order = [rng.permutation(num_pieces) for _ in range(num_passes * turns)]
+  step = np.arange(num_pieces * turns * num_passes)
+  in_pass = step % (num_pieces * turns)
+  factor = np.where((step > 0) & (in_pass == 0), keep, 1.0)
+  factor[0] = 0
+  plan = FitPlan(
     np.concatenate(order).astype(np.int32),
-    multiplier.astype(np.float32),
+    (_FIRST_MULTIPLIER * (1 - step / len(step))).astype(np.float32),
     factor.astype(np.float32),
+    (step >= len(step) - num_pieces * turns).astype(np.float32),
   )
+  if turns == 1:
+    return [plan]
+  split = [np.split(array, num_passes * turns) for array in plan]
+  return [FitPlan(*arrays) for arrays in zip(*split, strict=True)]
 
 
 def fit_strip(
-  table: Table,
+  state: TrainState,
   block: jax.Array,
   code: jax.Array,
-  *,
   plan: FitPlan,
-  loss,
+  *,
+  loss: Callable,
   tx: optax.GradientTransformation,
-) -> tuple[Table, jax.Array]:
+  pull_loss: Callable | None = None,
+) -> tuple[TrainState, jax.Array]:
   """Fits one block of words, or of contexts, to the core.
 
   Args:
-    table: the parameters. The core is its first blocks of words and contexts.
+    state: its params are a Table. The core is its first blocks of words and
+      contexts.
     block: scalar int, the block of the table to fit: of words if it is in the
       first half.
     code: [P, T, S] uint16, the cells of the block with P pieces of the core of
@@ -84,37 +105,57 @@ def fit_strip(
     plan: from `plan_fit`.
     loss: (params, code) -> cost of tiles [1, T, S], such as `cells_loss`.
     tx: the optimizer.
+    pull_loss: (vectors, others) -> what is added to the cost of each pass;
+      `others` [T, D] are the vectors of the other side of the block.
 
   Returns:
-    The table with the new block, and the cost of the block's cells during the
+    The state with the new block, and the cost of the block's cells during the
     last pass.
   """
-  num_pieces, _, width = code.shape
-  core = core_pieces(table, block, num_pieces, width)
-  vectors, biases = (jnp.take(array, block[None], axis=0) for array in table)
-  start = Params(vectors, vectors[:0], biases, biases[:0])
+
+  take = functools.partial(
+    take_side, get=lambda array: jnp.take(array, block[None], axis=0)
+  )
+  put = functools.partial(
+    put_side, write=lambda array, new: array.at[block].set(new[0])
+  )
+  core = core_pieces(state.params, block, len(code), code.shape[-1])
+  num_blocks = len(state.params.biases)
+  others = state.params.vectors[(block + num_blocks // 2) % num_blocks]
+  start = take(state.params)
+  before = map_tables(Table, take, state.opt_state)
+  opt_state = jax.tree.map(
+    functools.partial(jnp.where, plan.keep[0] > 0),
+    before,
+    restart(tx, start, before),
+  )
 
   def step(carry, xs):
     params, opt_state = carry
-    piece, multiplier, keep = xs
+    piece, multiplier, keep, share = xs
     fixed, cells = jax.lax.optimization_barrier(
       (Table(core.vectors[piece], core.biases[piece]), code[piece][None])
     )
 
     def cost_of(trained: Params):
       whole = trained._replace(context=fixed.vectors, context_bias=fixed.biases)
-      return loss(whole, cells)
+      cost = loss(whole, cells)
+      if pull_loss is not None:
+        cost += pull_loss(trained.word[0], others) / len(code)
+      return cost
 
     cost, grads = jax.value_and_grad(cost_of)(params)
-    opt_state = scale_sums(opt_state, keep)
-    return apply_gradients(tx, grads, opt_state, params, multiplier), cost
+    opt_state = scale_sums(opt_state, jnp.where(keep > 0, keep, 1))
+    params, opt_state = apply_gradients(
+      tx, grads, opt_state, params, multiplier
+    )
+    return (params, opt_state), share * cost
 
-  (end, _), costs = jax.lax.scan(step, (start, tx.init(start)), plan)
-  new = Table(
-    table.vectors.at[block].set(end.word[0]),
-    table.biases.at[block].set(end.word_bias[0]),
+  (end, opt_state), costs = jax.lax.scan(step, (start, opt_state), plan)
+  opt_state = map_tables(
+    Params, lambda new, table: put(table, new), opt_state, state.opt_state
   )
-  return new, costs[-num_pieces:].sum()
+  return TrainState(put(state.params, end), opt_state), costs.sum()
 
 
 def core_pieces(table: Table, block, num_pieces: int, width: int) -> Table:

@@ -141,14 +141,6 @@ def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
   return Pass(tiles, outside > 0, int(blocks.num_counts[tiles].sum()) + outside)
 
 
-def add_strips(blocks: Blocks, plan: Pass) -> Pass:
-  """The pass, with the strips after it if there are any."""
-  if blocks.strips is None:
-    return plan
-  total = plan.num_triplets + len(blocks.strips.code)
-  return plan._replace(num_triplets=total, with_strips=True)
-
-
 def disjoint_groups(
   blocks: Blocks, tiles: np.ndarray, max_tiles: int, rng: np.random.Generator
 ) -> Groups:

@@ -15,18 +15,21 @@ With n = 3:
 No two devices touch the same row in a turn, so nothing is summed over devices.
 After a turn every device sends its contexts to the device before it, and after
 n turns all contexts are back.
+
+With `missing`, a pass of the fit of other words to the core has n turns too: in
+each, a device fits its words to the contexts of the core that it holds, and the
+contexts that it holds to its words of the core, see `cut_strips`.
 """
 
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -42,23 +45,31 @@ from glove_jax.training.engine import (
 )
 from glove_jax.training.sharding import AXIS
 from glove_jax.training.starts import AS_USUAL, Given
-from glove_jax.training.tiles import cutting, engine, layout, programs, steps
-from glove_jax.training.tiles.cutting import Remainder
+from glove_jax.training.tiles import (
+  cutting,
+  engine,
+  layout,
+  programs,
+  steps,
+)
 from glove_jax.training.tiles.engine import BlockedEngine, Job
 from glove_jax.training.tiles.layout import (
   OUTSIDE,
   Groups,
-  Lines,
   Parts,
   Tiles,
   pad_end,
 )
 from glove_jax.training.tiles.programs import Hyper
+from glove_jax.training.tiles.ring_jobs import (
+  cut_line_jobs,
+  cut_strip_jobs,
+  even_core,
+)
 
 # Fewer than on one device: a device has only 1/n^2 of the tiles in a turn, and
 # the last stack of a turn is padded with empty groups.
 _GROUPS_PER_STACK = 8
-_MAX_POWER = 32  # lines are narrower than 2^32
 
 
 class Turn(NamedTuple):
@@ -94,40 +105,46 @@ class RingEngine(BlockedEngine):
       ValueError: the engine does not support the settings.
     """
     engine.check_settings(config)
+    self._config = config
     folder, self._keeper = engine.keep_folder(folder)
     local = sharding.local_devices(placement)
     blocks, remainder = cutting.cut(
       triplets,
       pathlib.Path(folder, f"process_{jax.process_index()}"),
-      engine.cut_settings(config),
+      even_core(config, placement.num_devices, triplets.vocab_size),
       local=lambda block: np.isin(block % placement.num_devices, local),
       rows=multihost.share(len(triplets.row)),
       reduce=multihost.sum_over_processes,
     )
-    self.placement, self._parts = (
-      placement,
-      layout.deal(blocks, placement.num_devices),
-    )
-    self._batching = engine.device_settings(blocks, placement.num_devices)
-    line_jobs = cut_line_jobs(
-      self._parts, remainder, placement, self._batching.line_cells
-    )
+    if config.missing:  # the remainder is in strips, not in lines
+      blocks = blocks._replace(num_outside=0)
+    num_parts = placement.num_devices
+    self.placement, self._parts = placement, layout.deal(blocks, num_parts)
+    self._batching = engine.device_settings(blocks, num_parts)
+    counts = self._parts, remainder, placement
+    if config.missing:
+      line_jobs = [[] for _ in range(num_parts)]
+      strip_jobs, num_in_strips = cut_strip_jobs(*counts, config)
+    else:
+      line_jobs = cut_line_jobs(*counts, self._batching.line_cells)
+      strip_jobs, num_in_strips = [], 0
     self._codes = None  # each device's tiles [M', T, T], if resident
     if self._batching.resident:
       line_jobs = [[_keep_loaded(job) for job in turn] for turn in line_jobs]
       piece = functools.partial(_tiles_of, self._parts)
       self._codes = sharding.join(placement, P(AXIS), piece)
-    super().__init__(blocks, config, line_jobs, [])
+    super().__init__(blocks, config, line_jobs, strip_jobs, num_in_strips)
     hyper = [getattr(config, name) for name in Hyper._fields]
     self._hyper = Hyper(*map(np.float32, hyper))
     self._tx = optimizers.from_config(config, tx=supplied.tx)
-    self._programs = make_programs(config, placement, supplied.tx)
+    self._programs = make_programs(config, placement, supplied)
     self._gather = jax.jit(
       lambda costs: costs, out_shardings=NamedSharding(placement.mesh, P())
     )
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
-    return init_state(self._parts, self._tx, params, given)
+    padding = engine.padding_bias(self._config)
+    return init_state(self._parts, self._tx, params, padding, given)
 
   def params(self, state: TrainState) -> Params:
     return table_params(self._parts, state)
@@ -187,6 +204,7 @@ def init_state(
   parts: Parts,
   tx,
   params: Params,
+  padding_bias: float = 0.0,
   given: Given = AS_USUAL,
 ) -> TrainState:
   """Copies parameters, and the optimizer's state of them, to tables of parts.
@@ -199,7 +217,13 @@ def init_state(
   def init(position, params, given):
     num_blocks = parts.num_parts * parts.local.num_blocks
     state = steps.init_table(
-      params, position, num_blocks, parts.local.tile_size, tx, given=given
+      params,
+      position,
+      num_blocks,
+      parts.local.tile_size,
+      tx,
+      padding_bias,
+      given,
     )
     return jax.tree.map(lambda a: a if a.ndim < 2 else split(a), state)
 
@@ -226,14 +250,14 @@ def table_params(parts: Parts, state: TrainState) -> Params:
 def make_programs(
   config: TrainConfig,
   placement: Placement,
-  tx: optax.GradientTransformation | None = None,
+  supplied: Supplied = NOTHING,
 ) -> dict[type, Callable]:
   """Makes the programs that train on a stack, by type of stack.
 
   Args:
     config: the training settings.
     placement: 'blocks', with a mesh.
-    tx: used instead of the optimizer of the config.
+    supplied: instead of what the config names.
 
   Returns:
     As `programs.make_programs`. Stacks, codes, multipliers and costs are those
@@ -274,7 +298,9 @@ def make_programs(
 
     return jax.tree.map(send_contexts, state), jnp.zeros_like(multipliers)
 
-  return programs.make_programs(config, compiled, tx) | {Turn: compiled(turn)}
+  return programs.make_programs(config, compiled, supplied) | {
+    Turn: compiled(turn)
+  }
 
 
 def _keep_loaded(job: Job) -> Job:
@@ -289,106 +315,3 @@ def _tiles_of(parts: Parts, part: int) -> np.ndarray:
   index = parts.whole.file_index[parts.tiles(part)]
   codes = layout.map_tiles(parts.whole)[index]
   return pad_end(codes, most - len(index), 0)
-
-
-def cut_line_jobs(
-  parts: Parts, remainder: Remainder, placement: Placement, cells: int
-) -> list[list[Job]]:
-  """Cuts the remainder into lines, by the turn in which they are trained.
-
-  Args:
-    parts: blocks of which this process has some.
-    remainder: the counts of those words outside of tiles.
-    placement: the devices.
-    cells: how many counts a batch should hold, padding included.
-
-  Returns:
-    The jobs of each turn. All turns have the same shapes.
-  """
-  turns = range(parts.num_parts)
-  row_part, row = parts.split(remainder.row)
-  col_part, col = parts.split(remainder.col)
-  local = Remainder(row, col, remainder.code)
-  half = parts.local.num_blocks * parts.local.tile_size
-
-  def cut(part, turn):
-    """{width: lines [R] and [R, N]} of a device in a turn."""
-    context = (part + turn) % parts.num_parts
-    chosen = (row_part == part) & (col_part == context)
-    every = cutting.cut_lines(
-      Remainder(*(column[chosen] for column in local)), half
-    )
-    lines = (Lines(*(array[0] for array in lines)) for lines in every)
-    return {one.code.shape[-1]: one for one in lines}
-
-  pieces = {
-    (part, turn): cut(part, turn)
-    for part in sharding.local_devices(placement)
-    for turn in turns
-  }
-  # The number of lines of width 2^power, in each turn, on each device.
-  number = np.zeros((_MAX_POWER, len(turns), parts.num_parts), np.int64)
-  for (part, turn), lines in pieces.items():
-    for width in lines:
-      number[width.bit_length() - 1, turn, part] = len(lines[width].trained)
-  number = multihost.sum_over_processes(number)
-  jobs = [[] for _ in turns]
-  for power in np.flatnonzero(number.any(axis=(1, 2))):
-    width = 1 << int(power)
-    shape = _batch_shape(int(number[power].max()), width, cells)
-    for turn in turns:
-      lines = {
-        part: by_width.get(width)
-        for (part, of_turn), by_width in pieces.items()
-        if of_turn == turn
-      }
-      jobs[turn] += _stack_lines(
-        lines, number[power, turn], (*shape, width), placement
-      )
-  return jobs
-
-
-def _batch_shape(most: int, width: int, cells: int) -> tuple[int, int, int]:
-  """(stacks, batches in a stack, lines in a batch) with room for `most` lines.
-
-  With 1000 lines of width 64 and 16,384 cells: batches of 256 lines, one stack
-  of 4 of them.
-  """
-  rows = min(max(1, max(cells, cutting.BATCH_CELLS) // width), most)
-  batches = -(-most // rows)
-  stacks = -(-batches // layout.MAX_BATCHES)
-  return stacks, -(-batches // stacks), rows
-
-
-def _stack_lines(
-  lines: dict[int, Lines | None], number: np.ndarray, shape, placement
-) -> Iterator[Job]:
-  """The stacks of lines of one width in a turn, padded to one shape.
-
-  Args:
-    lines: the lines of each local device; None if it has none.
-    number: [n] how many lines each device has.
-    shape: stacks, batches in a stack, lines in a batch, counts in a line.
-    placement: the devices.
-  """
-  stacks, batches, rows, width = shape
-  none = np.zeros((0, width), np.int32)
-  empty = Lines(none[:, 0], none, none.astype(np.uint16))
-
-  def pad(array, value):
-    full = pad_end(array, stacks * batches * rows - len(array), value)
-    return full.reshape(stacks, batches, rows, *array.shape[1:])
-
-  padded = {
-    part: Lines(*map(pad, part_lines or empty, (OUTSIDE, 0, 0)))
-    for part, part_lines in lines.items()
-  }
-  starts = rows * np.arange(stacks * batches).reshape(stacks, 1, batches)
-  num_steps = (starts < number[:, None]).astype(int).reshape(stacks, -1)
-  for i in range(stacks):
-
-    def piece(part, i=i):
-      return Lines(*(array[i] for array in padded[part]))
-
-    load = functools.partial(sharding.join, placement, P(AXIS), piece)
-    yield Job(load, num_steps[i])

@@ -16,12 +16,13 @@ are filled when it is read.
 
 import os
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from glove_jax import atomic
+from glove_jax.training.tiles.fitting import FitPlan
 
 _ARRAYS = ("start", "cell", "code")
 _PIECE_WORDS = 2048  # most words of the core in a piece
@@ -67,7 +68,9 @@ class Strip(NamedTuple):
   """A stack of one strip, cut into P pieces of S of the core's words."""
 
   block: np.ndarray  # [1] int32, the block of the table to fit
+  plan: FitPlan  # arrays of [1, N]
   code: np.ndarray  # [1, P, T, S] uint16, 0 where nothing was counted
+  pull: Any = None  # with `retrofit`, the `pulls.Pull` of the block
 
 
 def cut(
@@ -140,13 +143,14 @@ def _sort(
       start[strip] += 1
 
 
-def read_strip(strips: Strips, strip: int) -> Strip:
+def read_strip(strips: Strips, plan: FitPlan, strip: int) -> Strip:
   """Fills the cells of a strip from its counts."""
   code = np.zeros(strips.code_shape, np.uint16)
   counts = slice(strips.start[strip], strips.start[strip + 1])
   core = strips.core_blocks * strips.tile_size
   _fill(strips.cell[counts], strips.code[counts], core, code)
-  return Strip(np.array([strips.block(strip)], np.int32), code[None])
+  block = np.array([strips.block(strip)], np.int32)
+  return Strip(block, FitPlan(*(array[None] for array in plan)), code[None])
 
 
 @numba.njit(nogil=True, cache=True)

@@ -13,6 +13,7 @@ all, and are packed if their name ends in .gz, .bz2, .xz, .zst or .zip:
 | safetensors     | .safetensors | tensors `embeddings`, `words`, `counts`    |
 | parquet         | .parquet     | columns `word`, `vector`, `count`          |
 | projector       | (a folder)   | for TensorBoard's embedding projector      |
+| model2vec       | (a folder)   | for model2vec and sentence-transformers    |
 
 Formats of word2vec load in gensim with
 `KeyedVectors.load_word2vec_format(path, binary=...)`, Stanford's with
@@ -27,7 +28,14 @@ import warnings
 from collections.abc import Callable
 
 from glove_jax.text import content
-from glove_jax.vectors.formats import arrays, binary, opening, projector, text
+from glove_jax.vectors.formats import (
+  arrays,
+  binary,
+  model2vec,
+  opening,
+  projector,
+  text,
+)
 from glove_jax.vectors.formats.arrays import read_tables, write_tables
 from glove_jax.vectors.formats.opening import PACKED
 from glove_jax.vectors.word_vectors import WordVectors
@@ -77,6 +85,7 @@ FORMATS: dict[str, Callable[[WordVectors, Path], None]] = {
   "safetensors": arrays.write_safetensors,
   "parquet": arrays.write_parquet,
   "projector": projector.write,
+  "model2vec": model2vec.write,
 }
 _ENDINGS = {
   ".txt": "stanford_text",
@@ -134,7 +143,7 @@ def load_vectors(
   Args:
     path: a file, plain or packed; of a zip archive the only member, or the one
       that the path names: `glove.6B.zip/glove.6B.50d.txt`. Also the folder of
-      a projector.
+      a projector or of a static embedding model.
     how: how to combine the word and context tables of a run's .npz, see
       `combine`; 'sum' by default.
     limit: the most vectors to read, from the start, which are usually those of
@@ -166,6 +175,9 @@ def load_vectors(
   if (folder / projector.CONFIG).is_file():
     arrays.refuse_how(how, str(folder))
     vectors = projector.read(folder)
+  elif model2vec.is_model(folder):
+    arrays.refuse_how(how, str(folder))
+    vectors = model2vec.read(folder)
   else:
     with opening.open_file(path) as opened:
       vectors = _read(opened, how, limit, skip_bad_lines)

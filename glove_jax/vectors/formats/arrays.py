@@ -97,7 +97,7 @@ def read_safetensors(opened: opening.Opened) -> WordVectors:
     ValueError: the file is damaged, or holds other tensors.
     ImportError: safetensors is not installed.
   """
-  safetensors = _safetensors()
+  safetensors = import_safetensors()
   try:
     arrays = safetensors.load(opened.file.read())
   except Exception as error:  # SafetensorError, KeyError of a type, and more
@@ -127,7 +127,7 @@ def write_safetensors(vectors: WordVectors, path: str | os.PathLike) -> None:
     "words": "UTF-8 as uint8, a line break between words",
   }
   arrays = _arrays(vectors, path, "embeddings")
-  data = _safetensors().save(arrays, metadata)
+  data = import_safetensors().save(arrays, metadata)
   with opening.write_file(path) as file:
     file.write(data)
 
@@ -301,7 +301,7 @@ def _is_list(arrow, kind) -> bool:
   )
 
 
-def _safetensors():
+def import_safetensors():
   try:
     from safetensors import numpy
   except ImportError as error:

@@ -28,18 +28,17 @@ def test_a_strip_is_fitted_to_the_best_of_its_cost(
   made = build(make_triplets(), tmp_path, tile_size=16, first_tier=16, core=32)
   tx = optimizers.make_optimizer("adagrad", learning_rate=0.3)
   params = random_params(70, scale=0.5)
-  table = init_table(params, made, tx, cells.PADDING_BIAS).params
-  stack = strips.read_strip(made.strips, 3 * is_context)
+  state = init_table(params, made, tx, cells.PADDING_BIAS)
+  table = state.params
+  (plan,) = fitting.plan_fit(2, 400, keep=0.9, seed=0)
+  stack = strips.read_strip(made.strips, plan, 3 * is_context)
   block = int(stack.block[0])
   fit = functools.partial(
-    fitting.fit_strip,
-    plan=fitting.plan_fit(2, 400, keep=0.9, seed=0),
-    loss=cells_loss(),
-    tx=tx,
+    fitting.fit_strip, plan=plan, loss=cells_loss(), tx=tx
   )
-  fitted, cost = jax.jit(fit)(table, stack.block[0], stack.code[0])
+  fitted, cost = jax.jit(fit)(state, stack.block[0], stack.code[0])
   others = np.arange(10) != block
-  for old, new in zip(table, fitted, strict=True):
+  for old, new in zip(table, fitted.params, strict=True):
     np.testing.assert_array_equal(old[others], new[others])
     assert not np.allclose(old[block], new[block])
   core = slice(0, 2) if is_context else slice(5, 7)

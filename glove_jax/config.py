@@ -406,7 +406,8 @@ class Config:
 
 def parts() -> dict[str, type[Part]]:
   """The class of each part of `Config`, by the part's name."""
-  return {f.name: f.type for f in dataclasses.fields(Config)}
+  found: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(Config)}
+  return found
 
 
 def fields() -> list[dataclasses.Field]:
@@ -431,7 +432,7 @@ def make_config(**values) -> Config:
   for name in values:
     if name not in known:
       raise ValueError(no_setting(name, known))
-  chosen = {}
+  chosen: dict[str, Any] = {}
   for part, cls in parts().items():
     names = {f.name for f in dataclasses.fields(cls)}
     chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
@@ -475,7 +476,7 @@ def settings(part: Part) -> dict[str, Any]:
 
 def all_settings(config: Config) -> dict[str, Any]:
   """Every resolved setting of a run by name, resources included."""
-  flat = {}
+  flat: dict[str, Any] = {}
   for part in parts():
     flat |= dataclasses.asdict(getattr(config, part).resolved)
   return flat

@@ -120,6 +120,17 @@ def test_errors_name_arguments(module):
       assert not flags, f"line {node.lineno} names a flag"
 
 
+def test_editors_see_the_public_names():
+  tree = ast.parse((PACKAGE / "__init__.py").read_text())
+  seen = {
+    alias.name: node.module
+    for node in ast.walk(tree)
+    if isinstance(node, ast.ImportFrom) and node.module != "typing"
+    for alias in node.names
+  }
+  assert seen == {k: f"glove_jax.{v}" for k, v in glove_jax._PUBLIC.items()}
+
+
 def test_public_names_are_found_and_unknown_ones_are_not():
   for name in glove_jax.__all__:
     assert getattr(glove_jax, name).__name__ == name

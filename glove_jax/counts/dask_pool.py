@@ -49,7 +49,7 @@ class Cluster:
     ImportError: a scheduler is named, and Dask is not installed.
   """
 
-  def __init__(self, config: CountConfig, say: Callable[[str], None] = print):
+  def __init__(self, config: CountConfig, say: Callable[[str], object] = print):
     local = _LOCAL.fullmatch(config.dask)
     if not local and not _ADDRESS.fullmatch(config.dask):
       raise ValueError(

@@ -41,4 +41,4 @@ def load(name: str) -> ModuleType:
     raise ValueError(
       f"There is no experiment {name!r}: use one of {', '.join(NAMES)}."
     )
-  return importlib.import_module(f"experiments.{name}")
+  return importlib.import_module(f"{__name__}.{name}")

@@ -11,9 +11,11 @@ import dataclasses
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from glove_jax.settings import Part, setting
+
+_Part = TypeVar("_Part", bound=Part)
 
 # Choices that other modules check too.
 DOCUMENTS = ("line", "blank_line")
@@ -443,7 +445,8 @@ class Config:
 
 def parts() -> dict[str, type[Part]]:
   """The class of each part of `Config`, by the part's name."""
-  return {f.name: f.type for f in dataclasses.fields(Config)}
+  found: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(Config)}
+  return found
 
 
 def fields() -> list[dataclasses.Field]:
@@ -468,11 +471,23 @@ def make_config(**values) -> Config:
   for name in values:
     if name not in known:
       raise ValueError(no_setting(name, known))
-  chosen = {}
+  chosen: dict[str, Any] = {}
   for part, cls in parts().items():
     names = {f.name for f in dataclasses.fields(cls)}
     chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
   return Config(**chosen)
+
+
+def make_part(cls: type[_Part], values: dict[str, Any]) -> _Part:
+  """Makes one part of a config from settings by name.
+
+  Raises:
+    ValueError: as `make_config`.
+  """
+  known = {f.name for f in dataclasses.fields(cls)}
+  for name in values.keys() - known:
+    raise ValueError(no_setting(name, known))
+  return cls(**values)
 
 
 def no_setting(name: str, known: Iterable[str]) -> str:
@@ -500,7 +515,7 @@ def settings(part: Part) -> dict[str, Any]:
 
 def all_settings(config: Config) -> dict[str, Any]:
   """Every resolved setting of a run by name, resources included."""
-  flat = {}
+  flat: dict[str, Any] = {}
   for part in parts():
     flat |= dataclasses.asdict(getattr(config, part).resolved)
   return flat

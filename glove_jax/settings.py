@@ -42,6 +42,7 @@ def setting(
   return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclasses.dataclass(frozen=True)
 class Part:
   """Base of dataclasses of settings: checks the values of every new one.
 
@@ -62,10 +63,10 @@ class Part:
 
 def kind(field: dataclasses.Field) -> type:
   """The type of a setting's value: int for `int | None`, tuple, and so on."""
-  found = field.type
-  if isinstance(found, types.UnionType):
-    found = typing.get_args(found)[0]
-  return typing.get_origin(found) or found
+  declared: Any = field.type
+  if isinstance(declared, types.UnionType):
+    declared = typing.get_args(declared)[0]
+  return typing.get_origin(declared) or declared
 
 
 def checked(field: dataclasses.Field, value):

@@ -61,9 +61,9 @@ def train(
   cell_loss: model.CellLoss | None = None,
   tx: optax.GradientTransformation | None = None,
   init: model.Params | Start | None = None,
-  on_step: Callable[[dict], None] | None = None,
-  on_epoch: Callable[[dict], None] | None = None,
-  say: Callable[[str], None] = logging.warning,
+  on_step: Callable[[dict], object] | None = None,
+  on_epoch: Callable[[dict], object] | None = None,
+  say: Callable[[str], object] = logging.warning,
 ) -> model.Params:
   """Trains GloVe on counts.
 
@@ -148,7 +148,7 @@ def _find_done(folder: pathlib.Path, config, tx, say) -> int:
   return done
 
 
-def _report_empty(engine: Engine, say: Callable[[str], None]) -> None:
+def _report_empty(engine: Engine, say: Callable[[str], object]) -> None:
   if not all(size.num_steps for size in engine.epochs):
     say(
       "Some passes of growth train nothing, because no tile lies within "
@@ -259,7 +259,7 @@ def run_epoch(
   config: TrainConfig,
   state: TrainState,
   epoch: int,
-  on_step: Callable[[dict], None] | None = None,
+  on_step: Callable[[dict], object] | None = None,
 ) -> tuple[TrainState, dict]:
   """Runs one pass over the counts.
 
@@ -339,8 +339,8 @@ def train_folder(
   counts_folder: str | os.PathLike,
   config: TrainConfig,
   workdir: str | os.PathLike,
-  on_epoch: Callable[[dict], None] | None = None,
-  say: Callable[[str], None] = logging.warning,
+  on_epoch: Callable[[dict], object] | None = None,
+  say: Callable[[str], object] = logging.warning,
   init: Start | None = None,
 ) -> model.Params:
   """Trains on the counts in a folder, with all processes of this run.

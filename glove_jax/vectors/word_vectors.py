@@ -1,13 +1,12 @@
 """Words with their vectors: neighbours, analogies and other forms."""
 
-import dataclasses
 import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from glove_jax.config import EvaluateConfig, no_setting
+from glove_jax.config import EvaluateConfig, make_part
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import sentences
 from glove_jax.vectors.neighbors import Neighbors
@@ -49,7 +48,7 @@ class WordVectors(Neighbors):
     self,
     words: Sequence[str],
     vectors: np.ndarray,
-    counts: Sequence[int] | None = None,
+    counts: Sequence[int] | np.ndarray | None = None,
   ):
     """Keeps the words and vectors, and checks that they fit.
 
@@ -63,7 +62,7 @@ class WordVectors(Neighbors):
     """
     self.words = tuple(words)
     self.vectors = floating(vectors)
-    self.counts = None if counts is None else np.asarray(counts, np.int64)
+    self.counts: np.ndarray | None = None
     if self.vectors.ndim != 2 or len(self.words) != len(self.vectors):
       raise ValueError(
         f"{len(self.words)} words do not fit vectors of shape "
@@ -74,11 +73,13 @@ class WordVectors(Neighbors):
         f"Vectors of shape {self.vectors.shape} hold nothing: give at least "
         "one word and one dimension."
       )
-    if counts is not None and self.counts.shape != (len(self.words),):
-      raise ValueError(
-        f"{len(self.words)} words do not fit counts of shape "
-        f"{self.counts.shape}: give one count for each word."
-      )
+    if counts is not None:
+      self.counts = np.asarray(counts, np.int64)
+      if self.counts.shape != (len(self.words),):
+        raise ValueError(
+          f"{len(self.words)} words do not fit counts of shape "
+          f"{self.counts.shape}: give one count for each word."
+        )
     for word in self.words:
       if not isinstance(word, str):
         raise ValueError(f"The word {word!r} is no string: give str only.")
@@ -266,10 +267,7 @@ class WordVectors(Neighbors):
     """
     from glove_jax.vectors import evaluate  # here, since evaluate imports this
 
-    known = {f.name for f in dataclasses.fields(EvaluateConfig)}
-    for name in settings.keys() - known:
-      raise ValueError(no_setting(name, known))
-    config = EvaluateConfig(**settings)
+    config = make_part(EvaluateConfig, settings)
     return evaluate.Scores(evaluate.evaluate_vectors(self, config))
 
   def to_gensim(self):
@@ -317,5 +315,5 @@ def with_unk(vectors: WordVectors) -> WordVectors:
   table = np.concatenate([table, mean.astype(table.dtype)])
   counts = vectors.counts
   if counts is not None:
-    counts = [*counts, 0]
+    counts = np.append(counts, 0)
   return WordVectors((*vectors.words, UNK), table, counts)

@@ -88,7 +88,7 @@ def make_vectors(
   words: Sequence[str],
   params: Params,
   config: VectorsConfig,
-  counts: Sequence[int] | None = None,
+  counts: Sequence[int] | np.ndarray | None = None,
 ) -> WordVectors:
   """Combines trained tables into vectors.
 

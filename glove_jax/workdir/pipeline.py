@@ -69,7 +69,7 @@ class Pipeline:
     self,
     config: Config,
     workdir: str | os.PathLike,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], object] = print,
     wait: bool = False,
   ):
     """Nothing is read or written yet.
@@ -347,7 +347,7 @@ class Pipeline:
 
     Paths are left out: the content of the files counts.
     """
-    found = {}
+    found: dict = {}
     for name, (part, _) in STAGES.items():
       found |= configs.settings(getattr(self.config, part))
       if name == stage:
@@ -377,8 +377,8 @@ def train(
   counts: str | os.PathLike,
   config: TrainConfig,
   folder: str | os.PathLike,
-  on_epoch: Callable[[dict], None] | None = None,
-  say: Callable[[str], None] = print,
+  on_epoch: Callable[[dict], object] | None = None,
+  say: Callable[[str], object] = print,
   start: Start | None = None,
 ) -> Params:
   """Trains on a folder of counts, and removes what only training needs.

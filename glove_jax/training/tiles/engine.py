@@ -361,7 +361,7 @@ def check_settings(config: TrainConfig) -> None:
   if config.dtype != "float32":
     raise ValueError(
       f"The blocked engine trains in float32, not {config.dtype}: use "
-      "--engine=rows."
+      "engine=rows."
     )
   growth_stages(config)
 
@@ -394,7 +394,7 @@ def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
     words, _, passes = stage.partition(":")
     if not (words.isdecimal() and passes.isdecimal()):
       raise ValueError(
-        f"--growth takes words:passes, such as 8192:6, got {stage!r}."
+        f"growth takes words:passes, such as 8192:6, got {stage!r}."
       )
     stages.append((int(words), int(passes)))
   return stages

@@ -345,7 +345,7 @@ def test_points_that_differ_in_more_do_not_train_together(change):
 @pytest.mark.parametrize("stage", ["8192", "a:b", "8192:", "1:2:3", "-1:2"])
 def test_a_bad_growth_is_refused(stage):
   settings = config.make_config(growth=[stage]).train
-  with pytest.raises(ValueError, match="--growth takes words:passes"):
+  with pytest.raises(ValueError, match="growth takes words:passes"):
     loop.make_engine(make_triplets(), settings)
 
 

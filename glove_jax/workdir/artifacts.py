@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -19,6 +20,7 @@ from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.formats import model2vec
+from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import model_card, stages
 
@@ -109,7 +111,40 @@ def read_vectors(
     FileNotFoundError: the run has not finished training.
   """
   params, words = formats.read_tables(_tables_path(workdir))
-  return make_vectors(words, params, config)
+  return run_vectors(workdir, words, params, config)
+
+
+def run_vectors(
+  workdir: str | os.PathLike,
+  words: Sequence[str],
+  params: Params,
+  config: VectorsConfig,
+) -> WordVectors:
+  """As `make_vectors`, with counts of the words and standard errors.
+
+  Args:
+    workdir: the work directory of the run.
+    words, params, config: as for `make_vectors`.
+  """
+  vectors = _with_counts(make_vectors(words, params, config), workdir)
+  vectors.errors = functools.partial(
+    _read_errors, workdir, words, params, config.vectors
+  )
+  return vectors
+
+
+def _read_errors(workdir, words, params: Params, how: str) -> StandardErrors:
+  """The standard errors of a run's vectors.
+
+  Raises:
+    FileNotFoundError: the counts are not there.
+  """
+  settings = read_settings(workdir)
+  objective = Objective(
+    settings["x_max"], settings["alpha"], how,
+    settings["context"] == "symmetric",
+  )  # fmt: skip
+  return StandardErrors(words, params, read_counts(workdir), objective)
 
 
 def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
@@ -209,7 +244,7 @@ def export(
   if EXPORTS[form] == "counts":
     _export_counts(workdir, config, form, output)
     return None
-  vectors = _with_counts(read_vectors(workdir, config.vectors), workdir)
+  vectors = read_vectors(workdir, config.vectors)
   vectors = vectors.first(limit or len(vectors))
   if sif or remove:
     vectors = vectors.weighted(sif or None, remove)

@@ -301,6 +301,12 @@ class VectorsConfig(Part):
     "two alone, or the two joined ('concat')",
     choices=("sum", "word", "context", "concat"),
   )
+  context_weight: float = setting(
+    1.0,
+    "with --vectors=sum: the factor on the context vector; below 1, vectors "
+    "answer more questions of grammar and fewer of facts",
+    low=0,
+  )
   unk: bool = setting(
     False,
     "add a vector for <unk>, the mean of the vectors of the 100 least frequent "

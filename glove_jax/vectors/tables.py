@@ -4,7 +4,10 @@ import numpy as np
 
 
 def combine(
-  word: np.ndarray, context: np.ndarray, how: str = "sum"
+  word: np.ndarray,
+  context: np.ndarray,
+  how: str = "sum",
+  context_weight: float = 1.0,
 ) -> np.ndarray:
   """Combines the two tables that training fits into one.
 
@@ -13,6 +16,8 @@ def combine(
     context: [V, D].
     how: 'sum' (the paper's choice, section 4.2), 'word', 'context', or
       'concat'.
+    context_weight: with 'sum', the factor on context vectors; the paper adds
+      them as they are.
 
   Returns:
     [V, D], or [V, 2 * D] for 'concat'.
@@ -22,6 +27,8 @@ def combine(
 
   >>> combine(np.array([[1.0, 2.0]]), np.array([[3.0, 8.0]]))
   array([[ 4., 10.]])
+  >>> combine(np.ones((1, 2)), np.ones((1, 2)), context_weight=0.5)
+  array([[1.5, 1.5]])
   """
   word, context = np.asarray(word), np.asarray(context)
   if np.shape(word) != np.shape(context):
@@ -30,7 +37,7 @@ def combine(
       f"{np.shape(context)}: combine two tables of one training run."
     )
   if how == "sum":
-    return word + context
+    return word + word.dtype.type(context_weight) * context
   if how == "word":
     return word
   if how == "context":

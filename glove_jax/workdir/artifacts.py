@@ -97,7 +97,9 @@ def make_vectors(
     config: how the tables are combined, and whether there is an <unk>.
   """
   word, context = map(word_vectors.floating, (params.word, params.context))
-  table = word_vectors.combine(word, context, config.vectors)
+  table = word_vectors.combine(
+    word, context, config.vectors, config.context_weight
+  )
   vectors = WordVectors(words, table)
   return word_vectors.with_unk(vectors) if config.unk else vectors
 

@@ -46,6 +46,7 @@ class Objective(NamedTuple):
   alpha: float
   how: str = "sum"  # how the tables are combined, see `tables.combine`
   symmetric: bool = True  # whether X is
+  context_weight: float = 1.0  # with 'sum', see `tables.combine`
 
   def weight(self, count: np.ndarray) -> np.ndarray:
     """f(X), as `model.weight`, which loads jax."""
@@ -124,6 +125,10 @@ class StandardErrors:
       return _noise(side, side.gain) + side.prior
     first, second = sides.values()
     if how == "sum":
+      scale = self._objective.context_weight
+      second = second._replace(
+        gain=scale * second.gain, prior=scale**2 * second.prior
+      )
       prior = first.prior + second.prior
       if symmetric:
         shared = first._replace(variance=(first.variance + second.variance) / 2)

@@ -130,12 +130,14 @@ def run_vectors(
   """
   vectors = _with_counts(make_vectors(words, params, config), workdir)
   vectors.errors = functools.partial(
-    _read_errors, workdir, words, params, config.vectors
+    _read_errors, workdir, words, params, config
   )
   return vectors
 
 
-def _read_errors(workdir, words, params: Params, how: str) -> StandardErrors:
+def _read_errors(
+  workdir, words, params: Params, config: VectorsConfig
+) -> StandardErrors:
   """The standard errors of a run's vectors.
 
   Raises:
@@ -143,8 +145,8 @@ def _read_errors(workdir, words, params: Params, how: str) -> StandardErrors:
   """
   settings = read_settings(workdir)
   objective = Objective(
-    settings["x_max"], settings["alpha"], how,
-    settings["context"] == "symmetric",
+    settings["x_max"], settings["alpha"], config.vectors,
+    settings["context"] == "symmetric", config.context_weight,
   )  # fmt: skip
   return StandardErrors(words, params, read_counts(workdir), objective)
 

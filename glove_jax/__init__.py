@@ -12,6 +12,7 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `vectors`: `Params` -> word vectors, their files and their evaluation.
 - `workdir`: a whole run on disk, stage by stage.
 - `sweeps`: many runs, and the report on them.
+- `front`: `fit`, `count`, `train`, `sweep`: the whole in a few lines.
 - `command_line`: flags made from settings, help, and errors as one sentence.
 - `commands`: the commands of the command line.
 
@@ -25,6 +26,13 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
+  "fit": "front.fitting",
+  "count": "front.fitting",
+  "train": "front.fitting",
+  "load": "front.fitting",
+  "sweep": "front.sweeping",
+  "from_matrix": "front.cooccurrences",
+  "Cooccurrences": "front.cooccurrences",
   "Config": "config",
   "make_config": "config",
   "Params": "model",

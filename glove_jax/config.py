@@ -8,6 +8,8 @@ Flags of sweeps are in `sweeps/options.py`, the others in `run.py`.
 """
 
 import dataclasses
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -231,8 +233,10 @@ class TrainConfig(Part):
   )
   optimizer: str = setting(
     "adagrad",
-    "adagrad, stanford (the update rule of Stanford's C program), or any optax "
-    "optimizer that needs only a learning rate, such as adam",
+    "adagrad, stanford (the update rule of Stanford's C program), any optax "
+    "optimizer that needs only a learning rate, such as adam, or "
+    "module:function, your own function that returns an optax transformation; "
+    "it is called with learning_rate if it takes that",
   )
   learning_rate: float = setting(
     0.2, "step size; for stanford its eta, for which 0.05 is usual", above=0
@@ -263,6 +267,28 @@ class TrainConfig(Part):
     "draws them at random, as Stanford's program does",
     choices=("fit", "random"),
   )
+  init_from: str = setting(
+    "",
+    "start from these vectors: a file in any format that --input reads, "
+    "Stanford's files of all parameters (-model 0), or the work directory of a "
+    "trained run; words that it lacks start as usual",
+  )
+  init_gradsq: str = setting(
+    "",
+    "with --init_from: the sums of squared gradients to start from; a file "
+    "that Stanford's -save-gradsq wrote, or the work directory of a trained "
+    "run",
+  )
+  freeze: bool = setting(
+    False,
+    "with --init_from: hold what it gives, and train only the other words",
+  )
+  retrofit: float = setting(
+    0.0,
+    "with --init_from: mu, the weight of Mittens' term, which keeps the sum of "
+    "a word's two vectors near where it started; Mittens' default is 0.1",
+    low=0,
+  )
   seed: int = setting(
     0, "random seed of the initial vectors and of every shuffle", low=0
   )
@@ -283,6 +309,15 @@ class TrainConfig(Part):
     return dataclasses.replace(self, **missing)
 
 
+# What other libraries call our settings.
+_OTHER_NAMES = {
+  "iter": "epochs",
+  "lr": "learning_rate",
+  "max_final_vocab": "max_vocab",
+  "size": "dim",
+  "vector_size": "dim",
+  "workers": "threads",
+}
 _BATCH_DEFAULTS = {"epochs": 15, "schedule": "constant", "keep": 1.0}
 _ENGINE_DEFAULTS: dict[str, dict[str, Any]] = {
   "blocked": {"epochs": 5, "schedule": "linear", "keep": 0.2},
@@ -393,12 +428,25 @@ def make_config(**values) -> Config:
   known = {f.name for f in fields()}
   for name in values:
     if name not in known:
-      raise ValueError(f"There is no setting {name!r}: see --help for all.")
+      raise ValueError(no_setting(name, known))
   chosen = {}
   for part, cls in parts().items():
     names = {f.name for f in dataclasses.fields(cls)}
     chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
   return Config(**chosen)
+
+
+def no_setting(name: str, known: Iterable[str]) -> str:
+  """The message that there is no setting of this name, with the nearest one.
+
+  >>> no_setting("xmax", ["x_max", "dim"])
+  "There is no setting 'xmax': did you mean x_max?"
+  """
+  near = [_OTHER_NAMES.get(name, "")]
+  if near[0] not in known:
+    near = difflib.get_close_matches(name, list(known), 1)
+  hint = f"did you mean {near[0]}?" if near else "see the help for all."
+  return f"There is no setting {name!r}: {hint}"
 
 
 def settings(part: Part) -> dict[str, Any]:

@@ -1,13 +1,29 @@
 """What a run reports while it runs: JSON lines and progress bars."""
 
+import contextlib
+import contextvars
 import json
 import os
 import pathlib
 import shutil
+import sys
+from collections.abc import Iterator
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from glove_jax import atomic
+
+_shown = contextvars.ContextVar("shown", default=True)
+
+
+@contextlib.contextmanager
+def progress_bars(shown: bool) -> Iterator[None]:
+  """Shows no progress bars in the block if `shown` is False."""
+  token = _shown.set(shown and _shown.get())
+  try:
+    yield
+  finally:
+    _shown.reset(token)
 
 
 def progress(
@@ -16,7 +32,9 @@ def progress(
   unit: str = "it",
   enabled: bool = True,
 ):
-  """A progress bar with rate and remaining time, on a terminal only.
+  """A progress bar with rate and remaining time.
+
+  It shows on a terminal and in a notebook only.
 
   Args:
     description: stands before the bar.
@@ -33,11 +51,16 @@ def progress(
     unit=unit,
     unit_scale=True,
     delay=1,
-    # None disables the bar if stderr is no terminal.
-    disable=None if enabled else True,
+    disable=not (enabled and _shown.get() and _is_watched()),
     leave=False,
     dynamic_ncols=True,
   )
+
+
+def _is_watched() -> bool:
+  """Whether a person can see a bar: on a terminal, or in a notebook."""
+  on_terminal = hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
+  return on_terminal or "ipykernel" in sys.modules
 
 
 class MetricsWriter:

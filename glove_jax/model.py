@@ -6,6 +6,9 @@ Representation", https://aclanthology.org/D14-1162.
 `missing_loss` is not part of GloVe. It is the cost that Swivel gives to pairs
 that never occur: Shazeer, Doherty, Evans & Waterson (2016), "Swivel: Improving
 Embeddings by Noticing What's Missing", https://arxiv.org/abs/1602.02215.
+Nor is `retrofit_loss`, which keeps vectors near given ones: Dingwall & Potts
+(2018), "Mittens: An Extension of GloVe for Learning Domain-Specialized
+Representations", https://aclanthology.org/N18-2034.
 """
 
 from typing import NamedTuple
@@ -163,6 +166,33 @@ def missing_loss(prediction, *, missing, missing_count, mask=1.0):
   """
   excess = prediction - jnp.log(missing_count)
   return missing * jnp.sum(mask * jax.nn.softplus(excess))
+
+
+def retrofit_loss(word, context, target, *, retrofit, mask=1.0):
+  """Mittens' term: mu sum_i ||r_i - (w_i + w~_i)||^2, over some words.
+
+  Added to J, it keeps the sum of the two vectors of a word near a given one.
+
+  Args:
+    word: [N, D], w.
+    context: [N, D], w~ of the same words.
+    target: [N, D], r, where the words started.
+    retrofit: mu.
+    mask: broadcasts to [N]; 0 marks words without a target.
+
+  Returns:
+    A scalar: the sum, not the mean.
+
+  Example:
+    The first word is (1, 2) off its target, and the second has none.
+
+    >>> ones = jnp.ones((2, 2))
+    >>> target, mask = jnp.array([[3.0, 4.0], [0.0, 0.0]]), jnp.array([1, 0])
+    >>> print(retrofit_loss(ones, ones, target, retrofit=0.1, mask=mask))
+    0.5
+  """
+  squares = jnp.sum((target - word - context) ** 2, axis=-1)
+  return retrofit * jnp.sum(mask * squares)
 
 
 def weighted_squares(prediction, log_count, weight):

@@ -16,8 +16,6 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 
 def setting(
   default,
@@ -98,7 +96,7 @@ def checked(field: dataclasses.Field, value):
 
 def _converted(value, kind: type):
   """The value in the type wanted, if it can be converted without loss."""
-  if isinstance(value, np.generic):
+  if getattr(value, "ndim", None) == 0:  # a scalar of NumPy or JAX
     value = value.item()
   if isinstance(value, os.PathLike):
     value = os.fspath(value)

@@ -28,6 +28,7 @@ ROOMS = {
   },  # content and streams: packed files are read in one way everywhere
   "workdir": {"text", "counts", "training", "vectors"},
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
+  "front": {"text", "counts", "training", "vectors", "workdir", "sweeps"},
   "command_line": {"training"},
   "commands": {"command_line", "sweeps", "vectors", "workdir"},
 }

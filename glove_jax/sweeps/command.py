@@ -158,16 +158,24 @@ def run(
   plan: Plan,
   config: SweepConfig,
   workdir: pathlib.Path,
-  say: Callable[[str], None] = print,
+  say: Callable[[str], object] = print,
+  evaluate: runner.Evaluator | None = None,
 ) -> int:
   """Runs a sweep and reports it.
+
+  Args:
+    plan: the points.
+    config: how to run them.
+    workdir: the work directory.
+    say: called with each line of news.
+    evaluate: as for `Runner`.
 
   Returns:
     The exit code: 1 if a point failed.
   """
   workdir.mkdir(parents=True, exist_ok=True)
   atomic.write_json(workdir / "sweep.json", plan.record)
-  points = runner.Runner(workdir, config, plan.trainers, say)
+  points = runner.Runner(workdir, config, plan.trainers, say, evaluate)
   failed = points.run(plan.points)
   write_report(plan, workdir, failed, say, tensorboard=config.tensorboard)
   return 1 if failed else 0

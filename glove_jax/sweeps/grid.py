@@ -143,10 +143,10 @@ def parse_value(name: str, text: str):
 
 def field(name: str) -> dataclasses.Field:
   """The setting with this name; a ValueError if there is none."""
-  for known in configs.fields():
-    if known.name == name:
-      return known
-  raise ValueError(f"There is no setting {name!r}: see --help for all.")
+  known = {f.name: f for f in configs.fields()}
+  if name not in known:
+    raise ValueError(configs.no_setting(name, known))
+  return known[name]
 
 
 @dataclasses.dataclass(frozen=True)

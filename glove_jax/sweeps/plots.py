@@ -6,6 +6,8 @@ show one standard deviation over the seeds to each side.
 """
 
 import dataclasses
+import functools
+import io
 import itertools
 import pathlib
 from collections.abc import Sequence
@@ -65,24 +67,23 @@ def has_matplotlib() -> bool:
 
 def write(plot: Plot, rows: Sequence[Row], folder: pathlib.Path) -> str:
   """Writes <name>.png and <name>.svg to a folder; returns the SVG."""
-  from matplotlib import pyplot
+  import matplotlib
 
   figure = draw(plot, rows)
   figure.savefig(folder / f"{plot.name}.png", dpi=150)
   path = folder / f"{plot.name}.svg"
   # With fixed ids and no date, equal results give equal bytes.
-  with pyplot.rc_context({"svg.hashsalt": plot.name}):
+  with matplotlib.rc_context({"svg.hashsalt": plot.name}):
     figure.savefig(path, metadata={"Date": None})
-  pyplot.close(figure)
   return path.read_text()
 
 
 def draw(plot: Plot, rows: Sequence[Row]):
-  """Makes the matplotlib figure of a plot."""
-  import matplotlib
+  """Makes the matplotlib figure of a plot; a notebook shows it.
 
-  matplotlib.use("agg")
-  from matplotlib import pyplot
+  The figure belongs to no backend, so the one of the session stays as it is.
+  """
+  from matplotlib.figure import Figure
 
   rows = [
     row
@@ -94,13 +95,12 @@ def draw(plot: Plot, rows: Sequence[Row]):
     m for m in plot.measures if any(row.get(m) is not None for row in rows)
   ]
   num_panels = max(1, len(shown))
-  figure, axes = pyplot.subplots(
-    1,
-    num_panels,
-    figsize=(_WIDTH * num_panels, _HEIGHT),
-    layout="constrained",
-    squeeze=False,
-  )
+  size = (_WIDTH * num_panels, _HEIGHT)
+  figure = Figure(figsize=size, layout="constrained")
+  figure._repr_png_ = functools.partial(
+    _to_png, figure
+  )  # what a notebook shows
+  axes = figure.subplots(1, num_panels, squeeze=False)
   figure.suptitle(plot.title)
   panel = {
     "lines": _lines,
@@ -116,6 +116,12 @@ def draw(plot: Plot, rows: Sequence[Row]):
   if plot.by and plot.kind in ("lines", "scatter") and shown:
     _add_legend(figure, axes[0, 0], plot.by)
   return figure
+
+
+def _to_png(figure) -> bytes:
+  file = io.BytesIO()
+  figure.savefig(file, format="png")
+  return file.getvalue()
 
 
 def _add_legend(figure, axis, by: str) -> None:

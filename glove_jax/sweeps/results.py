@@ -23,6 +23,9 @@ LABELS = {
   "google_syntactic": "Google, syntactic",
   "wordsim353": "WordSim-353, Spearman",
   "simlex999": "SimLex-999, Spearman",
+  "google_n": "Google, questions",
+  "wordsim353_n": "WordSim-353, pairs",
+  "simlex999_n": "SimLex-999, pairs",
   "google_coverage": "Google, coverage",
   "wordsim353_coverage": "WordSim-353, coverage",
   "simlex999_coverage": "SimLex-999, coverage",
@@ -51,7 +54,8 @@ def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
     Rows with `point` (its name), the settings that the sweep varies, `seed`,
     the scores, `cost` of the last pass, `train_seconds` of all passes,
     `wall_seconds` with start and compilation, `vocab_size`, `num_counts`, and
-    the coverage of each question set.
+    of each question set `<set>_n`, the questions that the score is of, and
+    `<set>_coverage`.
   """
   return [
     read_row(point, runner.point_folder(workdir, point))
@@ -77,12 +81,19 @@ def read_row(point: Point, folder: pathlib.Path) -> Row:
       "wall_seconds": training["wall_seconds"],
     }
     | {name: training[name] for name in _COUNTED}
-    | {f"{name}_coverage": _coverage(r) for name, r in results.items()}
+    | _covered(results)
   )
 
 
-def _coverage(result: dict) -> float:
-  return result.get("total", result)["coverage"]
+def _covered(results: dict) -> Row:
+  """How many questions each score is of, and which fraction that is of all."""
+  found = {}
+  for name, result in results.items():
+    score = result.get("total", result)
+    if "seen" in score:
+      found[f"{name}_n"] = score["seen"]
+      found[f"{name}_coverage"] = score["coverage"]
+  return found
 
 
 def varied_names(points: Sequence[Point]) -> list[str]:
@@ -179,8 +190,12 @@ def to_cells(
 
 
 def _is_shown(name: str, rows: Sequence[Row]) -> bool:
-  is_size = name in _COUNTED or name.endswith("_coverage")
+  is_size = _is_counted(name) or name.endswith("_coverage")
   return not is_size or len({row.get(name) for row in rows}) > 1
+
+
+def _is_counted(name: str) -> bool:
+  return name in _COUNTED or name.endswith("_n")
 
 
 def _setting(value) -> str:
@@ -190,7 +205,7 @@ def _setting(value) -> str:
 def _measure(name: str, mean: float | None, deviation: float | None) -> str:
   if mean is None:
     return "-"
-  if name in _COUNTED:
+  if _is_counted(name):
     return f"{mean:,.0f}"
   digits = 1 if name.endswith("_seconds") else 4
   text = f"{mean:.{digits}f}"

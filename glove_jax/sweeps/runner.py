@@ -44,6 +44,8 @@ from glove_jax.workdir.lock import Busy, lock
 Trainer = Callable[
   [Point, pathlib.Path, pathlib.Path, Callable[[dict], None]], WordVectors
 ]
+# vectors -> a score, or scores by name
+Evaluator = Callable[[WordVectors], float | Mapping[str, float]]
 Failures = dict[str, str]  # what went wrong, by the name of the point
 
 _TOGETHER_ON_ACCELERATORS = 4
@@ -68,7 +70,8 @@ class Runner:
     workdir: pathlib.Path,
     config: SweepConfig = _DEFAULTS,
     trainers: Mapping[str, Trainer] | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], object] = print,
+    evaluate: Evaluator | None = None,
   ):
     """Nothing runs yet.
 
@@ -77,8 +80,10 @@ class Runner:
       config: `together` and `keep_tables`.
       trainers: other ways to make vectors, by the label of their points.
       say: called with each line of news.
+      evaluate: scores the vectors of each point, beside the question sets.
     """
     self.workdir = pathlib.Path(workdir)
+    self._evaluator = evaluate
     self._together = num_together(config)
     self._keep_tables = config.keep_tables
     self._trainers = trainers or {}
@@ -197,7 +202,7 @@ class Runner:
       vectors = [_train_otherwise(trainer, batch[0], counts, folders[0])]
     else:
       words = vocab.read_vocab(counts / "vocab.txt").words
-      trained = _train_params(batch, counts / "counts", folders)
+      trained = _train_params(batch, counts / "counts", folders, self._say)
       vectors = [
         artifacts.make_vectors(words, params, point.config.vectors)
         for point, params in zip(batch, trained, strict=True)
@@ -222,6 +227,8 @@ class Runner:
     """Evaluates a point, and removes the checkpoints of its training."""
     folder = point_folder(self.workdir, point)
     results = evaluate.evaluate_vectors(vectors, point.config.evaluate)
+    if self._evaluator:
+      results |= _scores(self._evaluator(vectors))
     atomic.remove(folder / "checkpoints")
     atomic.write_json(folder / "evaluation.json", results)
     scores = flat_scores(results).items()
@@ -304,6 +311,9 @@ def flat_scores(results: Mapping) -> dict[str, float]:
   """
   scores = {}
   for name, result in results.items():
+    if result["kind"] == "score":
+      scores[name] = result["score"]
+      continue
     if result["kind"] == "similarity":
       scores[name] = result["spearman"]
       continue
@@ -311,6 +321,15 @@ def flat_scores(results: Mapping) -> dict[str, float]:
     for part in ("semantic", "syntactic"):
       scores[f"{name}_{part}"] = result[part]["accuracy"]
   return {name: score for name, score in scores.items() if score is not None}
+
+
+def _scores(found: float | Mapping[str, float]) -> dict[str, dict]:
+  """The results of an `Evaluator`, as `evaluation.json` holds them."""
+  scores = found if isinstance(found, Mapping) else {"score": found}
+  return {
+    name: {"kind": "score", "score": float(score)}
+    for name, score in scores.items()
+  }
 
 
 def _source(point: Point, counts: pathlib.Path) -> dict:
@@ -324,10 +343,11 @@ def _source(point: Point, counts: pathlib.Path) -> dict:
   }
 
 
-def _train_params(batch, counts: pathlib.Path, folders) -> list[Params]:
+def _train_params(batch, counts: pathlib.Path, folders, say) -> list[Params]:
   """Trains the points of a batch on a folder of counts."""
   if len(batch) == 1:
-    return [pipeline.train(counts, batch[0].config.train, folders[0])]
+    config = batch[0].config.train
+    return [pipeline.train(counts, config, folders[0], say=say)]
   writers = [metrics.MetricsWriter(f / "metrics.jsonl") for f in folders]
 
   def on_epoch(line):

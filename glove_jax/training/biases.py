@@ -13,13 +13,17 @@ from glove_jax import metrics, model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads
+from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
 
 
 def initial_params(
-  vocab_size: int, config: TrainConfig, fit: Callable
+  vocab_size: int,
+  config: TrainConfig,
+  fit: Callable,
+  start: starts.Start | None = None,
 ) -> model.Params:
   """Draws the vectors, and draws or fits the biases (`bias_init`).
 
@@ -28,16 +32,17 @@ def initial_params(
     config: has the shape, the type and the seed.
     fit: (x_max=, alpha=) -> (word_bias, context_bias), such as `fit_biases` of
       some counts.
+    start: parameters that are given, instead of these.
   """
   with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
     params = random_params(vocab_size, config)
-    if config.bias_init == "random":
-      return params
-    word_bias, context_bias = fit(x_max=config.x_max, alpha=config.alpha)
-    return params._replace(
-      word_bias=jnp.asarray(word_bias, config.dtype),
-      context_bias=jnp.asarray(context_bias, config.dtype),
-    )
+    if config.bias_init == "fit":
+      word_bias, context_bias = fit(x_max=config.x_max, alpha=config.alpha)
+      params = params._replace(
+        word_bias=jnp.asarray(word_bias, config.dtype),
+        context_bias=jnp.asarray(context_bias, config.dtype),
+      )
+    return params if start is None else starts.fill(params, start)
 
 
 def random_params(vocab_size: int, config: TrainConfig) -> model.Params:

@@ -14,6 +14,7 @@ import optax
 from jax.sharding import Mesh
 
 from glove_jax.model import Batch, Params
+from glove_jax.training.starts import AS_USUAL, Given, Start
 
 # (params, batch) -> the cost summed over the batch, such as `model.loss`.
 Loss = Callable[[Params, Batch], jax.Array]
@@ -27,6 +28,17 @@ class TrainState(NamedTuple):
 
   params: Params  # or the engine's own layout of them
   opt_state: optax.OptState
+
+
+class Supplied(NamedTuple):
+  """What a caller supplies, instead of what the config names."""
+
+  loss: Loss | None = None  # instead of J
+  tx: optax.GradientTransformation | None = None  # instead of `optimizer`
+  start: Start | None = None  # instead of a random start
+
+
+NOTHING = Supplied()
 
 
 class Epoch(NamedTuple):
@@ -60,8 +72,13 @@ class Engine(Protocol):
   placement: Placement  # where the state must be for `run_steps`
   epochs: Sequence[Epoch]  # the sizes of all epochs of a run
 
-  def init(self, params: Params) -> TrainState:
-    """Builds the first state. `sharding.put_state` then places it."""
+  def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
+    """Builds the first state. `sharding.put_state` then places it.
+
+    Args:
+      params: in the order of the vocabulary, and so is what is given.
+      given: what the optimizer's state starts from, if not as usual.
+    """
 
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
     """Yields the stacks of an epoch in random order.

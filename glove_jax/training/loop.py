@@ -8,7 +8,6 @@ on one stack at a time. `rows` has the reference engines: read it next.
 import contextlib
 import dataclasses
 import functools
-import itertools
 import os
 import pathlib
 import time
@@ -17,6 +16,7 @@ from concurrent import futures
 
 import jax
 import numpy as np
+import optax
 from absl import logging
 
 from glove_jax import metrics, model
@@ -29,11 +29,19 @@ from glove_jax.training import (
   multihost,
   optimizers,
   sharding,
+  starts,
 )
 from glove_jax.training.biases import fit_biases, initial_params, random_params
-from glove_jax.training.engine import Engine, Loss, TrainState
+from glove_jax.training.engine import (
+  NOTHING,
+  Engine,
+  Loss,
+  Supplied,
+  TrainState,
+)
 from glove_jax.training.rows import RowsEngine
 from glove_jax.training.sorting import sum_duplicates
+from glove_jax.training.starts import Start
 from glove_jax.training.tiles.engine import (
   TileEngine,
   check_settings,
@@ -48,6 +56,9 @@ def train(
   *,
   workdir: str | os.PathLike | None = None,
   loss: Loss | None = None,
+  tx: optax.GradientTransformation | None = None,
+  init: model.Params | Start | None = None,
+  on_step: Callable[[dict], None] | None = None,
   on_epoch: Callable[[dict], None] | None = None,
   say: Callable[[str], None] = logging.warning,
 ) -> model.Params:
@@ -66,6 +77,12 @@ def train(
     loss: (params, batch) -> summed cost, used instead of `model.loss` (which
       takes x_max and alpha from the config). The blocked engine does not accept
       one.
+    tx: an optax transformation, used instead of the optimizer of the config.
+      It has its own learning rate; `schedule` multiplies its updates.
+    init: parameters to start from, a row for each word; a row of NaN starts as
+      usual, see `starts`. `freeze` and `retrofit` of the config are about it.
+    on_step: called with {"epoch", "step", "cost"} of each batch, `cost` summed
+      over it, some steps after it was trained.
     on_epoch: called after each epoch with its metrics (keys: see `run_epoch`).
     say: called with sentences such as that a checkpoint is damaged.
 
@@ -73,8 +90,8 @@ def train(
     The trained parameters: vectors [V, D], biases [V].
 
   Raises:
-    ValueError: the engine does not support the config or the loss, an id is
-      out of range, or a count is not positive.
+    ValueError: the engine does not support the config, the loss or the
+      optimizer, an id is out of range, or a count is not positive.
     FloatingPointError: the cost is no longer finite, or training has diverged.
 
   Example:
@@ -87,8 +104,11 @@ def train(
     ((4, 3), 50)
     >>> lines[-1]["cost"] < 0.1 * lines[0]["cost"]
     True
+    >>> more = train(counts, config, init=params, tx=optax.adam(1e-3))
   """
-  check_config(config, loss)
+  start = starts.checked(init, triplets.vocab_size, config.dim)
+  supplied = Supplied(loss, tx, start)
+  check_supplied(config, supplied)
   triplets = checked(triplets)
   with jax.enable_x64(config.dtype == "float64"):
     checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
@@ -99,7 +119,7 @@ def train(
     engine, state = prepare(
       triplets,
       config,
-      loss=loss,
+      supplied,
       tiles_folder=blocks_folder(workdir) if workdir else None,
       resume_from=(checkpoints, done) if done else None,
     )
@@ -111,7 +131,7 @@ def train(
         "their words: give more words, at least one block (tile_size)."
       )
     for epoch in epochs_after(engine, done):
-      state, line = run_epoch(engine, config, state, epoch)
+      state, line = run_epoch(engine, config, state, epoch, on_step)
       if loss is None:
         divergence.check_cost(line, highest)
       if checkpoints:
@@ -134,8 +154,8 @@ def checked(triplets: Triplets) -> Triplets:
 def prepare(
   triplets: Triplets,
   config: TrainConfig,
+  supplied: Supplied = NOTHING,
   *,
-  loss: Loss | None = None,
   tiles_folder: str | os.PathLike | None = None,
   resume_from: tuple[pathlib.Path, int] | None = None,
 ) -> tuple[Engine, TrainState]:
@@ -144,13 +164,13 @@ def prepare(
   Args:
     triplets: the counts.
     config: the training settings.
-    loss: as for `train`.
+    supplied: instead of what the config names.
     tiles_folder: as for `make_engine`.
     resume_from: (folder of checkpoints, last finished epoch); None starts from
       initial parameters.
   """
   build = functools.partial(
-    make_engine, triplets, config, loss=loss, tiles_folder=tiles_folder
+    make_engine, triplets, config, supplied, tiles_folder=tiles_folder
   )
   fit = functools.partial(
     fit_biases,
@@ -158,7 +178,10 @@ def prepare(
     rows=multihost.share(len(triplets.row)),
     reduce=multihost.sum_over_processes,
   )
-  start = functools.partial(initial_params, triplets.vocab_size, config, fit)
+  begin = functools.partial(
+    initial_params, triplets.vocab_size, config, fit, supplied.start
+  )
+  given = starts.given(supplied.start, config.freeze)
   if resume_from:
     engine = build()
     abstract_state = jax.eval_shape(
@@ -168,22 +191,22 @@ def prepare(
   elif jax.default_backend() == "cpu" or multihost.several():
     # One after the other: together they need more memory on a CPU, and all
     # processes must communicate in the same order.
-    params = start()
+    params = begin()
     engine = build()
-    state = engine.init(params)
+    state = engine.init(params, given)
   else:
     with futures.ThreadPoolExecutor(1) as pool:
-      params = pool.submit(start)
+      params = pool.submit(begin)
       engine = build()
-      state = engine.init(params.result())
+      state = engine.init(params.result(), given)
   return engine, sharding.put_state(engine.placement, state)
 
 
 def make_engine(
   triplets: Triplets,
   config: TrainConfig,
+  supplied: Supplied = NOTHING,
   *,
-  loss: Loss | None = None,
   tiles_folder: str | os.PathLike | None = None,
 ) -> Engine:
   """Builds the engine that the config names.
@@ -191,39 +214,49 @@ def make_engine(
   Args:
     triplets: the counts.
     config: the training settings.
-    loss: as for `train`.
+    supplied: instead of what the config names.
     tiles_folder: where the blocked engine keeps its tiles; None uses a
       temporary folder.
 
   Raises:
-    ValueError: the engine does not support the config or the loss.
+    ValueError: the engine does not support the config or what is supplied.
   """
-  check_config(config, loss)
+  check_supplied(config, supplied)
   if config.engine != "blocked":
-    return RowsEngine(triplets, config, loss)
+    return RowsEngine(triplets, config, supplied)
   placement = sharding.make_placement(config)
   if placement.mesh is None:
-    return TileEngine(triplets, config, folder=tiles_folder)
-  return RingEngine(triplets, config, placement, folder=tiles_folder)
+    return TileEngine(triplets, config, supplied, folder=tiles_folder)
+  return RingEngine(triplets, config, placement, supplied, folder=tiles_folder)
 
 
-def check_config(config: TrainConfig, loss: Loss | None = None) -> None:
-  """Checks settings before any work starts.
-
-  Args:
-    config: the training settings.
-    loss: as for `train`.
+def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
+  """Checks settings and what a caller supplies, before any work starts.
 
   Raises:
-    ValueError: the engine, mesh or optimizer cannot use these settings, or the
-      engine does not accept a loss.
+    ValueError: as `check_config`, or the engine does not support what is
+      supplied, or a setting needs `init` and there is none.
+  """
+  check_config(config)
+  if config.engine == "blocked" and supplied.loss is not None:
+    raise ValueError(
+      "The blocked engine supports only GloVe's own loss: use engine='rows' "
+      "for a loss of your own."
+    )
+  if supplied.start is None:
+    wanted = {"init_from", "freeze", "retrofit"}
+    asked = [name for name in sorted(wanted) if getattr(config, name)]
+    if asked:
+      raise ValueError(f"{asked[0]} needs init, the parameters to start from.")
+
+
+def check_config(config: TrainConfig) -> None:
+  """Checks settings before any work starts.
+
+  Raises:
+    ValueError: the engine, mesh or optimizer cannot use these settings.
   """
   if config.engine == "blocked":
-    if loss is not None:
-      raise ValueError(
-        "The blocked engine supports only GloVe's own loss: use engine='rows' "
-        "for a loss of your own."
-      )
     check_settings(config)
   sharding.make_placement(config)
   optimizers.from_config(config)
@@ -241,12 +274,13 @@ def blocks_folder(workdir: str | os.PathLike) -> pathlib.Path:
 
 
 def run_epoch(
-  engine: Engine, config: TrainConfig, state: TrainState, epoch: int
+  engine: Engine,
+  config: TrainConfig,
+  state: TrainState,
+  epoch: int,
+  on_step: Callable[[dict], None] | None = None,
 ) -> tuple[TrainState, dict]:
   """Runs one pass over the counts.
-
-  The costs of a stack are read only after the next stack has been dispatched,
-  so the device never waits for the host.
 
   Args:
     engine: from `make_engine`.
@@ -255,6 +289,7 @@ def run_epoch(
     state: the state before the epoch. Its buffers are donated: do not use it
       afterwards.
     epoch: which of `engine.epochs`, from 1.
+    on_step: as for `train`.
 
   Returns:
     The new state, and a line of metrics: `step` and `epoch` (both counted from
@@ -269,39 +304,72 @@ def run_epoch(
   num_steps, num_triplets = engine.epochs[epoch - 1]
   steps_before = sum(size.num_steps for size in engine.epochs[: epoch - 1])
   total_steps = sum(size.num_steps for size in engine.epochs)
-  label = f"epoch {epoch}/{len(engine.epochs)}"
-  start = time.perf_counter()
-  last_step, cost = steps_before, np.zeros(())
-  waiting = None  # (costs, ends) of the previous stack, not yet read
+  start, last_step = time.perf_counter(), steps_before
+  if steps_before > 0:  # an earlier epoch has trained
+    opt_state = optimizers.decay_sums(state.opt_state, config.resolved.keep)
+    state = state._replace(opt_state=opt_state)
   with metrics.progress(
-    label, num_triplets, " counts", enabled=multihost.is_first()
+    f"epoch {epoch}/{len(engine.epochs)}",
+    num_triplets,
+    " counts",
+    enabled=multihost.is_first(),
   ) as bar:
-    if steps_before > 0:  # an earlier epoch has trained
-      opt_state = optimizers.decay_sums(state.opt_state, config.resolved.keep)
-      state = state._replace(opt_state=opt_state)
-    # One extra turn reads the costs of the last stack.
-    for stack, steps in itertools.chain(engine.stacks(epoch), [(None, None)]):
-      dispatched = None
-      if stack is not None:
-        ends = last_step + np.cumsum(steps)  # [K] the last step of each batch
-        multipliers = schedule((ends - steps) / total_steps).astype(np.float32)
-        state, costs = engine.run_steps(state, stack, multipliers)
-        dispatched, last_step = (costs, ends), int(ends[-1])
-      if waiting is not None:
-        cost = cost + divergence.finite_sum(*waiting)
-        steps_done = waiting[1][-1] - steps_before
-        counts_seen = steps_done / num_steps * num_triplets  # an estimate
-        bar.update(counts_seen - bar.n)
-        bar.set_postfix(cost=f"{np.mean(cost) / max(counts_seen, 1):.5f}")
-      waiting = dispatched
+    costs = _Costs(engine, epoch, bar, on_step)
+    for stack, steps in engine.stacks(epoch):
+      ends = last_step + np.cumsum(steps)  # [K] the last step of each batch
+      multipliers = schedule((ends - steps) / total_steps).astype(np.float32)
+      state, stack_costs = engine.run_steps(state, stack, multipliers)
+      costs.add(stack_costs, ends)
+      last_step = int(ends[-1])
+    costs.read()
   seconds = time.perf_counter() - start
   return state, {
     "step": steps_before + num_steps,
     "epoch": epoch,
-    "cost": (cost / max(num_triplets, 1)).tolist(),
+    "cost": (costs.total / max(num_triplets, 1)).tolist(),
     "seconds": seconds,
     "triplets_per_second": num_triplets / seconds,
   }
+
+
+class _Costs:
+  """Adds up the costs of an epoch, and shows them in a progress bar.
+
+  The costs of a stack are read only after the next stack has been dispatched,
+  so the device never waits for the host.
+  """
+
+  def __init__(self, engine: Engine, epoch: int, bar, on_step):
+    self.total = np.zeros(())
+    self._epoch, self._bar, self._on_step = epoch, bar, on_step
+    self._num_steps, self._num_triplets = engine.epochs[epoch - 1]
+    self._start = sum(size.num_steps for size in engine.epochs[: epoch - 1])
+    self._last = self._start  # the last step whose cost was read
+    self._waiting = None  # (costs, ends) of the last stack
+
+  def add(self, costs: jax.Array, ends: np.ndarray) -> None:
+    """Takes the costs of a stack and the last step of each batch: [K]."""
+    self.read()
+    self._waiting = costs, ends
+
+  def read(self) -> None:
+    """Waits for the costs of the last stack."""
+    if self._waiting is None:
+      return
+    (costs, ends), self._waiting = self._waiting, None
+    self.total = self.total + divergence.finite_sum(costs, ends)
+    if self._on_step:
+      for cost, end in zip(np.asarray(costs), ends.tolist(), strict=True):
+        if end > self._last:  # padding is no step
+          self._on_step(
+            {"epoch": self._epoch, "step": end, "cost": float(cost)}
+          )
+          self._last = end
+    done = (ends[-1] - self._start) / self._num_steps
+    counts_seen = done * self._num_triplets  # an estimate
+    self._bar.update(counts_seen - self._bar.n)
+    mean = np.mean(self.total) / max(counts_seen, 1)
+    self._bar.set_postfix(cost=f"{mean:.5f}")
 
 
 def epochs_after(engine: Engine, done: int) -> list[int]:
@@ -332,6 +400,7 @@ def train_folder(
   workdir: str | os.PathLike,
   on_epoch: Callable[[dict], None] | None = None,
   say: Callable[[str], None] = logging.warning,
+  init: Start | None = None,
 ) -> model.Params:
   """Trains on the counts in a folder, with all processes of this run.
 
@@ -342,7 +411,7 @@ def train_folder(
     counts_folder: as for `triplets.read_triplets`.
     config: the training settings.
     workdir: for checkpoints and metrics.
-    on_epoch, say: as for `train`.
+    on_epoch, say, init: as for `train`.
 
   Returns:
     The trained parameters.
@@ -356,14 +425,25 @@ def train_folder(
     "settings": dataclasses.asdict(config),
     "workdir": os.path.abspath(workdir),
   }
+  if init is not None and multihost.several():
+    job["init"] = os.path.abspath(pathlib.Path(workdir, "checkpoints", "init"))
+    starts.write(init, job["init"])
   with multihost.run_job(job):
-    counts = read_triplets(counts_folder)
-    return train(counts, config, workdir=workdir, on_epoch=on_epoch, say=say)
+    return train(
+      read_triplets(counts_folder),
+      config,
+      workdir=workdir,
+      init=init,
+      on_epoch=on_epoch,
+      say=say,
+    )
 
 
 def follow() -> None:
   """Joins every job that the first process starts, until that process ends."""
   while (job := multihost.listen()) is not None:
     config = make_config(**job["settings"]).train
+    init = starts.read(job["init"]) if "init" in job else None
+    counts = read_triplets(job["folder"])
     with contextlib.suppress(FloatingPointError):  # the first reports it
-      train(read_triplets(job["folder"]), config, workdir=job["workdir"])
+      train(counts, config, workdir=job["workdir"], init=init)

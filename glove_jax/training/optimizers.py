@@ -60,6 +60,47 @@ def stanford(eta: float = 0.05, clip: float = 100.0):
   return optax.GradientTransformation(init, update)
 
 
+class HeldState(NamedTuple):
+  """The state of `hold`."""
+
+  inner: optax.OptState
+  free: Params  # [V] bool of each table: False for rows that are held
+
+
+def hold(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+  """An optimizer that leaves some rows as they are.
+
+  Held rows have no gradient and get no update, so weight decay and momentum do
+  not move them either. Which rows these are is a part of the state, because
+  engines slice tables in the state as they slice the parameters. All rows are
+  free until `starts.init_opt_state` says otherwise.
+
+  Args:
+    tx: the optimizer of the other rows.
+  """
+
+  def init(params):
+    free = jax.tree.map(lambda table: jnp.ones(len(table), bool), params)
+    return HeldState(tx.init(params), free)
+
+  def mask(values, free):
+    return jax.tree.map(
+      lambda value, is_free: jnp.where(
+        is_free.reshape(*is_free.shape, *(1,) * (value.ndim - is_free.ndim)),
+        value,
+        0,
+      ),
+      values,
+      free,
+    )
+
+  def update(grads, state, params=None):
+    updates, inner = tx.update(mask(grads, state.free), state.inner, params)
+    return mask(updates, state.free), HeldState(inner, state.free)
+
+  return optax.GradientTransformation(init, update)
+
+
 def make_schedule(name: str) -> Callable[[np.ndarray], np.ndarray]:
   """Makes a schedule: fraction of the run completed -> multiplier.
 
@@ -89,22 +130,28 @@ def make_schedule(name: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def from_config(
-  config: TrainConfig, learning_rate=None
+  config: TrainConfig,
+  learning_rate=None,
+  tx: optax.GradientTransformation | None = None,
 ) -> optax.GradientTransformation:
   """Makes the optimizer of a config.
 
   Args:
-    config: names the optimizer and its constants.
+    config: names the optimizer and its constants; with `freeze`, the optimizer
+      leaves held rows as they are, see `hold`.
     learning_rate: replaces that of the config; it may be traced.
+    tx: used instead of the named optimizer; it has its own learning rate.
   """
   if learning_rate is None:
     learning_rate = config.learning_rate
-  return make_optimizer(
-    config.optimizer,
-    learning_rate=learning_rate,
-    initial_accumulator=config.initial_accumulator,
-    clip=config.clip,
-  )
+  if tx is None:
+    tx = make_optimizer(
+      config.optimizer,
+      learning_rate=learning_rate,
+      initial_accumulator=config.initial_accumulator,
+      clip=config.clip,
+    )
+  return hold(tx) if config.freeze else tx
 
 
 def make_optimizer(
@@ -166,15 +213,31 @@ def decay_sums(opt_state: optax.OptState, keep: float) -> optax.OptState:
 
 def scale_sums(opt_state: optax.OptState, keep) -> optax.OptState:
   """As `decay_sums`, inside a program: `keep` may be traced."""
+  kinds = (optax.ScaleByRssState,)
+  return replace_sums(opt_state, lambda table: table * keep, kinds=kinds)
 
-  def scale(node):
-    if not isinstance(node, optax.ScaleByRssState):
+
+def replace_sums(
+  opt_state: optax.OptState,
+  function: Callable,
+  *rest,
+  kinds: tuple[type, ...] = (optax.ScaleByRssState, StanfordState),
+) -> optax.OptState:
+  """Applies a function to the sums of squared gradients in a state.
+
+  Args:
+    opt_state: the state; one without such sums is returned unchanged.
+    function: (array, *arrays) -> the array in its place.
+    *rest: trees of the structure of the sums, for the other arguments.
+    kinds: the states that have a field `sum_of_squares`.
+  """
+
+  def replace(node):
+    if not isinstance(node, kinds):
       return node
-    sums = jax.tree.map(lambda table: table * keep, node.sum_of_squares)
+    sums = jax.tree.map(function, node.sum_of_squares, *rest)
     return node._replace(sum_of_squares=sums)
 
   return jax.tree.map(
-    scale,
-    opt_state,
-    is_leaf=lambda node: isinstance(node, optax.ScaleByRssState),
+    replace, opt_state, is_leaf=lambda node: isinstance(node, kinds)
   )

@@ -19,17 +19,25 @@ from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Batch, Params
-from glove_jax.training import batches, optimizers, sharding, uncounted
+from glove_jax.training import (
+  batches,
+  optimizers,
+  sharding,
+  starts,
+  uncounted,
+)
 from glove_jax.training.engine import (
+  NOTHING,
   ONE_DEVICE,
   Epoch,
   Loss,
   Placement,
+  Supplied,
   TrainState,
   apply_gradients,
-  init_state,
   slice_step,
 )
+from glove_jax.training.starts import AS_USUAL, Given
 
 
 def dense_step(
@@ -181,26 +189,27 @@ class RowsEngine:
   """The engines 'dense' and 'rows'. It implements `Engine`."""
 
   def __init__(
-    self, triplets: Triplets, config: TrainConfig, loss: Loss | None = None
+    self,
+    triplets: Triplets,
+    config: TrainConfig,
+    supplied: Supplied = NOTHING,
   ):
     """Plans the batches and compiles nothing yet.
 
     Args:
       triplets: the counts.
       config: the training settings.
-      loss: used instead of `model.loss` (which takes x_max and alpha from the
-        config).
+      supplied: instead of what the config names.
     """
     self.placement = sharding.make_placement(config)
     self._triplets, self._config = triplets, config
-    self._tx = optimizers.from_config(config)
+    self._tx = optimizers.from_config(config, tx=supplied.tx)
     self._plan = batches.plan_batches(len(triplets.row), config.batch_size)
     self.epochs = [
       Epoch(self._plan.num_batches, len(triplets.row))
     ] * config.resolved.epochs
     self._sampler = None
-    if loss is None:
-      loss = self._make_loss()
+    loss = supplied.loss or self._make_loss()
     self.run_steps = make_run_steps(
       config.engine, loss, self._tx, self.placement
     )
@@ -216,8 +225,8 @@ class RowsEngine:
     self._sampler = uncounted.Sampler(self._triplets, self._plan.size)
     return uncounted.sampled_loss(loss, len(self._triplets.row), config)
 
-  def init(self, params: Params) -> TrainState:
-    return init_state(params, self._tx)
+  def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
+    return TrainState(params, starts.init_opt_state(self._tx, params, given))
 
   def stacks(self, epoch: int) -> Iterator[tuple[Batch, np.ndarray]]:
     rng = np.random.default_rng([self._config.seed, epoch])

@@ -43,11 +43,12 @@ from glove_jax.vectors import (
   standard,
 )
 from glove_jax.vectors.formats import opening
-from glove_jax.vectors.score_table import format_table
+from glove_jax.vectors.score_table import Scores, format_table
 from glove_jax.vectors.sets import Pair, Relation, Sections
 from glove_jax.vectors.word_vectors import WordVectors
 
 __all__ = [
+  "Scores",
   "check",
   "compare_analogies",
   "compare_similarity",

@@ -7,6 +7,13 @@ from glove_jax.vectors.analogy import NAMES
 _KINDS = ("semantic", "syntactic")
 
 
+class Scores(dict):
+  """Results by the name of their set, which show as a table."""
+
+  def __repr__(self) -> str:
+    return format_table(self)
+
+
 def format_table(results: Mapping[str, Mapping]) -> str:
   """A text table of results by the name of their set.
 

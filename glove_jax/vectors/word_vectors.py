@@ -1,10 +1,13 @@
 """Words with their vectors: neighbours, analogies and other forms."""
 
+import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from glove_jax.config import EvaluateConfig, no_setting
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import sentences, standard_errors
 from glove_jax.vectors.neighbors import Neighbors
@@ -275,6 +278,47 @@ class WordVectors(Neighbors):
     if isinstance(texts, str):
       return sentences.encode(self, [texts], tokenizer, lowercase)[0]
     return sentences.encode(self, texts, tokenizer, lowercase)
+
+  def save(self, path: str | os.PathLike, format: str | None = None) -> None:
+    """Writes the vectors to a file, which `glove_jax.load` reads.
+
+    Args:
+      path: the file; packed if its name ends in .gz, .bz2, .xz, .zst or .zip.
+      format: one of `formats.FORMATS`; by default that of the name: .txt, .bin,
+        .vec, .npz, .safetensors or .parquet.
+
+    Raises:
+      ValueError: an unknown format, or a word that the format cannot hold.
+      OSError: the file cannot be written.
+      ImportError: the format needs a package that is not installed.
+    """
+    from glove_jax.vectors import formats  # here, since formats imports this
+
+    formats.write_vectors(self, path, format)
+
+  def evaluate(self, **settings) -> dict:
+    """Asks question sets of the vectors.
+
+    Args:
+      **settings: `analogies`, `similarity` and the others of `EvaluateConfig`:
+        names or files of sets. By default Google's analogies, WordSim-353 and
+        SimLex-999.
+
+    Returns:
+      A dict of results as `vectors.evaluate` describes them, which shows as a
+      table.
+
+    Raises:
+      FileNotFoundError: a file does not exist.
+      ValueError: an unknown setting, or a file that is malformed.
+    """
+    from glove_jax.vectors import evaluate  # here, since evaluate imports this
+
+    known = {f.name for f in dataclasses.fields(EvaluateConfig)}
+    for name in settings.keys() - known:
+      raise ValueError(no_setting(name, known))
+    config = EvaluateConfig(**settings)
+    return evaluate.Scores(evaluate.evaluate_vectors(self, config))
 
   def to_gensim(self):
     """These vectors as a `gensim.models.KeyedVectors`, with their counts."""

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -87,7 +87,10 @@ def read_settings(workdir: str | os.PathLike) -> dict:
 
 
 def make_vectors(
-  words: Sequence[str], params: Params, config: VectorsConfig
+  words: Sequence[str],
+  params: Params,
+  config: VectorsConfig,
+  counts: Sequence[int] | None = None,
 ) -> WordVectors:
   """Combines trained tables into vectors.
 
@@ -95,12 +98,13 @@ def make_vectors(
     words: V words.
     params: the four tables; their word and context tables are [V, D].
     config: how the tables are combined, and whether there is an <unk>.
+    counts: [V], how often each word occurs, if known.
   """
   word, context = map(word_vectors.floating, (params.word, params.context))
   table = word_vectors.combine(
     word, context, config.vectors, config.context_weight
   )
-  vectors = WordVectors(words, table)
+  vectors = WordVectors(words, table, counts)
   return word_vectors.with_unk(vectors) if config.unk else vectors
 
 
@@ -128,27 +132,40 @@ def run_vectors(
     workdir: the work directory of the run.
     words, params, config: as for `make_vectors`.
   """
-  vectors = _with_counts(make_vectors(words, params, config), workdir)
+  vectors = with_counts(make_vectors(words, params, config), workdir)
   vectors.errors = functools.partial(
     _read_errors, workdir, words, params, config
   )
   return vectors
 
 
-def _read_errors(
-  workdir, words, params: Params, config: VectorsConfig
-) -> StandardErrors:
-  """The standard errors of a run's vectors.
+def _read_errors(workdir, words, params, config) -> StandardErrors:
+  """The standard errors of a run; FileNotFoundError without its counts."""
+  counts, settings = read_counts(workdir), read_settings(workdir)
+  return make_errors(words, params, counts, settings, config)
 
-  Raises:
-    FileNotFoundError: the counts are not there.
+
+def make_errors(
+  words: Sequence[str],
+  params: Params,
+  counts: triplets.Triplets,
+  settings: Mapping,
+  config: VectorsConfig,
+) -> StandardErrors:
+  """The standard errors of vectors.
+
+  Args:
+    words: V words.
+    params: the four tables that were fitted to the counts.
+    counts: X.
+    settings: of the run: x_max, alpha and context.
+    config: how the tables were combined.
   """
-  settings = read_settings(workdir)
   objective = Objective(
     settings["x_max"], settings["alpha"], config.vectors,
     settings["context"] == "symmetric", config.context_weight,
   )  # fmt: skip
-  return StandardErrors(words, params, read_counts(workdir), objective)
+  return StandardErrors(words, params, counts, objective)
 
 
 def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
@@ -282,7 +299,7 @@ def _export_counts(workdir, config: Config, form: str, output: str) -> None:
     stanford.write_shuffled_records(counts, output, seed=config.train.seed)
 
 
-def _with_counts(vectors: WordVectors, workdir) -> WordVectors:
+def with_counts(vectors: WordVectors, workdir) -> WordVectors:
   """The vectors with how often each word occurs, if vocab.txt is theirs."""
   path = pathlib.Path(workdir, "vocab.txt")
   if not path.exists():

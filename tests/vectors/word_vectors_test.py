@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import glove_jax
 from glove_jax.vectors import on_device, search, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 
@@ -374,3 +375,21 @@ def test_wrong_types_are_one_sentence(ask, message):
 
 def test_lists_are_combined_as_arrays():
   assert word_vectors.combine([[1.0]], [[2.0]]).tolist() == [[3.0]]
+
+
+@pytest.mark.parametrize("name, form", [
+  ("v.txt", None), ("v.bin.gz", None), ("v.safetensors", None),
+  ("v", "word2vec"),
+])  # fmt: skip
+def test_save_writes_by_the_name_or_the_format(tmp_path, name, form):
+  vectors = WordVectors(["a", "b"], np.eye(2, dtype=np.float32))
+  vectors.save(str(tmp_path / name), form)
+  again = glove_jax.load(tmp_path / name)
+  assert again.words == vectors.words
+  np.testing.assert_array_equal(again.vectors, vectors.vectors)
+
+
+def test_save_needs_a_format(tmp_path):
+  vectors = WordVectors(["a", "b"], np.eye(2))
+  with pytest.raises(ValueError, match="names no format: give format"):
+    vectors.save(tmp_path / "v")

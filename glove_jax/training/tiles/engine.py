@@ -28,7 +28,15 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
 from glove_jax.training import multihost, optimizers
-from glove_jax.training.engine import ONE_DEVICE, Epoch, Stack, TrainState
+from glove_jax.training.engine import (
+  NOTHING,
+  ONE_DEVICE,
+  Epoch,
+  Stack,
+  Supplied,
+  TrainState,
+)
+from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles import cells, cutting, layout, steps
 from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
@@ -155,6 +163,7 @@ class TileEngine(BlockedEngine):
     self,
     triplets: Triplets,
     config: TrainConfig,
+    supplied: Supplied = NOTHING,
     *,
     together: Sequence[TrainConfig] = (),
     folder: str | os.PathLike | None = None,
@@ -166,6 +175,7 @@ class TileEngine(BlockedEngine):
     Args:
       triplets: the counts.
       config: the training settings.
+      supplied: instead of what the config names.
       together: P configs that train in one program. They may differ from
         `config` only in the fields of `Hyper` and in `seed`. State, parameters
         and costs then have a first axis of size P.
@@ -190,21 +200,27 @@ class TileEngine(BlockedEngine):
     num_in_strips = len(blocks.strips.code) if blocks.strips else 0
     super().__init__(blocks, config, [line_jobs], strip_jobs, num_in_strips)
     self._hyper, over_points = make_hyper(config, together)
-    self._compile(config, together, over_points, triplets.vocab_size)
+    self._compile(
+      config, together, over_points, triplets.vocab_size, supplied.tx
+    )
 
-  def _compile(self, config, together, over_points, vocab_size):
+  def _compile(self, config, together, over_points, vocab_size, tx):
     """Defines `init` and `params`; compiles a program for each stack shape."""
     blocks = self._blocks
 
-    def init(hyper, position, params):
-      tx = optimizers.from_config(config, hyper.learning_rate)
+    def init(hyper, position, params, given):
       return steps.init_table(
-        params, position, blocks.num_blocks, blocks.tile_size, tx,
+        params,
+        position,
+        blocks.num_blocks,
+        blocks.tile_size,
+        optimizers.from_config(config, hyper.learning_rate, tx),
         padding_bias(config),
-      )  # fmt: skip
+        given,
+      )
 
     self._position = jnp.asarray(blocks.position)
-    self._init = jax.jit(over_points(init, (0, None, 0)))
+    self._init = jax.jit(over_points(init, (0, None, 0, None)))
     self.params = jax.jit(
       over_points(
         lambda state: steps.table_params(state.params, blocks.position), (0,)
@@ -215,6 +231,7 @@ class TileEngine(BlockedEngine):
       lambda run: jax.jit(
         over_points(run, (0, 0, None, None, None)), donate_argnums=0
       ),
+      tx,
     )
     params = _params_shape(vocab_size, config, together)
     state = jax.eval_shape(self.init, params)
@@ -225,8 +242,8 @@ class TileEngine(BlockedEngine):
       programs, (state, self._hyper, self._codes), stacks
     )
 
-  def init(self, params: Params) -> TrainState:
-    return self._init(self._hyper, self._position, params)
+  def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
+    return self._init(self._hyper, self._position, params, given)
 
   def run_steps(self, state, stack, multipliers):
     program = self._programs[shape_of(stack)].result()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from glove_jax.config import TrainConfig
 from glove_jax.threads import default_threads
@@ -43,13 +44,16 @@ def make_hyper(config, together):
 
 
 def make_programs(
-  config: TrainConfig, compiled: Callable[[Callable], Callable]
+  config: TrainConfig,
+  compiled: Callable[[Callable], Callable],
+  tx: optax.GradientTransformation | None = None,
 ) -> dict[type, Callable]:
   """Makes the programs that train on a stack, by type of stack.
 
   Args:
     config: the training settings.
     compiled: compiles a function, such as `jax.jit`.
+    tx: used instead of the optimizer of the config.
 
   Returns:
     Functions (state, hyper, codes, stack, multipliers) -> (state, costs [K]).
@@ -57,8 +61,11 @@ def make_programs(
   """
   outer = steps.make_outer(jnp.dtype(config.products))
 
+  def make_tx(hyper):
+    return optimizers.from_config(config, hyper.learning_rate, tx)
+
   def train_tiles(state, hyper, codes, stack, multipliers):
-    tx = optimizers.from_config(config, hyper.learning_rate)
+    tx = make_tx(hyper)
     loss_of = _tiles_loss(config, hyper, outer)
 
     def step(state, xs):
@@ -72,7 +79,7 @@ def make_programs(
 
   def train_lines(state, hyper, codes, stack, multipliers):
     del codes
-    tx = optimizers.from_config(config, hyper.learning_rate)
+    tx = make_tx(hyper)
     loss = functools.partial(
       steps.lines_loss, x_max=hyper.x_max, alpha=hyper.alpha
     )
@@ -91,7 +98,7 @@ def make_programs(
       strip.code,
       strip.plan,
       loss=_tiles_loss(config, hyper, outer)(True),
-      tx=optimizers.from_config(config, hyper.learning_rate),
+      tx=make_tx(hyper),
     )
     return state, cost[None]
 

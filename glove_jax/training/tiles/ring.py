@@ -30,6 +30,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -37,8 +38,14 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
 from glove_jax.training import multihost, optimizers, sharding
-from glove_jax.training.engine import Placement, TrainState
+from glove_jax.training.engine import (
+  NOTHING,
+  Placement,
+  Supplied,
+  TrainState,
+)
 from glove_jax.training.sharding import AXIS
+from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles import (
   cutting,
   engine,
@@ -82,6 +89,7 @@ class RingEngine(BlockedEngine):
     triplets: Triplets,
     config: TrainConfig,
     placement: Placement,
+    supplied: Supplied = NOTHING,
     *,
     folder: str | os.PathLike | None = None,
   ):
@@ -91,6 +99,7 @@ class RingEngine(BlockedEngine):
       triplets: the counts.
       config: the training settings.
       placement: 'blocks', with a mesh.
+      supplied: instead of what the config names.
       folder: where tiles are kept; None uses a temporary folder.
 
     Raises:
@@ -133,15 +142,15 @@ class RingEngine(BlockedEngine):
     super().__init__(blocks, config, line_jobs, strip_jobs, num_in_strips)
     hyper = [getattr(config, name) for name in Hyper._fields]
     self._hyper = Hyper(*map(np.float32, hyper))
-    self._tx = optimizers.from_config(config)
-    self._programs = make_programs(config, placement)
+    self._tx = optimizers.from_config(config, tx=supplied.tx)
+    self._programs = make_programs(config, placement, supplied.tx)
     self._gather = jax.jit(
       lambda costs: costs, out_shardings=NamedSharding(placement.mesh, P())
     )
 
-  def init(self, params: Params) -> TrainState:
+  def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     padding = engine.padding_bias(self._config)
-    return init_state(self._parts, self._tx, params, padding)
+    return init_state(self._parts, self._tx, params, padding, given)
 
   def params(self, state: TrainState) -> Params:
     return table_params(self._parts, state)
@@ -198,7 +207,11 @@ class RingEngine(BlockedEngine):
 
 
 def init_state(
-  parts: Parts, tx, params: Params, padding_bias: float = 0.0
+  parts: Parts,
+  tx,
+  params: Params,
+  padding_bias: float = 0.0,
+  given: Given = AS_USUAL,
 ) -> TrainState:
   """Copies parameters, and the optimizer's state of them, to tables of parts.
 
@@ -207,10 +220,16 @@ def init_state(
   """
 
   @jax.jit
-  def init(position, params):
+  def init(position, params, given):
     num_blocks = parts.num_parts * parts.local.num_blocks
     state = steps.init_table(
-      params, position, num_blocks, parts.local.tile_size, tx, padding_bias
+      params,
+      position,
+      num_blocks,
+      parts.local.tile_size,
+      tx,
+      padding_bias,
+      given,
     )
     return jax.tree.map(lambda a: a if a.ndim < 2 else split(a), state)
 
@@ -220,7 +239,7 @@ def init_state(
     return halves.reshape(parts.num_parts, -1, *array.shape[1:])
 
   host = jax.local_devices(backend="cpu")[0]
-  return init(*jax.device_put((parts.position, params), host))
+  return init(*jax.device_put((parts.position, params, given), host))
 
 
 def table_params(parts: Parts, state: TrainState) -> Params:
@@ -235,13 +254,16 @@ def table_params(parts: Parts, state: TrainState) -> Params:
 
 
 def make_programs(
-  config: TrainConfig, placement: Placement
+  config: TrainConfig,
+  placement: Placement,
+  tx: optax.GradientTransformation | None = None,
 ) -> dict[type, Callable]:
   """Makes the programs that train on a stack, by type of stack.
 
   Args:
     config: the training settings.
     placement: 'blocks', with a mesh.
+    tx: used instead of the optimizer of the config.
 
   Returns:
     As `programs.make_programs`. Stacks, codes, multipliers and costs are those
@@ -282,7 +304,7 @@ def make_programs(
 
     return jax.tree.map(send_contexts, state), jnp.zeros_like(multipliers)
 
-  return programs.make_programs(config, compiled) | {Turn: compiled(turn)}
+  return programs.make_programs(config, compiled, tx) | {Turn: compiled(turn)}
 
 
 def _even_core(config: TrainConfig, num_parts: int, vocab_size: int):

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import optax
 
 from glove_jax.model import Params, weighted_squares
+from glove_jax.training import starts
 from glove_jax.training.engine import TrainState, map_tables, slice_step
+from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles.codec import decode
 
 
@@ -34,6 +36,7 @@ def init_table(
   tile_size: int,
   tx: optax.GradientTransformation,
   padding_bias: float = 0.0,
+  given: Given = AS_USUAL,
 ) -> TrainState:
   """Copies parameters, and the optimizer's state of them, to a table.
 
@@ -44,6 +47,7 @@ def init_table(
     tile_size: T.
     tx: the optimizer.
     padding_bias: the bias of rows that hold no word, see `cells`.
+    given: what the optimizer's state starts from, if not as usual.
   """
 
   def fill(word, context, padding=0.0):
@@ -58,7 +62,8 @@ def init_table(
       fill(params.word_bias, params.context_bias, padding_bias),
     )
 
-  opt_state = map_tables(Params, to_table, tx.init(params))
+  opt_state = starts.init_opt_state(tx, params, given)
+  opt_state = map_tables(Params, to_table, opt_state)
   return TrainState(to_table(params, padding_bias), opt_state)
 
 
@@ -220,8 +225,7 @@ def lines_step(
   """
 
   def rows(table: Table) -> Table:
-    dim = table.vectors.shape[-1]
-    return Table(table.vectors.reshape(-1, dim), table.biases.reshape(-1))
+    return Table(*(array.reshape(-1, *array.shape[2:]) for array in table))
 
   def take(table: Table) -> Params:
     flat = rows(table)

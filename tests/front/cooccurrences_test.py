@@ -1,0 +1,99 @@
+"""Counts with their words: matrices, files and vectors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+
+from glove_jax import Cooccurrences, from_matrix
+from glove_jax.model import Params
+
+X = [[0.0, 3, 1], [3, 0, 3], [1, 3, 0]]
+WORDS = ["a", "b", "c"]
+
+
+def test_words_are_sorted_by_their_counts():
+  counts = from_matrix(scipy.sparse.csr_matrix(X), WORDS)
+  assert counts.vocab.words == ("b", "a", "c")
+  table = counts.matrix().toarray()
+  for i, a in enumerate(WORDS):
+    for j, b in enumerate(WORDS):
+      assert table[counts.vocab.id(a), counts.vocab.id(b)] == X[i][j]
+  row, col, _, vocab_size = counts.triplets()
+  keys = row.astype(int) * vocab_size + col
+  assert (np.diff(keys) > 0).all() and row.dtype == col.dtype == np.int32
+
+
+def test_entries_of_a_cell_are_summed_and_zeros_dropped():
+  entries = ([1, 2, 1, 0, 5], ([0, 0, 1, 1, 0], [1, 1, 0, 0, 0]))
+  counts = from_matrix(scipy.sparse.coo_array(entries, shape=(2, 2)), "ab")
+  assert counts.matrix().toarray().tolist() == [[5, 3], [1, 0]]
+  assert len(counts.triplets().count) == 3
+  cancelled = scipy.sparse.coo_array(([1, -1, 2], ([0, 0, 1], [1, 1, 0])))
+  assert len(from_matrix(cancelled.tocsr(), "ab").triplets().count) == 1
+
+
+def test_types_of_matrices():
+  frame = pd.DataFrame(X, index=WORDS)
+  assert from_matrix(frame).matrix().toarray().tolist() == (
+    from_matrix(np.array(X, np.int8), WORDS).matrix().toarray().tolist()
+  )
+  for dtype in (np.float32, np.float64):
+    assert (
+      from_matrix(np.array(X, dtype), WORDS).triplets().count.dtype == dtype
+    )
+  assert from_matrix(np.array(X) > 0, WORDS).triplets().count.tolist() == 6 * [
+    1
+  ]
+
+
+@pytest.mark.parametrize("matrix, words, message", [
+  (X, None, "words is missing"),
+  (X, ["a"], r"shape \(3, 3\) does not fit 1 words"),
+  (X[:2], WORDS, r"shape \(2, 3\) does not fit 3 words"),
+  (X, [1, 2, 3], "The word 1 is no string"),
+  (X, ["a", "a", "b"], "holds 'a' more than once"),
+  ([[0, -1], [1, 0]], ["a", "b"], "count of 'a' with 'b' is -1.0"),
+  ([[0, 1], [np.nan, 0]], ["a", "b"], "count of 'b' with 'a' is nan"),
+  (np.zeros((2, 2)), ["a", "b"], "has no counts"),
+  ([["x", "y"]], ["a", "b"], "no matrix of numbers"),
+])  # fmt: skip
+def test_a_bad_matrix_gets_a_sentence(matrix, words, message):
+  with pytest.raises(ValueError, match=message):
+    from_matrix(matrix, words)
+
+
+def test_saved_counts_are_read_again(tmp_path):
+  counts = from_matrix(X, ["a b", "é", "c"])
+  counts.kind = {"window": 4}
+  counts.save(tmp_path / "x")
+  again = Cooccurrences.load(tmp_path / "x")
+  again.save(tmp_path / "x")  # over the files that it maps
+  again = Cooccurrences.load(str(tmp_path / "x"))
+  assert again.vocab == counts.vocab and again.kind == {"window": 4}
+  assert (again.matrix() != counts.matrix()).nnz == 0
+  with pytest.raises(FileNotFoundError, match="no finished counts"):
+    Cooccurrences.load(tmp_path)
+  (tmp_path / "x" / "stages.json").write_text('{"counts": {}}')
+  with pytest.raises(ValueError, match="belongs to a run"):
+    counts.save(tmp_path / "x")
+
+
+def test_ratios_are_those_of_the_table_in_the_paper():
+  counts = from_matrix(X, WORDS)
+  np.testing.assert_allclose(counts.ratios("a", "b", ["c", "a"]), [0.5, 0])
+  assert counts.ratios("a", "b", "c").tolist() == [0.5]
+  with pytest.raises(ValueError, match="'d' is not among the 3 words"):
+    counts.ratios("a", "d", ["c"])
+
+
+def test_vectors_belong_to_the_words():
+  counts = from_matrix(X, WORDS)
+  table = np.arange(6.0).reshape(3, 2)
+  params = Params(table, table + 1, np.zeros(3), np.zeros(3))
+  assert counts.vectors(params)["b"].tolist() == [1, 3]
+  assert counts.vectors(params, "word", unk=True).words[-1] == "<unk>"
+  assert counts.vectors(params).counts is None
+  few = Params(*(column[:2] for column in params))
+  with pytest.raises(ValueError, match=r"params has 2 words.* have 3"):
+    counts.vectors(few)

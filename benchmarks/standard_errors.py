@@ -8,8 +8,9 @@ nearest neighbours, the table has the median standard deviation of the cosine
 over the draws, the median standard error that the first run gives it, and how
 often the first run's 95% interval holds a draw's cosine. Words are grouped by
 how often they occur; `few` are those with fewer contexts than dimensions.
-With --unit=word, single words of the counts are drawn instead of documents:
-each count is drawn from a Poisson distribution with its mean.
+With --unit=count, single pairs of words are drawn instead of documents: each
+count is drawn from a Poisson distribution with its mean. With --unit=seed, the
+text stays as it is, and only the start of the training differs.
 """
 
 import pathlib
@@ -31,7 +32,9 @@ flags.DEFINE_string("corpus", "sotu", "a named corpus, or a file")
 flags.DEFINE_integer("draws", 20, "resamples of the text")
 flags.DEFINE_integer("dim", 25, "dimensions")
 flags.DEFINE_integer("pairs", 100, "pairs of each group of words")
-flags.DEFINE_enum("unit", "document", ("document", "word"), "what is drawn")
+flags.DEFINE_enum(
+  "unit", "document", ("document", "count", "seed"), "what is drawn"
+)
 FLAGS = flags.FLAGS
 _GROUPS = ((5, 10), (10, 30), (30, 100), (100, 1000), (1000, 10**9))
 
@@ -73,7 +76,7 @@ def draw_documents(lines, folder, rng):
 
 
 def draw_counts(folder, output, config, rng):
-  """Trains on counts that are drawn around those of a run; returns vectors."""
+  """Writes counts that are drawn around those of a run."""
   counts = artifacts.read_counts(folder)
   upper = counts.row <= counts.col
   row, col = counts.row[upper], counts.col[upper]
@@ -86,11 +89,12 @@ def draw_counts(folder, output, config, rng):
     np.concatenate([row, col[other]]), np.concatenate([col, row[other]]),
     np.concatenate([drawn, drawn[other]]).astype(np.float32), counts.vocab_size,
   )  # fmt: skip
-  triplets.write_triplets(both, output / "counts")
-  params = pipeline.train(
-    output / "counts", config.train, output, say=lambda line: None
-  )
-  words = artifacts.read_vectors(folder, config.vectors).words
+  triplets.write_triplets(both, output)
+
+
+def retrain(words, counts, output, config):
+  """The vectors of a training on a folder of counts."""
+  params = pipeline.train(counts, config.train, output, say=lambda line: None)
   return artifacts.make_vectors(words, params, config.vectors)
 
 
@@ -111,8 +115,13 @@ def main(_):
     for i in range(FLAGS.draws):
       output = folder / str(i)
       output.mkdir()
-      if FLAGS.unit == "word":
-        other = draw_counts(folder / "first", output, config, rng)
+      words, counts = first.words, output / "counts"
+      if FLAGS.unit == "count":
+        draw_counts(folder / "first", counts, config, rng)
+        other = retrain(words, counts, output, config)
+      elif FLAGS.unit == "seed":
+        more = settings((str(path),), seed=i + 1)
+        other = retrain(words, folder / "first" / "counts", output, more)
       else:
         text = draw_documents(lines, output, rng)
         more = settings((str(text),), vocab=str(folder / "first" / "vocab.txt"))

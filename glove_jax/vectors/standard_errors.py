@@ -23,11 +23,12 @@ A word + context vector has two such regressions. Symmetric counts are the same
 numbers in both, so that their errors add up before they are squared: with
 g_j = (A + lambda I)^-1 c_j and h_j = (B + mu I)^-1 w_j, the part of the
 covariance that comes from the counts is sigma^2 sum_j f(X_j) (g_j + h_j)(g_j +
-h_j)^T.
+h_j)^T, which is that of each plus twice what they share.
 
 Errors of different words, and of the fixed table and biases, are ignored, as in
-the paper. What varies is the counts: text that comes in documents varies more
-than that, see docs/vectors.md.
+the paper, and so is that words of one document come together. Training on other
+documents changes vectors several times as much: docs/vectors.md has figures.
+Pairs that never occur (`missing`) are not in the regression either.
 """
 
 import statistics
@@ -56,11 +57,15 @@ class Objective(NamedTuple):
 class _Side(NamedTuple):
   """One of the two regressions of a word."""
 
-  count: np.ndarray  # [n]
   weight: np.ndarray  # [n] f(X_j)
   gain: np.ndarray  # [n, D] what a change of y_j / f(X_j) adds to the vector
   prior: np.ndarray  # [D, D] the part of the covariance that is the prior's
   variance: float  # sigma^2
+
+  def covariance(self) -> np.ndarray:
+    """sigma^2 sum_j f(X_j) g_j g_j^T, of gains g_j, and the prior's part."""
+    noise = self.variance * self.weight[:, None]
+    return (noise * self.gain).T @ self.gain + self.prior
 
 
 class StandardErrors:
@@ -114,40 +119,19 @@ class StandardErrors:
 
   def _covariance(self, i: int) -> np.ndarray:
     how, symmetric = self._objective.how, self._objective.symmetric
-    sides = {}
-    if how != "context":
-      sides["word"] = self._side(i, 0, self._word, self._context)
-    if how != "word":
-      axis = 0 if symmetric else 1
-      sides["context"] = self._side(i, axis, self._context, self._word)
-    if len(sides) == 1:
-      (side,) = sides.values()
-      return _noise(side, side.gain) + side.prior
-    first, second = sides.values()
-    if how == "sum":
-      scale = self._objective.context_weight
-      second = second._replace(
-        gain=scale * second.gain, prior=scale**2 * second.prior
-      )
-      prior = first.prior + second.prior
-      if symmetric:
-        shared = first._replace(variance=(first.variance + second.variance) / 2)
-        return _noise(shared, first.gain + second.gain) + prior
-      return _noise(first, first.gain) + _noise(second, second.gain) + prior
-    return self._joined(first, second)
-
-  def _joined(self, first: _Side, second: _Side) -> np.ndarray:
-    """The covariance of both vectors one after the other."""
-    dim = self._word.shape[1]
-    out = np.zeros((2 * dim, 2 * dim))
-    out[:dim, :dim] = _noise(first, first.gain) + first.prior
-    out[dim:, dim:] = _noise(second, second.gain) + second.prior
-    if self._objective.symmetric:
-      sigma = np.sqrt(first.variance * second.variance)
-      cross = (first.gain * first.weight[:, None]).T @ second.gain
-      out[:dim, dim:] = sigma * cross
-      out[dim:, :dim] = out[:dim, dim:].T
-    return out
+    first = self._side(i, 0, self._word, self._context)
+    axis = 0 if symmetric else 1
+    second = self._side(i, axis, self._context, self._word)
+    word, context = first.covariance(), second.covariance()
+    cross = np.zeros_like(word)  # of word and context vector
+    if symmetric:
+      noise = np.sqrt(first.variance * second.variance) * first.weight
+      cross = (first.gain * noise[:, None]).T @ second.gain
+    if how == "concat":
+      return np.block([[word, cross], [cross.T, context]])
+    scale = self._objective.context_weight
+    a, b = {"sum": (1.0, scale), "word": (1, 0), "context": (0, 1)}[how]
+    return a**2 * word + b**2 * context + a * b * (cross + cross.T)
 
   def _side(self, i, axis, table, other) -> _Side:
     """The regression of row i of a table on rows of the other."""
@@ -166,7 +150,7 @@ class StandardErrors:
     moment = (features * weight[:, None]).T @ features
     inverse = np.linalg.inv(moment + ridge * np.eye(dim))
     prior = variance * ridge * inverse @ inverse
-    return _Side(count, weight, features @ inverse, prior, variance)
+    return _Side(weight, features @ inverse, prior, variance)
 
   def _average_variance(self) -> float:
     """sigma_0^2: of a sample of counts, for the parameters they leave."""
@@ -179,11 +163,6 @@ class StandardErrors:
     squares = self._objective.weight(count) * (predicted - np.log(count)) ** 2
     free = max(num - len(self._word) * dim, num / 2)
     return float(squares.mean() * num / free)
-
-
-def _noise(side: _Side, gain: np.ndarray) -> np.ndarray:
-  """sigma^2 sum_j f_j g_j g_j^T, of gains [n, D]."""
-  return side.variance * (gain * side.weight[:, None]).T @ gain
 
 
 def cosine_error(

@@ -66,7 +66,9 @@ class RunFlags(Part):
     0, "common directions to remove from vectors, for sentences", low=0
   )
   intervals: bool = setting(
-    False, "show the 95% interval of each cosine, from the counts of the run"
+    False,
+    "show the 95% interval of each cosine, from the counts of the run; a lower "
+    "bound, since other text and another seed change cosines more",
   )
   k: int = setting(10, "number of answers to show", low=1)
   traceback: bool = setting(False, "show where in the code an error arose")

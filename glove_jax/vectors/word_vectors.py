@@ -177,7 +177,9 @@ class WordVectors(Neighbors):
     """The interval of a cosine, from the standard errors of a run's vectors.
 
     `interval(["king", "woman"], "queen", negative=["man"])` is that of an
-    answer of `most_similar` or `analogy`.
+    answer of `most_similar` or `analogy`. It says how exactly the counts
+    determine the vectors, which is a lower bound: other documents or another
+    seed change cosines more, see docs/vectors.md.
 
     Args:
       first: a word, or several, whose unit vectors are added.

@@ -97,8 +97,8 @@ def learn(
 
   Args:
     vectors: V vectors, with how often each word occurs.
-    counts: row [N], col [N] and count [N], as `Triplets`: ids are rows of the
-      vectors.
+    counts: what `glove_jax.count` returned, or row [N], col [N] and count [N],
+      as `Triplets`: ids are rows of the vectors.
     weighting: alpha, 'log' for log c_w, which suits small texts, or a number:
       words that occur so often have the weight 1 and others 0.
     **rules: how the counts were counted, if not as by default: window,
@@ -127,6 +127,7 @@ def learn(
     alpha = np.log(np.maximum(vectors.counts, 1))
   else:
     alpha = (vectors.counts >= float(weighting)).astype(float)
+  counts = counts.triplets() if hasattr(counts, "triplets") else counts
   sums, totals = _context_sums(vectors, counts)
   alpha[totals == 0] = 0
   if np.count_nonzero(alpha) < vectors.vector_size:

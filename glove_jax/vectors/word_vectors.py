@@ -286,6 +286,7 @@ class WordVectors(Neighbors):
 
     Args:
       path: the file; packed if its name ends in .gz, .bz2, .xz, .zst or .zip.
+        The folder, for the formats projector and model2vec.
       format: one of `formats.FORMATS`; by default that of the name: .txt, .bin,
         .vec, .npz, .safetensors or .parquet.
 

@@ -11,6 +11,7 @@ import pytest
 
 import glove_jax
 from glove_jax import config, loop, metrics
+from glove_jax.vectors import a_la_carte
 
 RNG = np.random.default_rng(0)
 WORDS = np.array([f"w{i}" for i in range(30)])
@@ -200,6 +201,8 @@ def test_vectors_of_fit_and_of_a_run_have_intervals(counts, tmp_path, files):
   first, second = vectors.words[:2]
   low, high = vectors.interval(first, second)
   assert low < vectors.similarity(first, second) < high
+  transform = a_la_carte.learn(vectors, counts, window=3)
+  assert transform.induce("new", [f"{first} new"]).shape == (4,)
   other = glove_jax.fit(counts, loss=glove_jax.loss, **TRAIN)
   with pytest.raises(ValueError, match="have no standard errors"):
     other.interval(first, second)

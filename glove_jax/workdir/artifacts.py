@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import pathlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -19,6 +20,7 @@ from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.formats import model2vec
+from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import model_card, stages
 
@@ -115,7 +117,55 @@ def read_vectors(
     FileNotFoundError: the run has not finished training.
   """
   params, words = formats.read_tables(tables_path(workdir))
-  return make_vectors(words, params, config)
+  return run_vectors(workdir, words, params, config)
+
+
+def run_vectors(
+  workdir: str | os.PathLike,
+  words: Sequence[str],
+  params: Params,
+  config: VectorsConfig,
+) -> WordVectors:
+  """As `make_vectors`, with counts of the words and standard errors.
+
+  Args:
+    workdir: the work directory of the run.
+    words, params, config: as for `make_vectors`.
+  """
+  vectors = with_counts(make_vectors(words, params, config), workdir)
+  vectors.errors = functools.partial(
+    _read_errors, workdir, words, params, config
+  )
+  return vectors
+
+
+def _read_errors(workdir, words, params, config) -> StandardErrors:
+  """The standard errors of a run; FileNotFoundError without its counts."""
+  counts, settings = read_counts(workdir), read_settings(workdir)
+  return make_errors(words, params, counts, settings, config)
+
+
+def make_errors(
+  words: Sequence[str],
+  params: Params,
+  counts: triplets.Triplets,
+  settings: Mapping,
+  config: VectorsConfig,
+) -> StandardErrors:
+  """The standard errors of vectors.
+
+  Args:
+    words: V words.
+    params: the four tables that were fitted to the counts.
+    counts: X.
+    settings: of the run: x_max, alpha and context.
+    config: how the tables were combined.
+  """
+  objective = Objective(
+    settings["x_max"], settings["alpha"], config.vectors,
+    settings["context"] == "symmetric", config.context_weight,
+  )  # fmt: skip
+  return StandardErrors(words, params, counts, objective)
 
 
 def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
@@ -215,7 +265,7 @@ def export(
   if EXPORTS[form] == "counts":
     _export_counts(workdir, config, form, output)
     return None
-  vectors = with_counts(read_vectors(workdir, config.vectors), workdir)
+  vectors = read_vectors(workdir, config.vectors)
   vectors = vectors.first(limit or len(vectors))
   if sif or remove:
     vectors = vectors.weighted(sif or None, remove)

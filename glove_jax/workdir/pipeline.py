@@ -180,7 +180,9 @@ class Pipeline:
   def _run_vectors(self, words: vocab.Vocab, params: Params) -> WordVectors:
     """Combines the trained tables into vectors, and writes vectors.txt."""
     output = self.workdir / "vectors.txt"
-    vectors = artifacts.make_vectors(words.words, params, self.config.vectors)
+    vectors = artifacts.run_vectors(
+      self.workdir, words.words, params, self.config.vectors
+    )
     with self._stage("vectors", [self.workdir / "tables.npz"]) as todo:
       if todo:
         formats.write_stanford_text(vectors, output)

@@ -101,7 +101,10 @@ class CountConfig(Part):
   """What X_ij counts."""
 
   window: int = setting(
-    10, "how many words to each side of a word are its context", low=1
+    10,
+    "how many words to each side of a word are its context",
+    low=1,
+    high=1_000_000,
   )
   context: str = setting(
     "symmetric",
@@ -130,7 +133,11 @@ class CountConfig(Part):
     resource=True,
   )
   threads: int = setting(
-    0, "number of counting threads; 0 is one per CPU", low=0, resource=True
+    0,
+    "number of counting threads; 0 is one per CPU",
+    low=0,
+    high=1024,
+    resource=True,
   )
   dask: str = setting(
     "",
@@ -488,6 +495,34 @@ def make_part(cls: type[_Part], values: dict[str, Any]) -> _Part:
   for name in values.keys() - known:
     raise ValueError(no_setting(name, known))
   return cls(**values)
+
+
+def check_type(config: object, wanted: type) -> None:
+  """Checks that a function was given the settings that it takes.
+
+  Args:
+    config: what it was given.
+    wanted: `Config` or the class of one of its parts.
+
+  Raises:
+    ValueError: it is something else.
+
+  >>> check_type(make_config(dim=5), TrainConfig)
+  Traceback (most recent call last):
+  ValueError: config must be of type TrainConfig, not Config: give config.train.
+  """
+  if isinstance(config, wanted):
+    return
+  names = {cls: name for name, cls in parts().items()}
+  remedy = f"make one by {wanted.__name__}(...)"
+  if isinstance(config, Config):
+    remedy = f"give config.{names[wanted]}"
+  elif wanted is Config:
+    remedy = "make one by make_config(...)"
+  raise ValueError(
+    f"config must be of type {wanted.__name__}, not {type(config).__name__}: "
+    f"{remedy}."
+  )
 
 
 def no_setting(name: str, known: Iterable[str]) -> str:

@@ -1,10 +1,12 @@
-"""The benchmark of quality: its parts, and one race on a tiny text."""
+"""Benchmarks: their parts, and small versions of what they do."""
 
 import random
+import time
 
 import pytest
 
-from benchmarks import quality, quality_table
+from benchmarks import faults, fuzz, load, quality, quality_table
+from benchmarks.fuzz_samples import Reader, Sample
 
 
 def result(seconds, **scores):
@@ -107,3 +109,74 @@ def test_sides_train_on_one_vocabulary_and_gensim_is_kept(tmp_path, capsys):
   for record in (cbow, first["ours"][0]):
     assert 0 < record["training_seconds"] < record["seconds"]
     assert 0.01 < record["peak_gb"] < 5
+
+
+def test_readers_refuse_damaged_files_and_say_which(capsys):
+  # Parsing flags would define them for the other tests, too.
+  names = [reader.name for reader in fuzz.READERS if reader.name != "flags"]
+  code = fuzz.main(["--examples=8", f"--only={','.join(names)}"])
+  assert code == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("read, kind", [
+  (lambda path: path.read_bytes().index(b"nowhere"), "NAMELESS"),
+  (lambda path: {}[path], "UNDOCUMENTED"),
+  (lambda path: time.sleep(9), "HANG"),
+])  # fmt: skip
+def test_a_reader_that_fails_is_found(
+  tmp_path, capsys, monkeypatch, read, kind
+):
+  samples = [Sample("a.txt", b"ab", is_refused=True)]
+  reader = Reader("bad", read, lambda folder: samples)
+  monkeypatch.setattr(fuzz, "READERS", [reader])
+  code = fuzz.main(["--examples=1", "--seconds=0.1", f"--keep={tmp_path}"])
+  assert code == 1 and f"1 {kind}" in capsys.readouterr().out
+  assert (tmp_path / "bad-0" / "a.txt").exists()
+
+
+def test_equal_seeds_give_equal_examples(monkeypatch):
+  def examples(seed):
+    seen = []
+    read = lambda path: seen.append(path.read_bytes())  # noqa: E731
+    samples = [Sample("a.json", b'{"a": [1, "b"], "c": {"d": null}}')]
+    monkeypatch.setattr(
+      fuzz, "READERS", [Reader("all", read, lambda folder: samples)]
+    )
+    assert fuzz.main(["--examples=40", f"--seed={seed}"]) == 0
+    return seen
+
+  assert examples(1) == examples(1) != examples(2)
+
+
+def test_damage_of_a_file(tmp_path):
+  path, rng = tmp_path / "a", random.Random(0)
+  sizes = {"emptied": 0, "halved": 50, "flipped": 100, "garbage": 50}
+  for how, size in sizes.items():
+    path.write_bytes(bytes(100))
+    faults.damage_file(path, how, rng)
+    assert path.stat().st_size == size
+  faults.damage_file(path, "removed", rng)
+  assert not path.exists()
+
+
+def test_the_verdict_on_a_message():
+  def verdict(code, stderr):
+    return faults.judge_message(faults.Done(code, "", stderr))
+
+  assert verdict(1, "run.py: No such file.\n") == "said"
+  assert verdict(1, "Traceback\nrun.py: No such file.\n") == "TRACEBACK"
+  assert verdict(1, "KeyError: 3\n") == "TRACEBACK"
+  assert verdict(None, "") == "HANG"
+
+
+def test_the_slope_of_memory_is_that_of_the_second_half():
+  minutes = [0.5 * i for i in range(20)]
+  megabytes = [90 + i for i in range(10)] + [100 + 3 * m for m in minutes[10:]]
+  value, error = load.slope(minutes, megabytes)
+  assert value == pytest.approx(3) and error < 1e-6
+  assert load.slope([1], [2]) == (0, 0)
+
+
+@pytest.mark.slow  # half a minute
+def test_a_killed_and_a_damaged_run_end_with_the_same_bytes():
+  assert faults.main(["--kills=1", "--writes=1", "--damages=1"]) == 0

@@ -9,6 +9,10 @@ import pytest
 from glove_jax import atomic, config, presets, settings
 from glove_jax.config import TrainConfig
 from glove_jax.sweeps.options import SweepConfig
+from glove_jax.text import sampling
+from glove_jax.training import loop
+from glove_jax.vectors import evaluate
+from glove_jax.workdir import artifacts, pipeline
 
 
 def test_every_field_has_a_help_and_a_name_of_its_own():
@@ -109,6 +113,8 @@ def test_numpy_scalars_paths_and_strings_are_accepted():
     ("x_max", float("nan"), "x_max must be greater than 0"),
     ("x_max", float("inf"), "x_max must be a finite number"),
     ("dim", 0, "dim must be at least 1, got 0"),
+    ("window", 10**9, "window must be at most 1,000,000, got 1,000,000,000"),
+    ("threads", 10**6, "threads must be at most 1,024"),
     ("dim", 2.5, "dim must be of type int, got 2.5"),
     ("dim", True, "dim must be of type int, got True"),
     ("dim", None, "dim must be of type int, got None"),
@@ -133,6 +139,21 @@ def test_the_type_of_a_setting():
   kinds = {field.name: settings.kind(field) for field in config.fields()}
   assert kinds["epochs"] is int and kinds["keep"] is float
   assert kinds["growth"] is tuple and kinds["schedule"] is str
+
+
+@pytest.mark.parametrize("call, message", [
+  (lambda c: loop.train(None, c), "type TrainConfig, .* give config.train"),
+  (lambda c: loop.train_folder("", c, ""), "type TrainConfig"),
+  (lambda c: loop.make_engine(None, {"dim": 5}), "TrainConfig, not dict"),
+  (lambda c: evaluate.evaluate_vectors(None, c), "give config.evaluate"),
+  (lambda c: evaluate.check(c.train), "EvaluateConfig, not TrainConfig"),
+  (lambda c: artifacts.make_vectors([], None, c), "give config.vectors"),
+  (lambda c: sampling.write_sample([], c, ""), "give config.corpus"),
+  (lambda c: pipeline.Pipeline(c.train, ""), r"make one by make_config\("),
+])  # fmt: skip
+def test_settings_of_another_part_are_one_sentence(call, message):
+  with pytest.raises(ValueError, match=message):
+    call(config.make_config())
 
 
 def test_a_fingerprint_does_not_depend_on_the_order():

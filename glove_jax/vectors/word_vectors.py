@@ -223,7 +223,13 @@ class WordVectors(Neighbors):
     return self._rows([self.id(word) for word in listed(words)])
 
   def first(self, num: int) -> "WordVectors":
-    """The vectors of the first `num` words, usually the most frequent."""
+    """The vectors of the first `num` words, usually the most frequent.
+
+    Raises:
+      ValueError: `num` is not a positive integer.
+    """
+    if not isinstance(num, int | np.integer) or num < 1:
+      raise ValueError(f"num must be a positive integer, got {num!r}.")
     return self if num >= len(self) else self._rows(slice(num))
 
   def weighted(self, sif: float | None = 1e-3, remove: int = 0):

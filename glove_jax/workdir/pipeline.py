@@ -80,7 +80,11 @@ class Pipeline:
       say: called with each line of news.
       wait: whether to wait for another process that works in the folder; else
         it is an error.
+
+    Raises:
+      ValueError: the config is not a whole `Config`.
     """
+    configs.check_type(config, Config)
     self._wait = wait
     self.config = config
     self.workdir = pathlib.Path(workdir)

@@ -71,7 +71,7 @@ def test_the_dense_engine_ends_at_the_same_cost():
 def test_an_accelerator_trains_alike(resident, monkeypatch):
   """Groups of tiles, some of them padding, on the CPU."""
   counts = make_triplets(150)
-  settings = {"growth": ("64:2",), "core": 104, "epochs": 10}
+  settings = {"growth": ("64:2",), "core": 104, "epochs": 10, "fit_passes": 10}
   want, costs = train(counts, **settings)
   monkeypatch.setattr(
     "glove_jax.training.tiles.engine.device_settings",

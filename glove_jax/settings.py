@@ -44,6 +44,7 @@ def setting(
   return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclasses.dataclass(frozen=True)
 class Part:
   """Base of dataclasses of settings: checks the values of every new one.
 
@@ -64,9 +65,10 @@ class Part:
 
 def kind(field: dataclasses.Field) -> type:
   """The type of a setting's value: int for `int | None`, tuple, and so on."""
-  if isinstance(field.type, types.UnionType):
-    return typing.get_args(field.type)[0]
-  return typing.get_origin(field.type) or field.type
+  declared: Any = field.type
+  if isinstance(declared, types.UnionType):
+    declared = typing.get_args(declared)[0]
+  return typing.get_origin(declared) or declared
 
 
 def checked(field: dataclasses.Field, value):

@@ -26,9 +26,7 @@ def test_defaults_suit_raw_text():
   parts = config.make_config()
   assert parts.corpus.tokenizer == "word" and parts.corpus.lowercase
   assert (parts.count.window, parts.vocab.min_count) == (10, 5)
-  assert (parts.train.dim, parts.train.x_max, parts.train.alpha) == (
-    100, 10.0, 0.75
-  )  # fmt: skip
+  assert (parts.train.dim, parts.train.alpha) == (100, 0.75)
 
 
 def test_a_value_lands_in_its_stage():
@@ -52,11 +50,33 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
   train = config.make_config(engine=engine).train
   other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
   assert TrainConfig(engine=engine) == train == other
-  expected = {"blocked": (5, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
+  expected = {"blocked": (8, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
   resolved = train.resolved
   assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
   assert resolved.resolved == resolved
   assert config.settings(train) == config.settings(resolved)
+
+
+@pytest.mark.parametrize(
+  "given, missing, x_max, epochs",
+  [
+    ({}, 0.05, 30.0, 8),
+    ({"missing": 0}, 0.0, 10.0, 5),
+    ({"missing": 0.1, "epochs": 3}, 0.1, 30.0, 3),
+    ({"engine": "rows"}, 0.0, 10.0, 15),
+    ({"engine": "rows", "missing": 0.1}, 0.1, 30.0, 15),
+  ],
+)
+def test_the_recipe_is_that_of_the_objective(given, missing, x_max, epochs):
+  train = TrainConfig(**given).resolved
+  assert (train.missing, train.x_max, train.epochs) == (missing, x_max, epochs)
+  assert ("never occur" in train.objective) == (missing > 0)
+
+
+def test_without_missing_it_is_the_recipe_of_gloves_own_objective():
+  train = config.make_config(**presets.PRESETS["glove"]).train.resolved
+  assert train.growth == ("8192:10", "16384:6", "32768:5")
+  assert (train.products, train.schedule) == ("float32", "linear")
 
 
 def test_what_is_given_wins_over_the_engine():

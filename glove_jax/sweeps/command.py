@@ -346,7 +346,7 @@ def read_plan(workdir: pathlib.Path, load: Callable[[str], ModuleType]) -> Plan:
   path = workdir / "sweep.json"
   if not path.exists():
     raise FileNotFoundError(
-      f"There is no sweep in {workdir}: run one with --experiment or --sweep."
+      f"There is no sweep in {workdir}: run one with experiment= or sweep=."
     )
   record = atomic.read_json(path)
   name = record["experiment"] or ""

@@ -29,6 +29,7 @@ from glove_jax.sweeps import grid
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.text import vocab
+from glove_jax.training.starts import Start
 from glove_jax.training.together import (
   TOGETHER,
   can_train_together,
@@ -36,7 +37,7 @@ from glove_jax.training.together import (
 )
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, fingerprints, pipeline
+from glove_jax.workdir import artifacts, fingerprints, pipeline, starting
 from glove_jax.workdir.fingerprints import Fingerprints
 from glove_jax.workdir.lock import Busy, lock
 
@@ -207,7 +208,10 @@ class Runner:
       vectors = [_train_otherwise(trainer, batch[0], counts, folders[0])]
     else:
       words = vocab.read_vocab(counts / "vocab.txt").words
-      trained = _train_params(batch, counts / "counts", folders, self._say)
+      given = starting.read(batch[0].config.train, words, self._say)
+      trained = _train_params(
+        batch, counts / "counts", folders, given, self._say
+      )
       vectors = [
         artifacts.make_vectors(words, params, point.config.vectors)
         for point, params in zip(batch, trained, strict=True)
@@ -365,18 +369,21 @@ def _source(point: Point, counts: pathlib.Path) -> dict:
   """Fingerprints of what a point is trained and evaluated on."""
   read = Fingerprints().of
   questions = evaluate.question_files(point.config.evaluate)
+  start = starting.files(point.config.train)
   return {
     "counts": read(counts / "counts" / "manifest.json"),
     "vocab": read(counts / "vocab.txt"),
     "questions": [read(path) for path in questions],
-  }
+  } | ({"start": [read(path) for path in start]} if start else {})
 
 
-def _train_params(batch, counts: pathlib.Path, folders, say) -> list[Params]:
+def _train_params(
+  batch, counts: pathlib.Path, folders, start: Start | None, say
+) -> list[Params]:
   """Trains the points of a batch on a folder of counts."""
   if len(batch) == 1:
-    config = batch[0].config.train
-    return [pipeline.train(counts, config, folders[0], say=say)]
+    config, folder = batch[0].config.train, folders[0]
+    return [pipeline.train(counts, config, folder, say=say, start=start)]
   writers = [metrics.MetricsWriter(f / "metrics.jsonl") for f in folders]
 
   def on_epoch(line):

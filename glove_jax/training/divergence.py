@@ -52,7 +52,8 @@ def highest_cost(triplets: Triplets, config: TrainConfig) -> float:
   """
   step = max(1, len(triplets.count) // _SAMPLE)
   count = np.asarray(triplets.count[::step], np.float64)
-  weight = np.minimum(1, (count / config.x_max) ** config.alpha)
+  x_max = config.resolved.x_max
+  weight = np.minimum(1, (count / x_max) ** config.alpha)
   # At least 1: the logarithm of a count of 1 is 0.
   return _TIMES * max(1.0, float(np.mean(weight * np.log(count) ** 2)))
 
@@ -93,7 +94,7 @@ def check_params(
     for table, ids in zip(params, (row, col, row, col), strict=True)
   )
   prediction = np.einsum("nd,nd->n", word, context) + word_bias + context_bias
-  weight = np.minimum(1, (count / config.x_max) ** config.alpha)
+  weight = np.minimum(1, (count / config.resolved.x_max) ** config.alpha)
   cost = np.mean(weight * (prediction - np.log(count)) ** 2)
   if not cost <= highest:
     raise FloatingPointError(

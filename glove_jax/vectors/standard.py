@@ -212,7 +212,7 @@ def fetch(name: str) -> pathlib.Path:
   except ImportError as error:
     raise ModuleNotFoundError(
       "Downloading needs pooch: pip install pooch, or name a folder that has "
-      "the set by --sets."
+      "the set by sets=FOLDER."
     ) from error
   source, path = STANDARD[name], _cached(name)
   packed = source.url.endswith(".zip")
@@ -272,7 +272,7 @@ def _sentence(error: Exception, source: Source) -> str:
     host = source.url.split("/")[2]
     return (
       f"{host} cannot be reached ({type(error).__name__}): check the network, "
-      "or name a folder that has the set by --sets."
+      "or name a folder that has the set by sets=FOLDER."
     )
   return str(error).strip().replace("\n", " ")
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import pathlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -21,6 +22,7 @@ from glove_jax.text.symbols import UNK
 from glove_jax.threads import default_threads
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.formats import model2vec
+from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import model_card, stages
 from glove_jax.workdir.lock import lock
@@ -109,7 +111,7 @@ def make_vectors(
   words: Sequence[str],
   params: Params,
   config: VectorsConfig,
-  counts: Sequence[int] | None = None,
+  counts: Sequence[int] | np.ndarray | None = None,
 ) -> WordVectors:
   """Combines trained tables into vectors.
 
@@ -139,11 +141,59 @@ def read_vectors(
   Raises:
     FileNotFoundError: the run has not finished training.
   """
-  params, words = formats.read_tables(_tables_path(workdir))
-  return make_vectors(words, params, config)
+  params, words = formats.read_tables(tables_path(workdir))
+  return run_vectors(workdir, words, params, config)
 
 
-def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
+def run_vectors(
+  workdir: str | os.PathLike,
+  words: Sequence[str],
+  params: Params,
+  config: VectorsConfig,
+) -> WordVectors:
+  """As `make_vectors`, with counts of the words and standard errors.
+
+  Args:
+    workdir: the work directory of the run.
+    words, params, config: as for `make_vectors`.
+  """
+  vectors = with_counts(make_vectors(words, params, config), workdir)
+  vectors.errors = functools.partial(
+    _read_errors, workdir, words, params, config
+  )
+  return vectors
+
+
+def _read_errors(workdir, words, params, config) -> StandardErrors:
+  """The standard errors of a run; FileNotFoundError without its counts."""
+  counts, settings = read_counts(workdir), read_settings(workdir)
+  return make_errors(words, params, counts, settings, config)
+
+
+def make_errors(
+  words: Sequence[str],
+  params: Params,
+  counts: triplets.Triplets,
+  settings: Mapping,
+  config: VectorsConfig,
+) -> StandardErrors:
+  """The standard errors of vectors.
+
+  Args:
+    words: V words.
+    params: the four tables that were fitted to the counts.
+    counts: X.
+    settings: of the run: x_max, alpha and context.
+    config: how the tables were combined.
+  """
+  objective = Objective(
+    settings["x_max"], settings["alpha"], config.vectors,
+    settings["context"] == "symmetric", config.context_weight,
+  )  # fmt: skip
+  return StandardErrors(words, params, counts, objective)
+
+
+def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
   if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
@@ -248,7 +298,7 @@ def export(
   if EXPORTS[form] == "counts":
     _export_counts(workdir, config, form, output)
     return None
-  vectors = with_counts(read_vectors(workdir, config.vectors), workdir)
+  vectors = read_vectors(workdir, config.vectors)
   vectors = vectors.first(limit or len(vectors))
   if sif or remove:
     vectors = vectors.weighted(sif or None, remove)
@@ -264,7 +314,7 @@ def export(
     )
     return pathlib.Path(output, "README.md")
   if form == "npz":
-    params, words = formats.read_tables(_tables_path(workdir))
+    params, words = formats.read_tables(tables_path(workdir))
     params = Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:

@@ -41,7 +41,7 @@ class Stages:
     say: called with each line of news.
   """
 
-  def __init__(self, workdir: pathlib.Path, say: Callable[[str], None]):
+  def __init__(self, workdir: pathlib.Path, say: Callable[[str], object]):
     self._workdir = workdir
     self._say = say
     self._done = read_notes(workdir)

@@ -10,7 +10,11 @@ import pathlib
 import shlex
 import sys
 
-import experiments
+try:
+  from glove_jax import experiments  # as installed
+except ImportError:
+  import experiments  # beside run.py
+
 from glove_jax import command_line
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
@@ -64,6 +68,11 @@ class RunFlags(Part):
   )
   remove: int = setting(
     0, "common directions to remove from vectors, for sentences", low=0
+  )
+  intervals: bool = setting(
+    False,
+    "show the 95% interval of each cosine, from the counts of the run; a lower "
+    "bound, since other text and another seed change cosines more",
   )
   k: int = setting(10, "number of answers to show", low=1)
   traceback: bool = setting(False, "show where in the code an error arose")
@@ -188,7 +197,12 @@ def neighbors(arguments: list[str]) -> None:
       found = vectors.neighbors(name, k)
     else:
       found = vectors.most_similar(positive, negative, k)
-    say(f"{name}:", *answers(found))
+    lines = answers(found)
+    if run_flags().intervals:
+      for i, (word, _) in enumerate(found):
+        low, high = vectors.interval(positive, word, negative)
+        lines[i] = f"{lines[i][:8]}  {low:6.3f} to {high:6.3f}{lines[i][8:]}"
+    say(f"{name}:", *lines)
 
 
 def analogy(arguments: list[str]) -> None:
@@ -337,7 +351,7 @@ COMMANDS = {
     neighbors,
     "WORD [+|- WORD ...]",
     "the nearest words to each word, or to a sum: king - man + woman",
-    _VECTORS | {"k"},
+    _VECTORS | {"k", "intervals"},
   ),
   "analogy": Command(
     analogy,

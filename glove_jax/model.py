@@ -232,8 +232,10 @@ def sum_cells(prediction, log_count, weight, cell_loss: CellLoss | None = None):
     return weighted_squares(prediction, log_count, weight)
   counted = weight > 0
   # The inner `where` too: a gradient that is NaN times 0 is NaN.
-  safe = (jnp.where(counted, x, 0) for x in (prediction, log_count))
-  costs = cell_loss(*safe, jnp.where(counted, weight, 1))
+  prediction, log_count = (
+    jnp.where(counted, x, 0) for x in (prediction, log_count)
+  )
+  costs = cell_loss(prediction, log_count, jnp.where(counted, weight, 1))
   return jnp.sum(jnp.sum(jnp.where(counted, costs, 0), axis=0))
 
 

@@ -8,6 +8,7 @@ run is a keyword of the functions that use it, under the name of its flag.
 """
 
 import dataclasses
+import functools
 import inspect
 import os
 import shutil
@@ -29,6 +30,7 @@ from glove_jax.front.cooccurrences import KIND, Cooccurrences, from_matrix
 from glove_jax.front.keywords import configure, fields, takes
 from glove_jax.model import Params
 from glove_jax.text import forms, records, vocab
+from glove_jax.text.vocab import Vocab
 from glove_jax.training import loop
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
@@ -77,7 +79,8 @@ def fit(
     **options: settings of a run, and the objects that `train` takes.
 
   Returns:
-    The vectors, with how often each word occurs if the text was counted.
+    The vectors, with how often each word occurs if the text was counted. They
+    keep the tables and the counts, for `WordVectors.interval`.
 
   Raises:
     FileNotFoundError: a file is missing.
@@ -90,7 +93,13 @@ def fit(
   with metrics.progress_bars(not quiet):
     counts = _counted(sentences, words, config, settings, quiet)
     params = _train(counts, config, objects, quiet)
-  return counts.vectors(params, config.vectors.vectors, config.vectors.unk)
+  vectors = counts.vectors(params, **dataclasses.asdict(config.vectors))
+  if objects.get("loss") is None:
+    vectors.errors = functools.partial(
+      artifacts.make_errors, counts.vocab.words, params, counts.triplets(),
+      configs.all_settings(config) | counts.kind, config.vectors,
+    )  # fmt: skip
+  return vectors
 
 
 def _counted(given, words, config, settings, quiet: bool) -> Cooccurrences:
@@ -268,25 +277,23 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _train(counts, config: Config, objects, quiet: bool) -> Params:
-  triplets = counts.triplets() if isinstance(counts, Cooccurrences) else counts
+  has_words = isinstance(counts, Cooccurrences)
+  triplets = counts.triplets() if has_words else counts
   if not isinstance(triplets, Triplets):
     raise ValueError(
       f"counts is of type {type(counts).__name__}: give what count or "
       "from_matrix returns."
     )
-  init, named = objects.get("init"), config.train.init_from
-  if named or isinstance(init, (WordVectors, str, os.PathLike)):
-    if not isinstance(counts, Cooccurrences):
-      raise ValueError(
-        "init needs counts with words: give what count or from_matrix returns."
-      )
-    words = counts.vocab.words
-    if init is None:
-      init = starting.read(config.train, words, say(quiet))
-    else:
-      init = starting.start_of(init, words, config.train)
-    objects = objects | {"init": init}
+  if has_words:
+    objects = objects | {"init": _start(objects, counts.vocab, config, quiet)}
   return loop.train(triplets, config.train, say=say(quiet), **objects)
+
+
+def _start(objects, words: Vocab, config: Config, quiet: bool):
+  """What training starts from: `init`, or the file of `init_from`."""
+  if (init := objects.get("init")) is None:
+    return starting.read(config.train, words.words, say(quiet))
+  return starting.start_of(init, words.words, config.train)
 
 
 def say(quiet: bool) -> Callable[[str], object]:
@@ -321,5 +328,5 @@ def load(
       path, vectors, limit=limit, skip_bad_lines=skip_bad_lines
     )
   config = configs.VectorsConfig(vectors=vectors or "sum")
-  found = artifacts.with_counts(artifacts.read_vectors(folder, config), folder)
+  found = artifacts.read_vectors(folder, config)
   return found.first(limit or len(found))

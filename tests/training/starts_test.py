@@ -17,7 +17,7 @@ ENGINES = {
   "rows": {"engine": "rows"},
   "tiles": {"engine": "blocked"},
   "lines": {"engine": "blocked", "min_fill": 0.9},
-  "strips": {"engine": "blocked", "missing": 0.1, "core": 16},
+  "strips": {"engine": "blocked", "missing": 0.1, "core": 16, "fit_passes": 8},
 }
 
 
@@ -40,6 +40,7 @@ def init():
 
 def settings(**changes):
   small = {"dim": D, "epochs": 3, "batch_size": 300, "tile_size": 8}
+  small |= {"missing": 0}
   return config.make_config(**{**small, "growth": [], **changes}).train
 
 

@@ -26,7 +26,7 @@ def corpus(tmp_path_factory):
 
 def settings(**changes):
   small = {"dim": D, "epochs": 2, "growth": [], "min_count": 1, "tile_size": 8}
-  small |= {"analogies": (), "similarity": ()}
+  small |= {"analogies": (), "similarity": (), "missing": 0}
   return config.make_config(**{**small, **changes})
 
 

@@ -59,10 +59,11 @@ def _check_cell_loss(supplied: Supplied) -> None:
       f"cell_loss fails on three arrays of one shape: {type(error).__name__}: "
       f"{error}"
     ) from error
-  if getattr(found, "shape", None) != cells.shape:
+  shape = getattr(found, "shape", None)
+  if shape != cells.shape:
     raise ValueError(
       "cell_loss must return the cost of each cell, in the shape of its "
-      f"arguments, and not {found}: leave out the sum."
+      f"arguments, {cells.shape}, and not of shape {shape}: leave out the sum."
     )
 
 

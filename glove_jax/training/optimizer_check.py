@@ -242,8 +242,9 @@ def _moves(tx) -> bool:
       moves.append(sum(jnp.any(leaf != 0) for leaf in jax.tree.leaves(updates)))
     return moves
 
-  _, second, third, fourth = (bool(x) for x in jax.jit(run)())
-  return second and (third or not fourth)
+  moves = [bool(x) for x in jax.jit(run)()]
+  moves = moves if moves[0] else moves[1:]
+  return moves[0] and moves == sorted(moves, reverse=True)
 
 
 def _random(seed: int) -> Params:

@@ -103,11 +103,15 @@ def checked(
   """Returns a start whose arrays fit a run, in NumPy.
 
   Raises:
-    ValueError: a shape differs, a value is infinite, or a row has NaN and
-      numbers.
+    ValueError: it is of another type, a shape differs, a value is infinite, or
+      a row has NaN and numbers.
   """
   if init is None:
     return None
+  if not isinstance(init, (Start, Params)):
+    raise ValueError(
+      f"init must be model.Params or starts.Start, not a {type(init).__name__}."
+    )
   start = init if isinstance(init, Start) else Start(init)
   start = jax.tree.map(np.asarray, start)
   shapes = [(vocab_size, dim)] * 2 + [(vocab_size,)] * 2

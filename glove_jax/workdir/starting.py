@@ -38,10 +38,12 @@ def check(config: TrainConfig, workdir: str | os.PathLike) -> None:
     for name in ("init_gradsq", "freeze", "retrofit"):
       if getattr(config, name):
         raise ValueError(f"{name} needs init_from, the vectors to start from.")
+  folder = pathlib.Path(workdir).resolve()
   for path in filter(None, (config.init_from, config.init_gradsq)):
-    if os.path.realpath(path) == os.path.realpath(workdir):
+    if pathlib.Path(path).expanduser().resolve().is_relative_to(folder):
       raise ValueError(
-        f"A run cannot start from itself ({path}): name another workdir."
+        f"A run cannot start from itself: {path} is in its workdir, so copy it "
+        "or name another workdir."
       )
   files(config)
   if config.init_from:

@@ -94,14 +94,18 @@ def test_mittens_term_by_hand():
 def test_a_dense_step_is_that_of_mittens_on_the_whole_matrix(counts, init):
   """The second of two steps, with the gradient of the term by hand."""
   how = {"engine": "dense", "batch_size": 10**6, "optimizer": "sgd"}
-  how |= {"learning_rate": 0.01, "retrofit": 0.3, "dtype": "float64"}
-  first = loop.train(counts, settings(epochs=1, **how), init=init)
-  second = loop.train(counts, settings(epochs=2, **how), init=init)
+  how |= {"learning_rate": 0.01, "retrofit": 30.0, "dtype": "float64"}
+  first, second = (
+    jax.tree.map(
+      np.asarray, loop.train(counts, settings(epochs=number, **how), init=init)
+    )
+    for number in (1, 2)
+  )
   with jax.enable_x64(True):
     batch = model.Batch(*counts[:3], np.ones(len(counts.row)))
     grads = jax.grad(model.loss)(first, batch, x_max=10.0)
   moved = first.word + first.context - init.word - init.context
-  pull = np.where(np.isnan(init.word), 0, 2 * 0.3 * moved)
+  pull = np.where(np.isnan(init.word), 0, 2 * 30.0 * moved)
   for side in ("word", "context"):
     want = getattr(first, side) - 0.01 * (getattr(grads, side) + pull)
     np.testing.assert_allclose(getattr(second, side), want, atol=1e-7)
@@ -179,6 +183,7 @@ def test_sums_of_squared_gradients_go_on(counts, init):
    ({"freeze": True, "retrofit": 0.1}, "init", "one of them"),
    ({"dim": 5}, "init", r"tables of shapes .* needs \[\(40, 5\)"),
    ({"optimizer": "adam"}, "sums", "adagrad and stanford"),
+   ({}, "number", "must be model.Params or starts.Start, not a int"),
    ({}, "ragged", "row of word that is not finite"),
    ({}, "infinite", "row of context that is not finite")],
 )  # fmt: skip
@@ -190,6 +195,7 @@ def test_starts_that_do_not_fit_are_refused(
   start = {
     "init": init,
     "sums": starts.Start(init, init),
+    "number": 3,
     "ragged": init._replace(word=word),
     "infinite": init._replace(context=context),
   }.get(given)

@@ -78,7 +78,7 @@ def test_a_run_goes_on_from_the_tables_and_sums_of_another(
 ):
   """Two epochs, and one epoch that goes on after one, in one batch each."""
   how = {"engine": engine, "optimizer": optimizer, "schedule": "constant"}
-  how |= {"keep": 1.0, "learning_rate": 0.1}
+  how |= {"keep": 1.0, "learning_rate": 0.1, "bias_init": "random"}
   want, _ = run(corpus, tmp_path / "two", epochs=2, **how)
   run(corpus, tmp_path / "one", epochs=1, **how)
   paths = {"init_from": tmp_path / "one", "init_gradsq": tmp_path / "one"}
@@ -87,7 +87,7 @@ def test_a_run_goes_on_from_the_tables_and_sums_of_another(
     np.testing.assert_allclose(a, b, rtol=1e-5)
   del paths["init_gradsq"]
   other, _ = run(corpus, tmp_path / "fresh", epochs=1, **paths, **how)
-  assert np.abs(other.word - want.word).max() > 1e-3
+  assert np.abs(other.word - want.word).max() > 1e-4
 
 
 def write_stanford(path, params):
@@ -139,6 +139,7 @@ def test_two_vectors_a_word_are_its_two_sides():
   [({"init_from": "no.txt"}, "There is no vector file no.txt"),
    ({"init_from": "{}"}, "no trained tables in"),
    ({"init_from": "{}/run"}, "cannot start from itself"),
+   ({"init_from": "{}/run/vectors.txt"}, "cannot start from itself"),
    ({"init_from": "{}/v.txt", "dim": 5}, "have 3 dimensions and dim is 5"),
    ({"init_from": "{}/other.txt"}, "has none of the 8 words"),
    ({"init_from": "{}/nan.txt"}, "vector of 'a' in .* is not finite"),

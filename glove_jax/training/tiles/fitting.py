@@ -130,32 +130,37 @@ def fit_strip(
     restart(tx, start, before),
   )
 
-  def step(carry, xs):
-    params, opt_state = carry
+  def cost_of(trained: Params, fixed: Table, cells):
+    whole = trained._replace(context=fixed.vectors, context_bias=fixed.biases)
+    cost = loss(whole, cells)
+    if pull_loss is not None:
+      cost += pull_loss(trained.word[0], others) / len(code)
+    return cost
+
+  end, cost = _descend(
+    cost_of, TrainState(start, opt_state), core, code, plan, tx
+  )
+  opt_state = map_tables(
+    Params, lambda new, table: put(table, new), end.opt_state, state.opt_state
+  )
+  return TrainState(put(state.params, end.params), opt_state), cost
+
+
+def _descend(cost_of, state: TrainState, core: Table, code, plan: FitPlan, tx):
+  """Runs the steps of a plan; returns the state and the planned cost."""
+
+  def step(state, xs):
     piece, multiplier, keep, share = xs
-    fixed, cells = jax.lax.optimization_barrier(
+    inputs = jax.lax.optimization_barrier(
       (Table(core.vectors[piece], core.biases[piece]), code[piece][None])
     )
+    cost, grads = jax.value_and_grad(cost_of)(state.params, *inputs)
+    opt_state = scale_sums(state.opt_state, jnp.where(keep > 0, keep, 1))
+    new = apply_gradients(tx, grads, opt_state, state.params, multiplier)
+    return TrainState(*new), share * cost
 
-    def cost_of(trained: Params):
-      whole = trained._replace(context=fixed.vectors, context_bias=fixed.biases)
-      cost = loss(whole, cells)
-      if pull_loss is not None:
-        cost += pull_loss(trained.word[0], others) / len(code)
-      return cost
-
-    cost, grads = jax.value_and_grad(cost_of)(params)
-    opt_state = scale_sums(opt_state, jnp.where(keep > 0, keep, 1))
-    params, opt_state = apply_gradients(
-      tx, grads, opt_state, params, multiplier
-    )
-    return (params, opt_state), share * cost
-
-  (end, opt_state), costs = jax.lax.scan(step, (start, opt_state), plan)
-  opt_state = map_tables(
-    Params, lambda new, table: put(table, new), opt_state, state.opt_state
-  )
-  return TrainState(put(state.params, end), opt_state), costs.sum()
+  state, costs = jax.lax.scan(step, state, plan)
+  return state, costs.sum()
 
 
 def core_pieces(table: Table, block, num_pieces: int, width: int) -> Table:

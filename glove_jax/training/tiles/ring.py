@@ -285,22 +285,23 @@ def make_programs(
 
     return jax.jit(mapped, donate_argnums=0)
 
-  def turn(state, hyper, codes, stack, multipliers):
-    del hyper, codes, stack
-    ring = [(i, (i - 1) % num_devices) for i in range(num_devices)]
+  made = programs.make_programs(config, compiled, supplied)
+  return made | {Turn: compiled(functools.partial(_turn, num_devices))}
 
-    def send_contexts(array):
-      if not array.ndim:
-        return array
-      half = len(array) // 2
-      received = jax.lax.ppermute(array[half:], AXIS, ring)
-      return array.at[half:].set(received)
 
-    return jax.tree.map(send_contexts, state), jnp.zeros_like(multipliers)
+def _turn(num_devices: int, state, hyper, codes, stack, multipliers):
+  """Every device sends its contexts to the device before it."""
+  del hyper, codes, stack
+  ring = [(i, (i - 1) % num_devices) for i in range(num_devices)]
 
-  return programs.make_programs(config, compiled, supplied) | {
-    Turn: compiled(turn)
-  }
+  def send_contexts(array):
+    if not array.ndim:
+      return array
+    half = len(array) // 2
+    received = jax.lax.ppermute(array[half:], AXIS, ring)
+    return array.at[half:].set(received)
+
+  return jax.tree.map(send_contexts, state), jnp.zeros_like(multipliers)
 
 
 def _keep_loaded(job: Job) -> Job:

@@ -13,6 +13,8 @@
 import importlib
 from types import ModuleType
 
+# What experiments on GloVe's own objective share: a small text, and J alone.
+GLOVE = {"corpus": ["enwiki_sample"], "missing": 0.0}
 NAMES = (
   "x_max",
   "alpha",

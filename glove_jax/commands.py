@@ -69,6 +69,11 @@ class RunFlags(Part):
   remove: int = setting(
     0, "common directions to remove from vectors, for sentences", low=0
   )
+  intervals: bool = setting(
+    False,
+    "show the 95% interval of each cosine, from the counts of the run; a lower "
+    "bound, since other text and another seed change cosines more",
+  )
   k: int = setting(10, "number of answers to show", low=1)
   traceback: bool = setting(False, "show where in the code an error arose")
 
@@ -192,7 +197,12 @@ def neighbors(arguments: list[str]) -> None:
       found = vectors.neighbors(name, k)
     else:
       found = vectors.most_similar(positive, negative, k)
-    say(f"{name}:", *answers(found))
+    lines = answers(found)
+    if run_flags().intervals:
+      for i, (word, _) in enumerate(found):
+        low, high = vectors.interval(positive, word, negative)
+        lines[i] = f"{lines[i][:8]}  {low:6.3f} to {high:6.3f}{lines[i][8:]}"
+    say(f"{name}:", *lines)
 
 
 def analogy(arguments: list[str]) -> None:
@@ -341,7 +351,7 @@ COMMANDS = {
     neighbors,
     "WORD [+|- WORD ...]",
     "the nearest words to each word, or to a sum: king - man + woman",
-    _VECTORS | {"k"},
+    _VECTORS | {"k", "intervals"},
   ),
   "analogy": Command(
     analogy,

@@ -24,6 +24,7 @@ ROOMS = {
   "vectors": {
     "text.content",
     "text.datasets",
+    "text.pipes",
     "text.streams",
     "text.symbols",
     "text.tokenizers",

@@ -34,4 +34,4 @@ def test_notebook(name):
 
 
 def test_all_notebooks_are_here():
-  assert len(NOTEBOOKS) == 4
+  assert len(NOTEBOOKS) == 5

@@ -8,6 +8,7 @@ run is a keyword of the functions that use it, under the name of its flag.
 """
 
 import dataclasses
+import functools
 import inspect
 import os
 import shutil
@@ -77,7 +78,8 @@ def fit(
     **options: settings of a run, and the objects that `train` takes.
 
   Returns:
-    The vectors, with how often each word occurs if the text was counted.
+    The vectors, with how often each word occurs if the text was counted. They
+    keep the tables and the counts, for `WordVectors.interval`.
 
   Raises:
     FileNotFoundError: a file is missing.
@@ -90,7 +92,13 @@ def fit(
   with metrics.progress_bars(not quiet):
     counts = _counted(sentences, words, config, settings, quiet)
     params = _train(counts, config, objects, quiet)
-  return counts.vectors(params, **dataclasses.asdict(config.vectors))
+  vectors = counts.vectors(params, **dataclasses.asdict(config.vectors))
+  if not {"loss", "cell_loss"} & objects.keys():
+    vectors.errors = functools.partial(
+      artifacts.make_errors, counts.vocab.words, params, counts.triplets(),
+      configs.all_settings(config) | counts.kind, config.vectors,
+    )  # fmt: skip
+  return vectors
 
 
 def _counted(given, words, config, settings, quiet: bool) -> Cooccurrences:
@@ -327,5 +335,5 @@ def load(
       path, vectors, limit=limit, skip_bad_lines=skip_bad_lines
     )
   config = configs.VectorsConfig(vectors=vectors or "sum")
-  found = artifacts.with_counts(artifacts.read_vectors(folder, config), folder)
+  found = artifacts.read_vectors(folder, config)
   return found.first(limit or len(found))

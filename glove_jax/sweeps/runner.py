@@ -37,7 +37,7 @@ from glove_jax.training.together import (
 )
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, pipeline, starting
+from glove_jax.workdir import artifacts, fingerprints, pipeline, starting
 from glove_jax.workdir.fingerprints import Fingerprints
 from glove_jax.workdir.lock import Busy, lock
 
@@ -50,6 +50,8 @@ Evaluator = Callable[[WordVectors], float | Mapping[str, float]]
 Failures = dict[str, str]  # what went wrong, by the name of the point
 
 _TOGETHER_ON_ACCELERATORS = 4
+_MEASURED = ("training.json", "metrics.jsonl", "evaluation.json")
+_CHECKSUMS = ".checksums.json"  # of the files that a report reads
 _DEFAULTS = SweepConfig()
 
 
@@ -134,6 +136,9 @@ class Runner:
           f"{grid.describe(point.varied)} again: its counts or question sets "
           "have changed."
         )
+        atomic.remove(folder)
+      elif why := damage(folder):
+        self._say(f"{grid.describe(point.varied)} again: {why}.")
         atomic.remove(folder)
       if not is_done(self.workdir, point):
         todo.append(point)
@@ -235,6 +240,7 @@ class Runner:
       results |= _scores(self._evaluator(vectors))
     atomic.remove(folder / "checkpoints")
     atomic.write_json(folder / "evaluation.json", results)
+    atomic.write_json(folder / _CHECKSUMS, _checksums(folder))
     scores = flat_scores(results).items()
     self._say("  " + ", ".join(f"{name} {v:.4f}" for name, v in scores))
 
@@ -269,6 +275,29 @@ def point_folder(workdir: pathlib.Path, point: Point) -> pathlib.Path:
 
 def is_done(workdir: pathlib.Path, point: Point) -> bool:
   return (point_folder(workdir, point) / "evaluation.json").exists()
+
+
+def damage(folder: pathlib.Path) -> str | None:
+  """What is not as it was written in the folder of a finished point, if any."""
+  path = folder / _CHECKSUMS
+  if not path.exists():  # of a point that is not finished
+    return None
+  try:
+    known, found = atomic.read_json(path), _checksums(folder)
+  except (ValueError, OSError) as error:
+    return str(error).rstrip(".")
+  if known == found:
+    return None
+  changed = [
+    name
+    for name in found
+    if not isinstance(known, dict) or known.get(name) != found[name]
+  ]
+  return f"{folder / (changed or [_CHECKSUMS])[0]} is not as it was written"
+
+
+def _checksums(folder: pathlib.Path) -> dict[str, str]:
+  return {name: fingerprints.hash_file(folder / name) for name in _MEASURED}
 
 
 def by_counts(points: Sequence[Point]) -> list[list[Point]]:

@@ -38,7 +38,8 @@ def initial_params(
   with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
     params = random_params(vocab_size, config)
     if config.bias_init == "fit":
-      word_bias, context_bias = fit(x_max=config.x_max, alpha=config.alpha)
+      x_max = config.resolved.x_max
+      word_bias, context_bias = fit(x_max=x_max, alpha=config.alpha)
       params = params._replace(
         word_bias=jnp.asarray(word_bias, config.dtype),
         context_bias=jnp.asarray(context_bias, config.dtype),

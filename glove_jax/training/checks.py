@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from glove_jax.config import TrainConfig
+from glove_jax.config import TrainConfig, check_type
 from glove_jax.training import optimizer_check, optimizers, sharding
 from glove_jax.training.engine import Supplied
 from glove_jax.training.tiles.engine import check_settings
@@ -73,6 +73,7 @@ def check_config(config: TrainConfig) -> None:
   Raises:
     ValueError: the engine, mesh or optimizer cannot use these settings.
   """
+  check_type(config, TrainConfig)
   if config.engine == "blocked":
     check_settings(config)
   placement = sharding.make_placement(config)

@@ -20,8 +20,8 @@ import optax
 from absl import logging
 
 from glove_jax import atomic, metrics, model
-from glove_jax.config import TrainConfig, make_config
-from glove_jax.counts.triplets import Triplets, read_triplets
+from glove_jax.config import TrainConfig, check_type, make_config
+from glove_jax.counts.triplets import Triplets, check_types, read_triplets
 from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import (
   checkpoint,
@@ -110,6 +110,8 @@ def train(
     True
     >>> more = train(counts, config, init=params, tx=optax.adam(1e-3))
   """
+  check_type(config, TrainConfig)
+  check_types(triplets)
   start = starts.checked(init, triplets.vocab_size, config.dim)
   supplied = Supplied(loss, cell_loss, tx, start)
   check_supplied(config, supplied)
@@ -137,7 +139,10 @@ def train(
         writer.write(**line)
       if on_epoch:
         on_epoch(line)
-    return engine.params(state)
+    params = engine.params(state)
+    if loss is None and cell_loss is None and multihost.is_first():
+      divergence.check_params(params, triplets, config, highest)
+    return params
 
 
 def _find_done(folder: pathlib.Path, config, tx, say) -> int:
@@ -158,6 +163,7 @@ def _report_empty(engine: Engine, say: Callable[[str], object]) -> None:
 
 def checked(triplets: Triplets) -> Triplets:
   """Checks triplets with all processes; sorts and sums them if needed."""
+  check_types(triplets)
   rows = multihost.share(len(triplets.row))
   return sum_duplicates(
     check_triplets(triplets, rows), rows, multihost.sum_over_processes

@@ -205,7 +205,7 @@ class RowsEngine:
       supplied: instead of what the config names.
     """
     self.placement = sharding.make_placement(config)
-    self._triplets, self._config = triplets, config
+    self._triplets, self._config = triplets, config.resolved
     self._tx = optimizers.from_config(config, tx=supplied.tx)
     self._plan = batches.plan_batches(len(triplets.row), config.batch_size)
     self.epochs = [

@@ -28,8 +28,9 @@ def can_train_together(configs: Sequence[TrainConfig]) -> bool:
   """Whether `train_together` takes these configs."""
 
   def rest(config):
+    config = config.resolved
     same = dict.fromkeys(TOGETHER, 1) | {"missing": float(config.missing > 0)}
-    return dataclasses.replace(config.resolved, **same)
+    return dataclasses.replace(config, **same)
 
   first = configs[0]
   if first.engine != "blocked" or first.init_from or multihost.several():

@@ -57,8 +57,8 @@ def without_common(
   """
   if not 0 <= num < table.shape[1]:
     raise ValueError(
-      f"remove must be from 0 to {table.shape[1] - 1}, got {num}: vectors of "
-      f"{table.shape[1]} dimensions have no more to remove."
+      f"remove must be from 0 to {table.shape[1] - 1}, got {num}: there are "
+      f"{table.shape[1]} dimensions, and one must be left."
     )
   exact = table.astype(np.float64)
   moment = (exact * _probabilities(counts)[:, None]).T @ exact

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from glove_jax.config import EvaluateConfig
+from glove_jax.config import EvaluateConfig, check_type
 from glove_jax.text import datasets
 from glove_jax.vectors import sets
 
@@ -153,7 +153,9 @@ def find_sets(config: EvaluateConfig) -> list[Entry]:
 
   Raises:
     FileNotFoundError: a file or folder that the config names does not exist.
+    ValueError: the config is not an `EvaluateConfig`.
   """
+  check_type(config, EvaluateConfig)
   found: list[tuple[str, str, pathlib.Path]] = []
   for kind in ("analogies", "similarity"):
     for name in getattr(config, kind):

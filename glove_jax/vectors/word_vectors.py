@@ -2,15 +2,16 @@
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from glove_jax.config import EvaluateConfig, make_part
 from glove_jax.text.symbols import UNK
-from glove_jax.vectors import sentences
+from glove_jax.vectors import sentences, standard_errors
 from glove_jax.vectors.neighbors import Neighbors
 from glove_jax.vectors.queries import listed
+from glove_jax.vectors.standard_errors import StandardErrors
 from glove_jax.vectors.tables import combine, floating
 
 __all__ = ["WordVectors", "combine", "floating", "with_unk"]
@@ -32,6 +33,7 @@ class WordVectors(Neighbors):
     index: the row of each word.
     unit: [V, D] float32, the vectors scaled to length 1 (zero stays zero).
     is_cased: whether the words keep their capitals.
+    errors: makes the `StandardErrors` of a run's vectors, or None.
 
   >>> angles = np.deg2rad([90, 50, 0])
   >>> table = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -43,6 +45,8 @@ class WordVectors(Neighbors):
   >>> "east" in vectors, list(vectors)
   (True, ['north', 'northeast', 'east'])
   """
+
+  errors: Callable[[], StandardErrors] | None = None
 
   def __init__(
     self,
@@ -164,6 +168,52 @@ class WordVectors(Neighbors):
       )
     return self.index[word]
 
+  def interval(
+    self,
+    first: str | Sequence[str],
+    second: str,
+    negative: str | Sequence[str] = (),
+    level: float = 0.95,
+  ) -> tuple[float, float]:
+    """The interval of a cosine, from the standard errors of a run's vectors.
+
+    `interval(["king", "woman"], "queen", negative=["man"])` is that of an
+    answer of `most_similar` or `analogy`. It says how exactly the counts
+    determine the vectors, which is a lower bound: other documents or another
+    seed change cosines more, see docs/vectors.md.
+
+    Args:
+      first: a word, or several, whose unit vectors are added.
+      second: the word that it is compared with.
+      negative: words whose unit vectors are subtracted.
+      level: the probability of the interval.
+
+    Returns:
+      Its ends.
+
+    Raises:
+      ValueError: a word has no vector, or the vectors are not those of a run
+        with its counts.
+    """
+    weights: dict[str, float] = {}
+    for sign, words in ((1.0, first), (-1.0, negative)):
+      for word in listed(words):
+        weights[word] = weights.get(word, 0.0) + sign
+    vectors = {word: self[word] for word in {*weights, second}}
+    found = standard_errors.cosine_error(
+      self._standard_errors, vectors, weights, second
+    )
+    return standard_errors.interval(*found, level)
+
+  @functools.cached_property
+  def _standard_errors(self) -> StandardErrors:
+    if self.errors is None:
+      raise ValueError(
+        "These vectors have no standard errors, which are computed from counts "
+        "and tables: take the vectors of a run's work directory."
+      )
+    return self.errors()
+
   def subset(self, words: Sequence[str]) -> "WordVectors":
     """The vectors of some words, in their order.
 
@@ -173,7 +223,13 @@ class WordVectors(Neighbors):
     return self._rows([self.id(word) for word in listed(words)])
 
   def first(self, num: int) -> "WordVectors":
-    """The vectors of the first `num` words, usually the most frequent."""
+    """The vectors of the first `num` words, usually the most frequent.
+
+    Raises:
+      ValueError: `num` is not a positive integer.
+    """
+    if not isinstance(num, int | np.integer) or num < 1:
+      raise ValueError(f"num must be a positive integer, got {num!r}.")
     return self if num >= len(self) else self._rows(slice(num))
 
   def weighted(self, sif: float | None = 1e-3, remove: int = 0):
@@ -237,6 +293,7 @@ class WordVectors(Neighbors):
 
     Args:
       path: the file; packed if its name ends in .gz, .bz2, .xz, .zst or .zip.
+        The folder, for the formats projector and model2vec.
       format: one of `formats.FORMATS`; by default that of the name: .txt, .bin,
         .vec, .npz, .safetensors or .parquet.
 
@@ -299,7 +356,9 @@ class WordVectors(Neighbors):
   def _rows(self, rows) -> "WordVectors":
     words = np.array(self.words, object)[rows].tolist()
     counts = None if self.counts is None else self.counts[rows]
-    return WordVectors(words, self.vectors[rows], counts)
+    some = WordVectors(words, self.vectors[rows], counts)
+    some.errors = self.errors
+    return some
 
 
 def with_unk(vectors: WordVectors) -> WordVectors:
@@ -316,4 +375,6 @@ def with_unk(vectors: WordVectors) -> WordVectors:
   counts = vectors.counts
   if counts is not None:
     counts = np.append(counts, 0)
-  return WordVectors((*vectors.words, UNK), table, counts)
+  more = WordVectors((*vectors.words, UNK), table, counts)
+  more.errors = vectors.errors
+  return more

@@ -80,7 +80,11 @@ class Pipeline:
       say: called with each line of news.
       wait: whether to wait for another process that works in the folder; else
         it is an error.
+
+    Raises:
+      ValueError: the config is not a whole `Config`.
     """
+    configs.check_type(config, Config)
     self._wait = wait
     self.config = config
     self.workdir = pathlib.Path(workdir)
@@ -98,6 +102,7 @@ class Pipeline:
     starting.check(self.config.train, self.workdir)
     loop.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
+    self._say(f"Training minimises {self.config.train.objective}.")
     with self._open():
       words, _ = self._run_counts()
       params = self._run_training(words)
@@ -179,7 +184,9 @@ class Pipeline:
   def _run_vectors(self, words: vocab.Vocab, params: Params) -> WordVectors:
     """Combines the trained tables into vectors, and writes vectors.txt."""
     output = self.workdir / "vectors.txt"
-    vectors = artifacts.make_vectors(words.words, params, self.config.vectors)
+    vectors = artifacts.run_vectors(
+      self.workdir, words.words, params, self.config.vectors
+    )
     with self._stage("vectors", [self.workdir / "tables.npz"]) as todo:
       if todo:
         formats.write_stanford_text(vectors, output)
@@ -275,10 +282,11 @@ class Pipeline:
 
   def _drop_other_checkpoints(self) -> None:
     """Removes checkpoints that this run could not have written."""
-    folder, config = self.workdir / "checkpoints", self.config.train
+    folder = self.workdir / "checkpoints"
+    config = self.config.train.resolved
     owner = folder / "settings.json"
     settings = self._source("train", self._training_inputs())
-    if config.resolved.schedule == "constant" and not config.missing:
+    if config.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
       # resumes from a shorter one. (With `missing`, the last epoch differs.)
       settings = settings | {"epochs": "any"}

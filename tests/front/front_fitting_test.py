@@ -11,6 +11,7 @@ import pytest
 
 import glove_jax
 from glove_jax import config, loop, metrics
+from glove_jax.vectors import a_la_carte
 
 RNG = np.random.default_rng(0)
 WORDS = np.array([f"w{i}" for i in range(30)])
@@ -193,6 +194,26 @@ def test_quiet_shows_no_bars(monkeypatch):
   assert shown and not any(shown)
   with metrics.progress("counting"):
     assert shown.pop()
+
+
+def test_vectors_of_fit_and_of_a_run_have_intervals(counts, tmp_path, files):
+  vectors = glove_jax.fit(counts, **TRAIN)
+  first, second = vectors.words[:2]
+  low, high = vectors.interval(first, second)
+  assert low < vectors.similarity(first, second) < high
+  transform = a_la_carte.learn(vectors, counts, window=3)
+  assert transform.induce("new", [f"{first} new"]).shape == (4,)
+  other = glove_jax.fit(counts, loss=glove_jax.loss, **TRAIN)
+  with pytest.raises(ValueError, match="have no standard errors"):
+    other.interval(first, second)
+  settings = config.make_config(
+    corpus=files, min_count=2, window=3, dim=4, engine="dense", epochs=2,
+    bias_init="random", analogies=(), similarity=(),
+  )  # fmt: skip
+  run = glove_jax.Pipeline(settings, tmp_path / "run", say=lambda line: None)
+  expected = run.run().vectors.interval(first, second)
+  assert glove_jax.load(tmp_path / "run").interval(first, second) == expected
+  assert expected == pytest.approx((low, high), abs=1e-4)
 
 
 def test_load_reads_files_and_runs(tmp_path, files):

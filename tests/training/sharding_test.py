@@ -22,6 +22,7 @@ def test_on_eight_devices():
       "-m",
       "pytest",
       "-q",
+      "-n0",
       "tests/training/on_eight_devices.py",
     ],
     cwd=pathlib.Path(__file__).parents[2],

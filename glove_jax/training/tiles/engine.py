@@ -191,6 +191,8 @@ class TileEngine(BlockedEngine):
       ValueError: the engine does not support the settings.
     """
     check_settings(config)
+    config = config.resolved
+    together = [point.resolved for point in together]
     folder, self._keeper = keep_folder(folder)
     with futures.ThreadPoolExecutor(1) as pool:
       pool.submit(jax.devices)  # initialise an accelerator meanwhile
@@ -300,7 +302,7 @@ def make_strip_jobs(
   (plan,) = plan_fit(
     strips.code_shape[0],
     config.fit_passes,
-    keep=config.resolved.keep,
+    keep=config.keep,
     seed=config.seed,
   )
 
@@ -319,7 +321,7 @@ def make_strip_jobs(
 
 def padding_bias(config: TrainConfig) -> float:
   """The bias of rows of a table that hold no word."""
-  return cells.PADDING_BIAS if config.missing else 0.0
+  return cells.PADDING_BIAS if config.resolved.missing else 0.0
 
 
 def _params_shape(vocab_size, config, together) -> Params:
@@ -347,7 +349,8 @@ def keep_folder(folder):
 
 def cut_settings(config: TrainConfig) -> cutting.CutSettings:
   """How to cut: with `missing`, all cells of the core are in tiles."""
-  core = (config.core or np.iinfo(np.int32).max) if config.missing else None
+  all_words = np.iinfo(np.int32).max
+  core = (config.core or all_words) if config.resolved.missing else None
   return cutting.CutSettings(
     config.tile_size, config.min_fill, core=core, seed=config.seed
   )
@@ -387,7 +390,7 @@ def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
     [(8192, 10), (16384, 6)]
   """
   stages = []
-  for stage in config.growth:
+  for stage in config.resolved.growth:
     words, _, passes = stage.partition(":")
     if not (words.isdecimal() and passes.isdecimal()):
       raise ValueError(

@@ -23,7 +23,7 @@ from glove_jax.training.optimizers import restart, scale_sums
 from glove_jax.training.tiles.steps import Table, put_side, take_side
 
 # A fit takes few steps, so it starts from a larger rate.
-_FIRST_MULTIPLIER = 2.0
+_FIRST_MULTIPLIER = 3.0
 
 
 class FitPlan(NamedTuple):
@@ -59,10 +59,10 @@ def plan_fit(
   Example:
     >>> (plan,) = plan_fit(2, 2, keep=0.5, seed=0)
     >>> print(np.sort(plan.piece), plan.multiplier, plan.keep, plan.share)
-    [0 0 1 1] [2.  1.5 1.  0.5] [0.  1.  0.5 1. ] [0. 0. 1. 1.]
+    [0 0 1 1] [3.   2.25 1.5  0.75] [0.  1.  0.5 1. ] [0. 0. 1. 1.]
     >>> plans = plan_fit(1, 1, keep=1, seed=0, turns=2)
     >>> [plan.multiplier.tolist() for plan in plans]
-    [[2.0], [1.0]]
+    [[3.0], [1.5]]
   """
   rng = np.random.default_rng([seed, num_pieces, num_passes])
   order = [rng.permutation(num_pieces) for _ in range(num_passes * turns)]

@@ -61,7 +61,7 @@ def make_programs(
     Functions (state, hyper, codes, stack, multipliers) -> (state, costs [K]).
     `codes` holds the codes of all tiles, [M, T, T], or is None.
   """
-  runs = _Runs(config, supplied)
+  runs = _Runs(config.resolved, supplied)
   tiles = compiled(runs.train_tiles)
   return {
     Groups: tiles,

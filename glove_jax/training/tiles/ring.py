@@ -105,7 +105,7 @@ class RingEngine(BlockedEngine):
       ValueError: the engine does not support the settings.
     """
     engine.check_settings(config)
-    self._config = config
+    self._config = config = config.resolved
     folder, self._keeper = engine.keep_folder(folder)
     local = sharding.local_devices(placement)
     blocks, remainder = cutting.cut(

@@ -25,7 +25,7 @@ from glove_jax import atomic
 from glove_jax.training.tiles.fitting import FitPlan
 
 _ARRAYS = ("start", "cell", "code")
-_PIECE_WORDS = 2048  # most words of the core in a piece
+_PIECE_WORDS = 512  # most words of the core in a piece
 
 
 class Strips(NamedTuple):

@@ -204,7 +204,7 @@ def test_the_blocked_engine_learns_as_the_dense_one():
   costs = {}
   for engine in ("dense", "blocked"):
     settings = config.make_config(
-      engine=engine, dim=8, epochs=30, growth=[], tile_size=16,
+      engine=engine, missing=0, dim=8, epochs=30, growth=[], tile_size=16,
       min_fill=0.3, batch_size=128, learning_rate=0.1,
     ).train  # fmt: skip
     lines = []

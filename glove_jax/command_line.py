@@ -320,6 +320,8 @@ def _usage(field: dataclasses.Field) -> str:
   default = field.default
   if kind is tuple:
     default = ",".join(default)
+  if kind is float and default is not None:
+    default = f"{default:g}"
   known = "" if default in (None, "") else f" (default: {default})"
   return f"--{field.name}={what}{known}"
 

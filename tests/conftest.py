@@ -3,6 +3,8 @@
 import lzma
 import os
 import pathlib
+import shutil
+import tempfile
 
 import hypothesis
 import pytest
@@ -11,6 +13,20 @@ import pytest
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
   hypothesis.settings.load_profile("ci")
+
+# Equal programs compile once for all tests, in all processes of the tests.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+  os.environ |= {
+    "JAX_COMPILATION_CACHE_DIR": tempfile.mkdtemp(prefix="compiled-"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+  }
+
+
+def pytest_unconfigure(config):
+  if "PYTEST_XDIST_WORKER" not in os.environ:
+    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
 
 DATA = pathlib.Path(__file__).parent / "data"
 

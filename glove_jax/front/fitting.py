@@ -30,7 +30,6 @@ from glove_jax.front.cooccurrences import KIND, Cooccurrences, from_matrix
 from glove_jax.front.keywords import configure, fields, takes
 from glove_jax.model import Params
 from glove_jax.text import forms, records, vocab
-from glove_jax.text.vocab import Vocab
 from glove_jax.training import loop
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
@@ -94,7 +93,7 @@ def fit(
     counts = _counted(sentences, words, config, settings, quiet)
     params = _train(counts, config, objects, quiet)
   vectors = counts.vectors(params, **dataclasses.asdict(config.vectors))
-  if objects.get("loss") is None:
+  if not {"loss", "cell_loss"} & objects.keys():
     vectors.errors = functools.partial(
       artifacts.make_errors, counts.vocab.words, params, counts.triplets(),
       configs.all_settings(config) | counts.kind, config.vectors,
@@ -284,16 +283,24 @@ def _train(counts, config: Config, objects, quiet: bool) -> Params:
       f"counts is of type {type(counts).__name__}: give what count or "
       "from_matrix returns."
     )
-  if has_words:
-    objects = objects | {"init": _start(objects, counts.vocab, config, quiet)}
+  if (start := _start(objects, counts, config, quiet)) is not None:
+    objects = objects | {"init": start}
   return loop.train(triplets, config.train, say=say(quiet), **objects)
 
 
-def _start(objects, words: Vocab, config: Config, quiet: bool):
+def _start(objects, counts, config: Config, quiet: bool):
   """What training starts from: `init`, or the file of `init_from`."""
-  if (init := objects.get("init")) is None:
-    return starting.read(config.train, words.words, say(quiet))
-  return starting.start_of(init, words.words, config.train)
+  init, named = objects.get("init"), config.train.init_from
+  if not (named or isinstance(init, (WordVectors, str, os.PathLike))):
+    return init
+  if not isinstance(counts, Cooccurrences):
+    raise ValueError(
+      "init needs counts with words: give what count or from_matrix returns."
+    )
+  words = counts.vocab.words
+  if init is None:
+    return starting.read(config.train, words, say(quiet))
+  return starting.start_of(init, words, config.train)
 
 
 def say(quiet: bool) -> Callable[[str], object]:

@@ -77,6 +77,8 @@ def recognise(sentences: Any, text_field: str = "") -> Source:
       f"sentences is of type {type(sentences).__name__}: give lists of words, "
       "texts, or files."
     )
+  if hasattr(sentences, "to_pylist"):  # of Arrow
+    sentences = (item.as_py() for item in sentences)
   items = filter(_is_there, sentences)
   first = next(items, None)
   if first is None:
@@ -129,7 +131,7 @@ def _are_paths(items: list | tuple) -> bool:
 
 
 def _column(table: Any, field: str) -> Any:
-  names = list(table.columns)
+  names = list(getattr(table, "column_names", table.columns))
   if field not in names:
     what = f"has no column {field!r}" if field else "is a table"
     raise ValueError(

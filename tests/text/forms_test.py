@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 
 from glove_jax.text import forms, vocab
@@ -44,6 +45,7 @@ def test_files_are_strings_that_exist(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("given", [
   pd.DataFrame({"n": [1, 2], "text": TEXTS}),
+  pyarrow.table({"n": [1, 2, 3], "text": [*TEXTS, None]}),
   [{"n": 1, "text": text} for text in TEXTS],
   ({"text": text} for text in [TEXTS[0], None, TEXTS[1]]),
 ])  # fmt: skip

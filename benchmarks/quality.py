@@ -2,7 +2,7 @@
 
   python benchmarks/quality.py --quick
   python benchmarks/quality.py --corpus=wiki.txt --sets=DIR --workdir=DIR
-  python benchmarks/quality.py --corpus=wiki.txt --ours="--preset=missing"
+  python benchmarks/quality.py --corpus=wiki.txt --ours="--missing=0.1"
 
 The sides are, one after another, each in a process of its own:
 
@@ -79,14 +79,16 @@ GENSIM = {  # the class and the settings of each side
 class Options(Part):
   """The flags of this benchmark."""
 
-  corpus: str = setting("", "the text: a file, folder, glob or named corpus")
+  corpus: tuple[str, ...] = setting(
+    (), "the text: files, folders, globs or named corpora, comma-separated"
+  )
   documents: str = setting(
     "blank_line", "what separates documents", choices=config.DOCUMENTS
   )
   sides: tuple[str, ...] = setting(
     ("ours", "cbow", "sgns", "fasttext", "glove"), "the sides, in their order"
   )
-  ours: str = setting("", 'flags of run.py for ours: "--preset=missing"')
+  ours: str = setting("", 'flags of run.py for ours: "--missing=0.1"')
   glove: str = setting("", "flags of run.py for glove")
   dim: int = setting(100, "D, the dimensions of all sides", low=1)
   min_count: int = setting(5, "drop words rarer than this, on all sides", low=1)
@@ -101,7 +103,9 @@ class Options(Part):
     "downloaded if need be",
     choices=("none", "standard"),
   )
-  quick: bool = setting(False, "use the embedded text: about two minutes")
+  quick: bool = setting(
+    False, "use the default text of run.py: about two minutes"
+  )
   plot: str = setting("", "an image file: mean score over seconds")
   workdir: str = setting("", "keep gensim's vectors and the results here")
 
@@ -194,14 +198,16 @@ def write_tokens(options: Options, path: pathlib.Path) -> tuple[int, str]:
   Returns:
     The number of tokens, and the SHA-256 of the file.
   """
-  name, documents = options.corpus or "enwiki_sample", options.documents
-  if name in datasets.corpora():
-    name, documents = datasets.load_corpus(name), "line"
+  names, documents = options.corpus, options.documents
+  if options.quick:
+    names, documents = config.CorpusConfig().corpus, "line"
+  known = datasets.corpora()
+  files = [datasets.load_corpus(n) if n in known else n for n in names]
   num_tokens, digest = 0, hashlib.sha256()
   with atomic.write_whole(path) as file:
     separator = b""
     for document in reading.read_documents(
-      sources.resolve(name), documents=documents
+      sources.resolve(files), documents=documents
     ):
       is_new = not isinstance(document, reading.Continuation)
       line = (separator if is_new else b" ") + " ".join(document).encode()

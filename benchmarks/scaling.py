@@ -171,6 +171,7 @@ def measure(counts: triplets.Triplets, placement: str, mesh: int) -> Cost:
     batch_size=FLAGS.batch_size,
     tile_size=FLAGS.tile_size,
     growth=[],
+    missing=0.0,
     bias_init="random",
     engine=ENGINES[placement],
     placement=placement,

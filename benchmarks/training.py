@@ -271,7 +271,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
 
   Puts what a Pass knows of itself into the queue and, last, peak and floors.
   """
-  given = presets.PRESETS.get(side) or {"engine": side}
+  given = presets.PRESETS.get(side) or {"engine": side, "missing": 0.0}
   settings = config.make_config(**given | {"dim": dim}).train
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")

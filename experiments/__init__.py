@@ -13,6 +13,8 @@
 import importlib
 from types import ModuleType
 
+# What experiments on GloVe's own objective share: a small text, and J alone.
+GLOVE = {"corpus": ["enwiki_sample"], "missing": 0.0}
 NAMES = (
   "x_max",
   "alpha",
@@ -39,4 +41,4 @@ def load(name: str) -> ModuleType:
     raise ValueError(
       f"There is no experiment {name!r}: use one of {', '.join(NAMES)}."
     )
-  return importlib.import_module(f"experiments.{name}")
+  return importlib.import_module(f"{__name__}.{name}")

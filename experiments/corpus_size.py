@@ -8,12 +8,13 @@ of such different question sets cannot be compared: read them with the coverage
 beside them.
 """
 
+from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
-  return {}
+  return GLOVE
 
 
 def get_sweep():

@@ -10,13 +10,14 @@ of 0.28 with `blocked`, 0.25 with `rows` and 0.20 with Stanford's rule, and
 Google between 0.013 and 0.016 with each.
 """
 
+from experiments import GLOVE
 from glove_jax import presets
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
-  return {}
+  return GLOVE
 
 
 def get_sweep():

@@ -11,6 +11,7 @@ five corpora, and figure 4 shows GloVe without word2vec.
 On the default corpus with one seed it takes 165 s on 2 cores.
 """
 
+from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
@@ -27,7 +28,7 @@ BASE = {
 
 
 def get_config():
-  return {}
+  return GLOVE
 
 
 def get_sweep():

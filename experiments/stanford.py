@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 
+from experiments import GLOVE
 from glove_jax.counts import stanford, triplets
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
@@ -28,7 +29,7 @@ PROGRAM = "Stanford's glove"
 
 
 def get_config():
-  return {}
+  return GLOVE
 
 
 def get_sweep():

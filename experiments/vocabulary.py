@@ -11,12 +11,13 @@ rise from 0.006 at min_count 2 to 0.15 at 50, on fewer and fewer questions: read
 it with the coverage.
 """
 
+from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
-  return {}
+  return GLOVE
 
 
 def get_sweep():

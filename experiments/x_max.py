@@ -8,12 +8,13 @@ Google shows no trend between 0.009 and 0.013: the corpus is too small to choose
 by it.
 """
 
+from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
-  return {}
+  return GLOVE
 
 
 def get_sweep():

@@ -22,6 +22,24 @@ importing one room does not import the others.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors; `__getattr__` finds them at run time
+  from glove_jax.config import Config as Config
+  from glove_jax.config import make_config as make_config
+  from glove_jax.front.cooccurrences import Cooccurrences as Cooccurrences
+  from glove_jax.front.cooccurrences import from_matrix as from_matrix
+  from glove_jax.front.fitting import count as count
+  from glove_jax.front.fitting import fit as fit
+  from glove_jax.front.fitting import load as load
+  from glove_jax.front.fitting import train as train
+  from glove_jax.front.sweeping import sweep as sweep
+  from glove_jax.model import Params as Params
+  from glove_jax.model import loss as loss
+  from glove_jax.model import weight as weight
+  from glove_jax.vectors.formats import load_vectors as load_vectors
+  from glove_jax.vectors.word_vectors import WordVectors as WordVectors
+  from glove_jax.workdir.pipeline import Pipeline as Pipeline
 
 __version__ = "0.1.0"
 

@@ -101,12 +101,16 @@ def read_json(path: str | os.PathLike) -> Any:
     FileNotFoundError: the file is missing.
     ValueError: the file is damaged.
   """
+  data = pathlib.Path(path).read_bytes()
   try:
-    return json.loads(pathlib.Path(path).read_text())
-  except json.JSONDecodeError as error:
-    raise ValueError(
-      f"{path} is damaged ({error}): remove it and run again."
-    ) from error
+    return json.loads(data)
+  except (ValueError, RecursionError) as error:
+    raise damaged(path, error) from error
+
+
+def damaged(path: str | os.PathLike, why: object) -> ValueError:
+  """The error that a file is damaged, with the way out."""
+  return ValueError(f"{path} is damaged ({why}): remove it and run again.")
 
 
 def fingerprint(content, digits: int = 8) -> str:

@@ -1,5 +1,6 @@
 """Makes flags of settings, shows help, and shows errors as one sentence."""
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -127,12 +128,26 @@ def main(
     say(help_text(commands, named, experiments))
   else:
     try:
-      words = FLAGS(argv)
+      words = parse(argv)
     except flags.Error as error:
-      sys.exit(f"{program()}: {error}")
+      sys.exit(f"{program()}: {printable(str(error))}")
     run(commands, words, workdir)
   if _lost:
     sys.exit(f"{program()}: The output could not be written: {_lost[0]}.")
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+  """Parses the flags of a command line; returns its other words.
+
+  Raises:
+    flags.Error: an unknown flag, or a value of a wrong type.
+  """
+  try:
+    return FLAGS(argv)
+  except RecursionError:  # absl compares an unknown name with all others
+    raise flags.Error(
+      "Unknown command line flag: its name is too long."
+    ) from None
 
 
 def run(
@@ -176,9 +191,20 @@ def run(
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(with_flags(str(error)))
   except Exception as error:
+    if _is_memory(error):
+      _fail(
+        "There is too little memory for these settings: lower --dim, "
+        f"--max_vocab or --batch_size ({' '.join(str(error).split())})."
+      )
     if not multihost.several():
       raise
     _fail(f"{type(error).__name__}: {error}")
+
+
+def _is_memory(error: Exception) -> bool:
+  """Whether an error of Python or of JAX says that memory is full."""
+  signs = ("RESOURCE_EXHAUSTED", "Out of memory")
+  return isinstance(error, MemoryError) or any(x in str(error) for x in signs)
 
 
 def expect(name: str, arguments: list[str], number: int, what: str) -> None:
@@ -333,7 +359,11 @@ def _fail(message: str, code: int = 1) -> None:
   if multihost.several():
     multihost.stop(message, code)
   print(f"{program()}: {printable(message)}", file=sys.stderr, flush=True)
-  sys.exit(code)
+  # Compilers and devices may still work in other threads, and Python's own end
+  # takes what they use away from them: once in a while that crashed.
+  with contextlib.suppress(OSError):
+    sys.stdout.flush()
+  os._exit(code)
 
 
 class Terminated(KeyboardInterrupt):

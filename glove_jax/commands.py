@@ -10,7 +10,11 @@ import pathlib
 import shlex
 import sys
 
-import experiments
+try:
+  from glove_jax import experiments  # as installed
+except ImportError:
+  import experiments  # beside run.py
+
 from glove_jax import command_line
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say

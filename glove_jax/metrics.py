@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from glove_jax import atomic
 
+_ALWAYS = ("epoch", "cost", "seconds")  # in every line
 _shown = contextvars.ContextVar("shown", default=True)
 
 
@@ -85,14 +86,30 @@ class MetricsWriter:
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict]:
-  """Reads a metrics file; a last line cut short by a kill is left out."""
+  """Reads a metrics file up to its end, or to a damaged line.
+
+  A kill may cut the last line short. Each line that is returned has the numbers
+  that `MetricsWriter` is given for every epoch: `epoch`, `cost`, `seconds`.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+  """
   lines = []
-  for line in pathlib.Path(path).read_text().splitlines():
+  for text in pathlib.Path(path).read_bytes().splitlines():
     try:
-      lines.append(json.loads(line))
-    except json.JSONDecodeError:
+      line = json.loads(text)
+    except (ValueError, RecursionError):
       break
+    if not _is_line(line):
+      break
+    lines.append(line)
   return lines
+
+
+def _is_line(line: object) -> bool:
+  return isinstance(line, dict) and all(
+    type(line.get(name)) in (int, float) for name in _ALWAYS
+  )
 
 
 def write_tensorboard(

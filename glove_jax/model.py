@@ -11,10 +11,15 @@ Nor is `retrofit_loss`, which keeps vectors near given ones: Dingwall & Potts
 Representations", https://aclanthology.org/N18-2034.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+# (prediction, log_count, weight) -> the cost of each cell, in arrays of one
+# shape; weight is f(X).
+CellLoss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 class Params(NamedTuple):
@@ -109,7 +114,12 @@ def predict(params: Params, row, col):
 
 
 def loss(
-  params: Params, batch: Batch, *, x_max: float = 100.0, alpha: float = 0.75
+  params: Params,
+  batch: Batch,
+  *,
+  x_max: float = 100.0,
+  alpha: float = 0.75,
+  cell_loss: CellLoss | None = None,
 ):
   """Weighted least squares, eq. 8, summed over the batch.
 
@@ -121,6 +131,8 @@ def loss(
     batch: B counts; entries whose mask is 0 add nothing.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
+    cell_loss: the cost of a count, instead of the weighted square, see
+      `sum_cells`.
 
   Returns:
     A scalar: the sum, not the mean, over the batch.
@@ -133,10 +145,11 @@ def loss(
     >>> print(loss(params, batch, x_max=1.0))
     0.5
   """
-  return weighted_squares(
+  return sum_cells(
     predict(params, batch.row, batch.col),
     jnp.log(batch.count),
     batch.mask * weight(batch.count, x_max, alpha),
+    cell_loss,
   )
 
 
@@ -193,6 +206,37 @@ def retrofit_loss(word, context, target, *, retrofit, mask=1.0):
   """
   squares = jnp.sum((target - word - context) ** 2, axis=-1)
   return retrofit * jnp.sum(mask * squares)
+
+
+def sum_cells(prediction, log_count, weight, cell_loss: CellLoss | None = None):
+  """The cost of cells, summed: J, or that of a cost of one's own.
+
+  Args:
+    prediction: the model of log X, of any shape.
+    log_count: log X, of the same shape.
+    weight: f(X), of the same shape; 0 marks padding.
+    cell_loss: (prediction, log_count, weight) -> the cost of each cell. What
+      it gives for padding counts as 0, and its gradient there too. None is
+      the weighted square.
+
+  Example:
+    Absolute errors, of 2 and 3; the last cell is padding.
+
+    >>> def absolute(prediction, log_count, weight):
+    ...   return weight * jnp.abs(prediction - log_count)
+    >>> prediction, weights = jnp.array([2.0, 3, 4]), jnp.array([1.0, 0.5, 0])
+    >>> print(sum_cells(prediction, jnp.zeros(3), weights, absolute))
+    3.5
+  """
+  if cell_loss is None:
+    return weighted_squares(prediction, log_count, weight)
+  counted = weight > 0
+  # The inner `where` too: a gradient that is NaN times 0 is NaN.
+  prediction, log_count = (
+    jnp.where(counted, x, 0) for x in (prediction, log_count)
+  )
+  costs = cell_loss(prediction, log_count, jnp.where(counted, weight, 1))
+  return jnp.sum(jnp.sum(jnp.where(counted, costs, 0), axis=0))
 
 
 def weighted_squares(prediction, log_count, weight):

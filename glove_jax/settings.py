@@ -24,6 +24,7 @@ def setting(
   choices: Sequence[str] | None = None,
   low: float | None = None,
   above: float | None = None,
+  high: float | None = None,
   resource: bool = False,
 ) -> Any:
   """Makes a dataclass field that is a setting.
@@ -34,14 +35,16 @@ def setting(
     choices: the only values allowed.
     low: the least value allowed.
     above: values must be greater than this.
+    high: the greatest value allowed.
     resource: the setting (threads, memory, devices) changes how a stage runs,
       not what it produces; changing it does not rerun the stage.
   """
   metadata = {"help": doc, "choices": choices, "low": low, "above": above}
-  metadata["resource"] = resource
+  metadata |= {"high": high, "resource": resource}
   return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclasses.dataclass(frozen=True)
 class Part:
   """Base of dataclasses of settings: checks the values of every new one.
 
@@ -62,9 +65,10 @@ class Part:
 
 def kind(field: dataclasses.Field) -> type:
   """The type of a setting's value: int for `int | None`, tuple, and so on."""
-  if isinstance(field.type, types.UnionType):
-    return typing.get_args(field.type)[0]
-  return typing.get_origin(field.type) or field.type
+  declared: Any = field.type
+  if isinstance(declared, types.UnionType):
+    declared = typing.get_args(declared)[0]
+  return typing.get_origin(declared) or declared
 
 
 def checked(field: dataclasses.Field, value):
@@ -89,6 +93,8 @@ def checked(field: dataclasses.Field, value):
     raise ValueError(
       f"{name} must be greater than {rule['above']}, got {value}."
     )
+  if rule["high"] is not None and value > rule["high"]:
+    raise ValueError(f"{name} must be at most {rule['high']:,}, got {value:,}.")
   if type(value) is float and not math.isfinite(value):
     raise ValueError(f"{name} must be a finite number, got {value}.")
   return value

@@ -1,10 +1,13 @@
-"""The benchmark of quality: its parts, and one race on a tiny text."""
+"""Benchmarks: their parts, and small versions of what they do."""
 
 import random
+import time
 
 import pytest
 
-from benchmarks import quality, quality_table
+from benchmarks import faults, fuzz, load, quality, quality_table
+from benchmarks.fuzz_samples import Reader, Sample
+from glove_jax import presets
 
 
 def result(seconds, **scores):
@@ -59,7 +62,8 @@ def test_flags_of_run_py_become_settings():
     "x_max": 30.0, "growth": (), "epochs": 2, "unk": False, "vectors": "word",
   }  # fmt: skip
   chosen = quality.parse_settings("--epochs=9 --preset=fast")
-  assert chosen == {"growth": ("8192:6", "32768:3"), "epochs": 9}
+  fast = presets.PRESETS["fast"]
+  assert chosen == fast | {"epochs": 9} and fast["epochs"] == 3
 
 
 @pytest.mark.parametrize("flags, message", [
@@ -77,7 +81,7 @@ def test_wrong_flags_are_refused_before_anything_runs(flags, message):
 def test_tokens_are_written_one_document_a_line(tmp_path):
   path = tmp_path / "text.txt"
   path.write_text("To be,\nor not\n\nto be!\n")
-  options = quality.Options(corpus=str(path))
+  options = quality.Options(corpus=[str(path)])
   num_tokens, digest = quality.write_tokens(options, tmp_path / "tokens.txt")
   assert num_tokens == 6 and len(digest) == 64
   assert (tmp_path / "tokens.txt").read_text() == "to be or not\nto be\n"
@@ -93,7 +97,7 @@ def test_sides_train_on_one_vocabulary_and_gensim_is_kept(tmp_path, capsys):
   pairs = (f"w{i} w{i + 1} {i}\n" for i in range(30))
   (tmp_path / "sets" / "pairs.txt").write_text("".join(pairs))
   options = quality.Options(
-    corpus=str(tmp_path / "text.txt"), sides=("ours", "cbow"), dim=6,
+    corpus=[str(tmp_path / "text.txt")], sides=("ours", "cbow"), dim=6,
     passes=2, ours="--epochs=2 --growth=", sets=str(tmp_path / "sets"),
     workdir=str(tmp_path / "run"),
   )  # fmt: skip
@@ -107,3 +111,74 @@ def test_sides_train_on_one_vocabulary_and_gensim_is_kept(tmp_path, capsys):
   for record in (cbow, first["ours"][0]):
     assert 0 < record["training_seconds"] < record["seconds"]
     assert 0.01 < record["peak_gb"] < 5
+
+
+def test_readers_refuse_damaged_files_and_say_which(capsys):
+  # Parsing flags would define them for the other tests, too.
+  names = [reader.name for reader in fuzz.READERS if reader.name != "flags"]
+  code = fuzz.main(["--examples=8", f"--only={','.join(names)}"])
+  assert code == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("read, kind", [
+  (lambda path: path.read_bytes().index(b"nowhere"), "NAMELESS"),
+  (lambda path: {}[path], "UNDOCUMENTED"),
+  (lambda path: time.sleep(9), "HANG"),
+])  # fmt: skip
+def test_a_reader_that_fails_is_found(
+  tmp_path, capsys, monkeypatch, read, kind
+):
+  samples = [Sample("a.txt", b"ab", is_refused=True)]
+  reader = Reader("bad", read, lambda folder: samples)
+  monkeypatch.setattr(fuzz, "READERS", [reader])
+  code = fuzz.main(["--examples=1", "--seconds=0.1", f"--keep={tmp_path}"])
+  assert code == 1 and f"1 {kind}" in capsys.readouterr().out
+  assert (tmp_path / "bad-0" / "a.txt").exists()
+
+
+def test_equal_seeds_give_equal_examples(monkeypatch):
+  def examples(seed):
+    seen = []
+    read = lambda path: seen.append(path.read_bytes())  # noqa: E731
+    samples = [Sample("a.json", b'{"a": [1, "b"], "c": {"d": null}}')]
+    monkeypatch.setattr(
+      fuzz, "READERS", [Reader("all", read, lambda folder: samples)]
+    )
+    assert fuzz.main(["--examples=40", f"--seed={seed}"]) == 0
+    return seen
+
+  assert examples(1) == examples(1) != examples(2)
+
+
+def test_damage_of_a_file(tmp_path):
+  path, rng = tmp_path / "a", random.Random(0)
+  sizes = {"emptied": 0, "halved": 50, "flipped": 100, "garbage": 50}
+  for how, size in sizes.items():
+    path.write_bytes(bytes(100))
+    faults.damage_file(path, how, rng)
+    assert path.stat().st_size == size
+  faults.damage_file(path, "removed", rng)
+  assert not path.exists()
+
+
+def test_the_verdict_on_a_message():
+  def verdict(code, stderr):
+    return faults.judge_message(faults.Done(code, "", stderr))
+
+  assert verdict(1, "run.py: No such file.\n") == "said"
+  assert verdict(1, "Traceback\nrun.py: No such file.\n") == "TRACEBACK"
+  assert verdict(1, "KeyError: 3\n") == "TRACEBACK"
+  assert verdict(None, "") == "HANG"
+
+
+def test_the_slope_of_memory_is_that_of_the_second_half():
+  minutes = [0.5 * i for i in range(20)]
+  megabytes = [90 + i for i in range(10)] + [100 + 3 * m for m in minutes[10:]]
+  value, error = load.slope(minutes, megabytes)
+  assert value == pytest.approx(3) and error < 1e-6
+  assert load.slope([1], [2]) == (0, 0)
+
+
+@pytest.mark.slow  # half a minute
+def test_a_killed_and_a_damaged_run_end_with_the_same_bytes():
+  assert faults.main(["--kills=1", "--writes=1", "--damages=1"]) == 0

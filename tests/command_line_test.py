@@ -33,6 +33,18 @@ def test_settings_become_flags(message, shown, monkeypatch):
   assert command_line.with_flags(message) == shown
 
 
+def test_too_little_memory_is_a_sentence(tmp_path):
+  path = tmp_path / "text.txt"
+  path.write_text("a b a b c a b c\n" * 9)
+  done = subprocess.run(
+    [sys.executable, RUN, f"--corpus={path}", f"--workdir={tmp_path}/run",
+     "--dim=1000000000", "--growth=", "--analogies=", "--similarity="],
+    capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+  assert "too little memory for these settings: lower --dim" in done.stderr
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 1),
                                           (signal.SIGTERM, 143)])  # fmt: skip
 def test_a_signal_stops_a_run_with_a_sentence(tmp_path, number, code):

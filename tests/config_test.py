@@ -9,6 +9,10 @@ import pytest
 from glove_jax import atomic, config, presets, settings
 from glove_jax.config import TrainConfig
 from glove_jax.sweeps.options import SweepConfig
+from glove_jax.text import sampling
+from glove_jax.training import loop
+from glove_jax.vectors import evaluate
+from glove_jax.workdir import artifacts, pipeline
 
 
 def test_every_field_has_a_help_and_a_name_of_its_own():
@@ -22,9 +26,7 @@ def test_defaults_suit_raw_text():
   parts = config.make_config()
   assert parts.corpus.tokenizer == "word" and parts.corpus.lowercase
   assert (parts.count.window, parts.vocab.min_count) == (10, 5)
-  assert (parts.train.dim, parts.train.x_max, parts.train.alpha) == (
-    100, 10.0, 0.75
-  )  # fmt: skip
+  assert (parts.train.dim, parts.train.alpha) == (100, 0.75)
 
 
 def test_a_value_lands_in_its_stage():
@@ -48,11 +50,33 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
   train = config.make_config(engine=engine).train
   other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
   assert TrainConfig(engine=engine) == train == other
-  expected = {"blocked": (5, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
+  expected = {"blocked": (8, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
   resolved = train.resolved
   assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
   assert resolved.resolved == resolved
   assert config.settings(train) == config.settings(resolved)
+
+
+@pytest.mark.parametrize(
+  "given, missing, x_max, epochs",
+  [
+    ({}, 0.05, 30.0, 8),
+    ({"missing": 0}, 0.0, 10.0, 5),
+    ({"missing": 0.1, "epochs": 3}, 0.1, 30.0, 3),
+    ({"engine": "rows"}, 0.0, 10.0, 15),
+    ({"engine": "rows", "missing": 0.1}, 0.1, 30.0, 15),
+  ],
+)
+def test_the_recipe_is_that_of_the_objective(given, missing, x_max, epochs):
+  train = TrainConfig(**given).resolved
+  assert (train.missing, train.x_max, train.epochs) == (missing, x_max, epochs)
+  assert ("never occur" in train.objective) == (missing > 0)
+
+
+def test_without_missing_it_is_the_recipe_of_gloves_own_objective():
+  train = config.make_config(**presets.PRESETS["glove"]).train.resolved
+  assert train.growth == ("8192:10", "16384:6", "32768:5")
+  assert (train.products, train.schedule) == ("float32", "linear")
 
 
 def test_what_is_given_wins_over_the_engine():
@@ -89,6 +113,8 @@ def test_numpy_scalars_paths_and_strings_are_accepted():
     ("x_max", float("nan"), "x_max must be greater than 0"),
     ("x_max", float("inf"), "x_max must be a finite number"),
     ("dim", 0, "dim must be at least 1, got 0"),
+    ("window", 10**9, "window must be at most 1,000,000, got 1,000,000,000"),
+    ("threads", 10**6, "threads must be at most 1,024"),
     ("dim", 2.5, "dim must be of type int, got 2.5"),
     ("dim", True, "dim must be of type int, got True"),
     ("dim", None, "dim must be of type int, got None"),
@@ -113,6 +139,21 @@ def test_the_type_of_a_setting():
   kinds = {field.name: settings.kind(field) for field in config.fields()}
   assert kinds["epochs"] is int and kinds["keep"] is float
   assert kinds["growth"] is tuple and kinds["schedule"] is str
+
+
+@pytest.mark.parametrize("call, message", [
+  (lambda c: loop.train(None, c), "type TrainConfig, .* give config.train"),
+  (lambda c: loop.train_folder("", c, ""), "type TrainConfig"),
+  (lambda c: loop.make_engine(None, {"dim": 5}), "TrainConfig, not dict"),
+  (lambda c: evaluate.evaluate_vectors(None, c), "give config.evaluate"),
+  (lambda c: evaluate.check(c.train), "EvaluateConfig, not TrainConfig"),
+  (lambda c: artifacts.make_vectors([], None, c), "give config.vectors"),
+  (lambda c: sampling.write_sample([], c, ""), "give config.corpus"),
+  (lambda c: pipeline.Pipeline(c.train, ""), r"make one by make_config\("),
+])  # fmt: skip
+def test_settings_of_another_part_are_one_sentence(call, message):
+  with pytest.raises(ValueError, match=message):
+    call(config.make_config())
 
 
 def test_a_fingerprint_does_not_depend_on_the_order():

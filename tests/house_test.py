@@ -2,8 +2,10 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -22,6 +24,7 @@ ROOMS = {
   "vectors": {
     "text.content",
     "text.datasets",
+    "text.pipes",
     "text.streams",
     "text.symbols",
     "text.tokenizers",
@@ -91,6 +94,42 @@ def test_every_folder_and_file_is_in_the_map():
   assert rooms == GROUND | set(ROOMS)
   for room in rooms:
     assert f"`{room}`" in glove_jax.__doc__
+
+
+def test_every_folder_is_installed():
+  project = PACKAGE.parent / "pyproject.toml"
+  setup = tomllib.loads(project.read_text())["tool"]["setuptools"]
+  folders = {path.parent for path in PACKAGE.rglob("*.py")}
+  names = {
+    str(f.relative_to(PACKAGE.parent)).replace("/", ".") for f in folders
+  }
+  assert names | set(setup["package-dir"]) == set(setup["packages"])
+
+
+# Only the command line has these.
+FLAGS_ONLY = ("command_line", "commands", "training.multihost",
+  "training.connections")  # fmt: skip
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in FLAGS_ONLY])
+def test_errors_name_arguments(module):
+  path = PACKAGE / (module.replace(".", "/") + ".py")
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Raise):
+      texts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
+      flags = re.findall(r"--[a-z]\w+", " ".join(map(str, texts)))
+      assert not flags, f"line {node.lineno} names a flag"
+
+
+def test_editors_see_the_public_names():
+  tree = ast.parse((PACKAGE / "__init__.py").read_text())
+  seen = {
+    alias.name: node.module
+    for node in ast.walk(tree)
+    if isinstance(node, ast.ImportFrom) and node.module != "typing"
+    for alias in node.names
+  }
+  assert seen == {k: f"glove_jax.{v}" for k, v in glove_jax._PUBLIC.items()}
 
 
 def test_public_names_are_found_and_unknown_ones_are_not():

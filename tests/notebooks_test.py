@@ -19,10 +19,11 @@ def test_notebook(name):
   # Without outputs, changes of a notebook are changes of its text and code.
   assert not any(cell["outputs"] for cell in cells)
   code = "\n\n".join("".join(cell["source"]) for cell in cells)
+  assert "import glove_jax\n" in code and "sys.path" not in code
   done = subprocess.run(
     [sys.executable, "-"],
     input=code,
-    env=os.environ | {"MPLBACKEND": "agg"},
+    env=os.environ | {"MPLBACKEND": "agg", "PYTHONPATH": str(FOLDER.parent)},
     cwd=FOLDER,
     capture_output=True,
     text=True,

@@ -49,11 +49,11 @@ class Cluster:
     ImportError: a scheduler is named, and Dask is not installed.
   """
 
-  def __init__(self, config: CountConfig, say: Callable[[str], None] = print):
+  def __init__(self, config: CountConfig, say: Callable[[str], object] = print):
     local = _LOCAL.fullmatch(config.dask)
     if not local and not _ADDRESS.fullmatch(config.dask):
       raise ValueError(
-        f"--dask={config.dask} is not a cluster: give local:N for N worker "
+        f"dask={config.dask} is not a cluster: give local:N for N worker "
         "processes here, or the address of a scheduler as tcp://host:8786."
       )
     self._address = config.dask
@@ -127,7 +127,7 @@ class Cluster:
         )
       except OSError as error:
         raise OSError(
-          f"--dask={self._address}: no scheduler answers there ({error}). "
+          f"dask={self._address}: no scheduler answers there ({error}). "
           "Start one with `dask scheduler`, and workers with `dask worker`."
         ) from error
       self._client = self._stack.enter_context(client)
@@ -142,7 +142,7 @@ def _import():
     import distributed
   except ImportError as error:
     raise ImportError(
-      "--dask needs Dask: pip install -r requirements-optional.txt, "
+      "dask needs Dask: pip install -r requirements-optional.txt, "
       "or pip install distributed."
     ) from error
   return distributed
@@ -193,8 +193,8 @@ def _run_here(task: Callable, resources: Resources, item):
 
 def _too_many_deaths(address: str) -> OSError:
   return OSError(
-    f"--dask={address}: several workers died in the same task. See their "
-    "logs, and lower --memory_gb if they ran out of memory."
+    f"dask={address}: several workers died in the same task. See their "
+    "logs, and lower memory_gb if they ran out of memory."
   )
 
 
@@ -202,12 +202,12 @@ def _explain(error: Exception, address: str) -> Exception:
   """Turns an error of Dask into one that says what to do."""
   if isinstance(error, ImportError):
     return ImportError(
-      f"A worker of --dask={address} lacks a package ({error}): run `pip "
+      f"A worker of dask={address} lacks a package ({error}): run `pip "
       "install .` there in this checkout, or set its PYTHONPATH to it."
     )
   if isinstance(error, _import().KilledWorker):
     return _too_many_deaths(address)
   return OSError(
-    f"--dask={address}: the scheduler is gone. Start it again; the same "
+    f"dask={address}: the scheduler is gone. Start it again; the same "
     "command then resumes."
   )

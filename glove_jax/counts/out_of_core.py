@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax.config import CountConfig
+from glove_jax.config import CountConfig, check_type
 from glove_jax.config import settings as config_settings
 from glove_jax.counts import cooccur, stanford, triplets
 from glove_jax.counts.pair_counter import CELLS, Entries, PairCounter
@@ -27,6 +27,7 @@ from glove_jax.threads import default_threads
 
 _KEY_BYTES = 8 + 12  # in a page, and after it has been summed
 _THREAD_BYTES = 8 * CELLS + (80 << 20)  # cells; text, ids and entries
+_MOST_GB = 1e6  # more memory is of no use
 _WORD_BYTES = 512  # per word, at most, in all tables
 _MIN_KEYS = 1 << 22
 _ADDED_ENTRIES = 1 << 22  # at a time; must not change before a resume
@@ -54,7 +55,7 @@ def make_budget(config: CountConfig, vocab_size: int) -> Budget:
     ValueError: `memory_gb` is too small for the vocabulary and the threads.
   """
   threads = config.threads or default_threads()
-  memory = config.memory_gb * 1e9 or machine_memory() / 2
+  memory = min(config.memory_gb, _MOST_GB) * 1e9 or machine_memory() / 2
   fixed = (threads + 1) * _THREAD_BYTES + _WORD_BYTES * vocab_size
   max_keys = int((memory - fixed) // _KEY_BYTES)
   if max_keys < _MIN_KEYS:
@@ -95,6 +96,7 @@ def count_corpus(
     OSError: a file cannot be read or written.
     OverflowError: a count exceeds 64 bits.
   """
+  check_type(config, CountConfig)
   cooccur.check_vocab_size(len(vocab))
   budget = make_budget(config, len(vocab))
   runs = Runs(

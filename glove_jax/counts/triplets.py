@@ -55,9 +55,10 @@ def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
     rows: which of the N triplets to check, by default all.
 
   Raises:
-    ValueError: there are no triplets, an id lies outside 0..V-1, or a count is
-      not finite and positive.
+    ValueError: there are no triplets, the columns are no arrays of numbers, an
+      id lies outside 0..V-1, or a count is not finite and positive.
   """
+  check_types(triplets)
   row, col, count, vocab_size = triplets
   if not len(row) == len(col) == len(count):
     raise ValueError(
@@ -88,6 +89,24 @@ def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
       )
     release(triplets)
   return triplets
+
+
+def check_types(triplets: Triplets) -> None:
+  """Checks that triplets are arrays of numbers, whatever these are.
+
+  Raises:
+    ValueError: they are not.
+  """
+  if not isinstance(triplets, Triplets):
+    raise ValueError(
+      "Counts must be Triplets(row, col, count, vocab_size), not of type "
+      f"{type(triplets).__name__}."
+    )
+  for name, kinds in (("row", "iu"), ("col", "iu"), ("count", "iuf")):
+    column = getattr(triplets, name)
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in kinds:
+      what = "numbers" if name == "count" else "integers"
+      raise ValueError(f"{name} must be a NumPy array of {what}.")
 
 
 def chunks(size: int, rows: slice) -> Iterator[slice]:

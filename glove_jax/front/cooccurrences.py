@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
-from glove_jax.config import VectorsConfig
+from glove_jax.config import VectorsConfig, make_part
 from glove_jax.counts import ratios, triplets
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
@@ -87,18 +87,16 @@ class Cooccurrences:
       probabilities, self.vocab, word_a, word_b, probes
     )
 
-  def vectors(
-    self, params: Params, vectors: str = "sum", unk: bool = False
-  ) -> WordVectors:
+  def vectors(self, params: Params, **settings) -> WordVectors:
     """The word vectors of trained parameters.
 
     Args:
       params: trained on these counts.
-      vectors: 'sum' of word and context vectors, 'word', 'context' or 'concat'.
-      unk: whether to add a vector for `<unk>`, as Stanford's program does.
+      **settings: `vectors`, `unk` and the others of `VectorsConfig`.
 
     Raises:
-      ValueError: the parameters are of another number of words.
+      ValueError: the parameters are of another number of words, or an unknown
+        setting.
     """
     if len(params.word) != len(self.vocab):
       raise ValueError(
@@ -106,7 +104,7 @@ class Cooccurrences:
         f"{len(self.vocab)}: give params that were trained on them."
       )
     known = self.vocab.counts if self.vocab.counts.any() else None
-    config = VectorsConfig(vectors=vectors, unk=unk)
+    config = make_part(VectorsConfig, settings)
     return artifacts.make_vectors(self.vocab.words, params, config, known)
 
   def save(self, folder: str | os.PathLike) -> None:

@@ -30,10 +30,11 @@ from glove_jax.front.cooccurrences import KIND, Cooccurrences, from_matrix
 from glove_jax.front.keywords import configure, fields, takes
 from glove_jax.model import Params
 from glove_jax.text import forms, records, vocab
-from glove_jax.training import loop, starts
+from glove_jax.text.vocab import Vocab
+from glove_jax.training import loop
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs
+from glove_jax.workdir import artifacts, inputs, starting
 from glove_jax.workdir.pipeline import Pipeline
 
 COUNTING = ("corpus", "vocab", "count")  # the parts that counts depend on
@@ -92,7 +93,7 @@ def fit(
   with metrics.progress_bars(not quiet):
     counts = _counted(sentences, words, config, settings, quiet)
     params = _train(counts, config, objects, quiet)
-  vectors = counts.vectors(params, config.vectors.vectors, config.vectors.unk)
+  vectors = counts.vectors(params, **dataclasses.asdict(config.vectors))
   if objects.get("loss") is None:
     vectors.errors = functools.partial(
       artifacts.make_errors, counts.vocab.words, params, counts.triplets(),
@@ -276,19 +277,23 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _train(counts, config: Config, objects, quiet: bool) -> Params:
-  triplets = counts.triplets() if isinstance(counts, Cooccurrences) else counts
+  has_words = isinstance(counts, Cooccurrences)
+  triplets = counts.triplets() if has_words else counts
   if not isinstance(triplets, Triplets):
     raise ValueError(
       f"counts is of type {type(counts).__name__}: give what count or "
       "from_matrix returns."
     )
-  if isinstance(init := objects.get("init"), WordVectors):
-    given = starts.from_vectors(
-      init.vectors, seed=config.train.seed, exact=config.train.freeze
-    )
-    words = counts.vocab.words
-    objects = objects | {"init": starts.align(given, init.words, words)}
+  if has_words:
+    objects = objects | {"init": _start(objects, counts.vocab, config, quiet)}
   return loop.train(triplets, config.train, say=say(quiet), **objects)
+
+
+def _start(objects, words: Vocab, config: Config, quiet: bool):
+  """What training starts from: `init`, or the file of `init_from`."""
+  if (init := objects.get("init")) is None:
+    return starting.read(config.train, words.words, say(quiet))
+  return starting.start_of(init, words.words, config.train)
 
 
 def say(quiet: bool) -> Callable[[str], object]:

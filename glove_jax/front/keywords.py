@@ -36,13 +36,13 @@ def takes(
       inspect.Parameter(f.name, keyword, default=f.default) for f in settings
     ]
     help_text = "".join(
-      f"    {f.name}: {_FLAG.sub('', f.metadata['help'])}.\n" for f in settings
+      f"    - `{f.name}`: {_FLAG.sub('', f.metadata['help'])}.\n"
+      for f in settings
     )
-    function.__signature__ = signature.replace(
-      parameters=[*own, *objects, *more]
-    )
+    shown: Any = function
+    shown.__signature__ = signature.replace(parameters=[*own, *objects, *more])
     function.__doc__ = f"{function.__doc__}\n  Settings:\n{help_text}"
-    function.parts = parts
+    shown.parts = parts
     return function
 
   return decorate
@@ -55,9 +55,7 @@ def fields(parts: Iterable[str]) -> list[dataclasses.Field]:
   return [f for f in found if f.name != "corpus"]
 
 
-def configure(
-  function: Callable, preset: str, settings: dict[str, Any]
-) -> Config:
+def configure(function: Any, preset: str, settings: dict[str, Any]) -> Config:
   """The config of a call.
 
   Args:

@@ -20,7 +20,9 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.sweeps.plots import Plot
 from glove_jax.sweeps.runner import Plan
-from glove_jax.training import multihost
+from glove_jax.training import loop, multihost
+from glove_jax.vectors import evaluate
+from glove_jax.workdir import inputs
 
 _LONGEST_LINE = 12  # values along x; with more, each point is a dot
 
@@ -139,6 +141,7 @@ def main(
 
   Raises:
     ValueError: options that do not fit each other, or as `make_plan`.
+    ValueError, OSError: as `check_points`.
   """
   if config.dry_run and multihost.several():
     raise ValueError("A dry run needs one process only: start no others.")
@@ -151,6 +154,7 @@ def main(
   if config.dry_run:
     dry_run(plan, config, workdir, say)
     return 0
+  check_points(plan, workdir)
   return run(plan, config, workdir, say)
 
 
@@ -181,6 +185,35 @@ def run(
   return 1 if failed else 0
 
 
+def check_points(plan: Plan, workdir: pathlib.Path) -> None:
+  """Finds mistakes in any point of a sweep before the first one runs.
+
+  Raises:
+    FileNotFoundError: a corpus or an evaluation file of a point is missing.
+    ValueError, OSError: settings that cannot train, or a damaged file.
+  """
+  checked = set()  # parts of configs: points share most of them
+  for number, point in enumerate(plan.points, 1):
+    if runner.is_done(workdir, point):
+      continue
+    config = point.config
+    checks = {
+      config.corpus: lambda part: inputs.check(part, workdir),
+      config.evaluate: evaluate.check,
+    }
+    if point.varied.get(grid.LABEL) not in plan.trainers:
+      checks[config.train] = loop.check_config
+    for part in checks.keys() - checked:
+      try:
+        checks[part](part)
+      except (ValueError, OSError) as error:
+        raise type(error)(
+          f"Point {number} of the sweep ({grid.describe(point.varied)}): "
+          f"{error}"
+        ) from error
+      checked.add(part)
+
+
 def run_search(
   config: SweepConfig,
   settings: dict[str, Any],
@@ -201,7 +234,8 @@ def run_search(
     The exit code: 1 if a point failed.
 
   Raises:
-    ValueError: no space was given.
+    ValueError: no space was given, or no such objective.
+    ValueError, OSError: as `check_points`.
   """
   if not config.sweep:
     raise ValueError(
@@ -211,6 +245,11 @@ def run_search(
   def make_points(values: grid.Settings) -> list[Point]:
     return make_plan(config, settings, experiment, sweep=[values]).points
 
+  plan = make_plan(
+    config, settings, experiment, sweep=[search.first_values(config.sweep)]
+  )
+  check_points(plan, workdir)
+  search.check_objective(plan.points[0].config.evaluate, config.objective)
   tried, failed = search.run(make_points, workdir, config, say)
   plan = make_plan(
     dataclasses.replace(config, seeds=0),  # the points vary the seed already
@@ -307,7 +346,7 @@ def read_plan(workdir: pathlib.Path, load: Callable[[str], ModuleType]) -> Plan:
   path = workdir / "sweep.json"
   if not path.exists():
     raise FileNotFoundError(
-      f"There is no sweep in {workdir}: run one with --experiment or --sweep."
+      f"There is no sweep in {workdir}: run one with experiment= or sweep=."
     )
   record = atomic.read_json(path)
   name = record["experiment"] or ""

@@ -45,6 +45,7 @@ LABELS = {
   "epochs": "passes over all counts",
 }
 _COUNTED = ("vocab_size", "num_counts")
+SIZES = ("train_seconds", "wall_seconds", *_COUNTED)  # measures of every row
 
 
 def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
@@ -65,10 +66,24 @@ def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
 
 
 def read_row(point: Point, folder: pathlib.Path) -> Row:
-  """Reads the row of a finished point from its folder."""
+  """Reads the row of a finished point from its folder.
+
+  Raises:
+    FileNotFoundError: a file is missing.
+    ValueError: a file is damaged.
+  """
+  if why := runner.damage(folder):
+    raise ValueError(f"{why}: run the sweep again.")
   training = atomic.read_json(folder / "training.json")
   results = atomic.read_json(folder / "evaluation.json")
   lines = metrics.read_metrics(folder / "metrics.jsonl")
+  try:
+    return _make_row(point, training, results, lines)
+  except (TypeError, KeyError, AttributeError) as error:
+    raise atomic.damaged(folder, error) from error
+
+
+def _make_row(point: Point, training, results, lines) -> Row:
   varied = {k: _cell(v) for k, v in point.varied.items() if k != "seed"}
   return (
     {"point": point.name}

@@ -29,6 +29,7 @@ from glove_jax.sweeps import grid
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.text import vocab
+from glove_jax.training.starts import Start
 from glove_jax.training.together import (
   TOGETHER,
   can_train_together,
@@ -36,7 +37,7 @@ from glove_jax.training.together import (
 )
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, pipeline
+from glove_jax.workdir import artifacts, fingerprints, pipeline, starting
 from glove_jax.workdir.fingerprints import Fingerprints
 from glove_jax.workdir.lock import Busy, lock
 
@@ -49,6 +50,8 @@ Evaluator = Callable[[WordVectors], float | Mapping[str, float]]
 Failures = dict[str, str]  # what went wrong, by the name of the point
 
 _TOGETHER_ON_ACCELERATORS = 4
+_MEASURED = ("training.json", "metrics.jsonl", "evaluation.json")
+_CHECKSUMS = ".checksums.json"  # of the files that a report reads
 _DEFAULTS = SweepConfig()
 
 
@@ -134,6 +137,9 @@ class Runner:
           "have changed."
         )
         atomic.remove(folder)
+      elif why := damage(folder):
+        self._say(f"{grid.describe(point.varied)} again: {why}.")
+        atomic.remove(folder)
       if not is_done(self.workdir, point):
         todo.append(point)
     return todo
@@ -202,7 +208,10 @@ class Runner:
       vectors = [_train_otherwise(trainer, batch[0], counts, folders[0])]
     else:
       words = vocab.read_vocab(counts / "vocab.txt").words
-      trained = _train_params(batch, counts / "counts", folders, self._say)
+      given = starting.read(batch[0].config.train, words, self._say)
+      trained = _train_params(
+        batch, counts / "counts", folders, given, self._say
+      )
       vectors = [
         artifacts.make_vectors(words, params, point.config.vectors)
         for point, params in zip(batch, trained, strict=True)
@@ -231,6 +240,7 @@ class Runner:
       results |= _scores(self._evaluator(vectors))
     atomic.remove(folder / "checkpoints")
     atomic.write_json(folder / "evaluation.json", results)
+    atomic.write_json(folder / _CHECKSUMS, _checksums(folder))
     scores = flat_scores(results).items()
     self._say("  " + ", ".join(f"{name} {v:.4f}" for name, v in scores))
 
@@ -265,6 +275,29 @@ def point_folder(workdir: pathlib.Path, point: Point) -> pathlib.Path:
 
 def is_done(workdir: pathlib.Path, point: Point) -> bool:
   return (point_folder(workdir, point) / "evaluation.json").exists()
+
+
+def damage(folder: pathlib.Path) -> str | None:
+  """What is not as it was written in the folder of a finished point, if any."""
+  path = folder / _CHECKSUMS
+  if not path.exists():  # of a point that is not finished
+    return None
+  try:
+    known, found = atomic.read_json(path), _checksums(folder)
+  except (ValueError, OSError) as error:
+    return str(error).rstrip(".")
+  if known == found:
+    return None
+  changed = [
+    name
+    for name in found
+    if not isinstance(known, dict) or known.get(name) != found[name]
+  ]
+  return f"{folder / (changed or [_CHECKSUMS])[0]} is not as it was written"
+
+
+def _checksums(folder: pathlib.Path) -> dict[str, str]:
+  return {name: fingerprints.hash_file(folder / name) for name in _MEASURED}
 
 
 def by_counts(points: Sequence[Point]) -> list[list[Point]]:
@@ -336,18 +369,21 @@ def _source(point: Point, counts: pathlib.Path) -> dict:
   """Fingerprints of what a point is trained and evaluated on."""
   read = Fingerprints().of
   questions = evaluate.question_files(point.config.evaluate)
+  start = starting.files(point.config.train)
   return {
     "counts": read(counts / "counts" / "manifest.json"),
     "vocab": read(counts / "vocab.txt"),
     "questions": [read(path) for path in questions],
-  }
+  } | ({"start": [read(path) for path in start]} if start else {})
 
 
-def _train_params(batch, counts: pathlib.Path, folders, say) -> list[Params]:
+def _train_params(
+  batch, counts: pathlib.Path, folders, start: Start | None, say
+) -> list[Params]:
   """Trains the points of a batch on a folder of counts."""
   if len(batch) == 1:
-    config = batch[0].config.train
-    return [pipeline.train(counts, config, folders[0], say=say)]
+    config, folder = batch[0].config.train, folders[0]
+    return [pipeline.train(counts, config, folder, say=say, start=start)]
   writers = [metrics.MetricsWriter(f / "metrics.jsonl") for f in folders]
 
   def on_epoch(line):

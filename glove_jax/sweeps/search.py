@@ -10,9 +10,11 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from glove_jax.config import EvaluateConfig
 from glove_jax.sweeps import grid, results, runner
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SIMILARITY, SweepConfig
+from glove_jax.vectors import standard
 
 _FAILED = "failed"  # marks a trial that ended in an error
 _LOG_FROM = 10  # ranges at least this factor wide have a logarithmic scale
@@ -77,6 +79,53 @@ def read_space(space: str) -> dict[str, Callable[[Any], Any]]:
     else:
       suggest[name] = _choice(name, text.split(","))
   return suggest
+
+
+class _First:
+  """A trial that gets the first value of each range or choice."""
+
+  def suggest_int(self, name, low, high, log):
+    return low
+
+  suggest_float = suggest_int
+
+  def suggest_categorical(self, name, values):
+    return values[0]
+
+
+def first_values(space: str) -> grid.Settings:
+  """The first value of each setting in a space.
+
+  >>> first_values("x_max=1..300;dim=50,100")
+  {'x_max': 1.0, 'dim': 50}
+
+  Raises:
+    ValueError: as `read_space`.
+  """
+  return {name: ask(_First()) for name, ask in read_space(space).items()}
+
+
+def check_objective(config: EvaluateConfig, objective: str) -> None:
+  """Checks, before anything is trained, that there will be such a score.
+
+  Raises:
+    ValueError: there will not; the message lists the scores.
+  """
+  if objective == SIMILARITY:
+    if not config.similarity:
+      raise ValueError("objective=similarity needs sets: give similarity=.")
+    return
+  known = ["cost", *results.SIZES]
+  for entry in standard.find_sets(config):
+    endings = ["", "_coverage"]
+    if entry.kind != "similarity":
+      endings += ["_semantic", "_syntactic"]
+    known += [f"{entry.name}{ending}" for ending in endings]
+  if objective not in known:
+    raise ValueError(
+      f"There is no score {objective!r} to search by: use one of "
+      f"{', '.join([SIMILARITY, *known])}."
+    )
 
 
 def _range(name: str, text: str):

@@ -93,8 +93,8 @@ def read_documents(
   """
   check_choice("documents", documents, DOCUMENTS)
   tokenize = make_tokenizer(tokenizer, lowercase=lowercase)
-  if isinstance(paths, str | os.PathLike):
-    paths = [paths]
+  if isinstance(paths, str | bytes | os.PathLike):
+    paths = [os.fsdecode(paths)]
   document: list[str] = []
   for text, ends_document in read_pieces(list(paths), tokenizer, documents):
     document += tokenize(text)

@@ -178,5 +178,6 @@ def _parquet_texts(path: str, field: str) -> Iterator[str | None]:
       for batch in file.iter_batches(1024, columns=[field]):
         for value in batch.column(0).to_pylist():
           yield _text(value, path, field)
-  except pyarrow.ArrowException as error:
-    raise OSError(f"{path}: cannot be read to its end: {error}") from error
+  except (pyarrow.ArrowException, OSError) as error:
+    why = " ".join(str(error).split())
+    raise OSError(f"{path}: cannot be read to its end: {why}") from error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glove_jax import atomic
-from glove_jax.config import CorpusConfig
+from glove_jax.config import CorpusConfig, check_type
 from glove_jax.text import content, reading
 
 _SEED = 0  # the same for all shares, so that smaller ones are subsets
@@ -32,6 +32,7 @@ def write_sample(
       text.
     OSError, ImportError: a file cannot be read or written.
   """
+  check_type(config, CorpusConfig)
   if config.share > 1:
     raise ValueError(f"share must be at most 1, got {config.share}.")
   rng = np.random.default_rng(_SEED)

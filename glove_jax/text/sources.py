@@ -12,16 +12,15 @@ import io
 import os
 import pathlib
 import re
-import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, NamedTuple
 
 from glove_jax import atomic
 from glove_jax.text import content, streams
+from glove_jax.text.pipes import STDIN, is_pipe
 
 _COPY_BYTES = 1 << 20
-_STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _RUN_FILES = ("config.json", "stages.json")  # of every work directory
 
 Path = str | os.PathLike
@@ -71,18 +70,6 @@ def is_plain(path: Path) -> bool:
   return not content.packing(head) and not content.byte_order_mark(head)[1]
 
 
-def is_pipe(path: Path) -> bool:
-  """Whether a path can be read only once: `-`, a pipe, a device."""
-  path = os.path.expanduser(os.fspath(path))
-  if path in _STDIN or path.startswith(("/dev/fd/", "/proc/self/fd/")):
-    return True
-  try:
-    mode = os.stat(path).st_mode
-  except OSError:
-    return False
-  return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-
-
 class _Unchanged(Exception):
   """The content is what the file has already."""
 
@@ -103,11 +90,11 @@ def keep(path: Path, folder: Path) -> str:
     OSError: the pipe cannot be read, or the file cannot be written.
   """
   path = os.path.expanduser(os.fspath(path))
-  name = "Standard input" if path in _STDIN else path
+  name = "Standard input" if path in STDIN else path
   kept = os.path.join(folder, _kept_name(path))
   with contextlib.ExitStack() as stack:
     source = sys.stdin.buffer
-    if path not in _STDIN:
+    if path not in STDIN:
       source = stack.enter_context(open(path, "rb"))
     stack.enter_context(contextlib.suppress(_Unchanged))
     output = stack.enter_context(atomic.write_whole(kept))
@@ -128,7 +115,7 @@ def keep(path: Path, folder: Path) -> str:
 
 def _kept_name(path: str) -> str:
   """A name for what is kept; different paths have different names."""
-  if path in _STDIN:
+  if path in STDIN:
     return "stdin.txt"
   name = os.path.abspath(path).strip(os.sep)
   return f"pipe-{name.replace('_', '__').replace(os.sep, '_')}.txt"
@@ -172,8 +159,8 @@ def resolve(
     ValueError: a file is no text, or a folder holds none, or only that of runs.
     OSError, ImportError: as for `open_text`.
   """
-  if isinstance(patterns, str | os.PathLike):
-    patterns = [patterns]
+  if isinstance(patterns, str | bytes | os.PathLike):
+    patterns = [os.fsdecode(patterns)]
   search = _Search(
     frozenset(os.path.realpath(path) for path in exclude),
     content.why_no_records if records else content.why_no_text,

@@ -27,6 +27,7 @@ from itertools import repeat
 import numpy as np
 
 from glove_jax import atomic
+from glove_jax.text.pipes import refuse_pipe
 from glove_jax.text.reading import Continuation
 from glove_jax.text.symbols import (
   BYTE_ORDER_MARK,
@@ -48,7 +49,7 @@ class Vocab:
     counts: [V] int64, how often each word occurs.
 
   Raises:
-    ValueError: a word occurs twice, or the lengths differ.
+    ValueError: a word occurs twice, the lengths differ, or a count is negative.
   """
 
   words: tuple[str, ...]
@@ -63,6 +64,8 @@ class Vocab:
       raise ValueError(
         f"{len(self.words)} words need as many counts, not {counts.shape}."
       )
+    if (counts < 0).any():
+      raise ValueError(f"Counts must not be negative, got {counts.min()}.")
     if len(self.index) != len(self.words):
       word, _ = Counter(self.words).most_common(1)[0]
       raise ValueError(f"The vocabulary holds {word!r} more than once.")
@@ -107,7 +110,7 @@ def count_words(documents: Iterable[list[str]]) -> Counter[str]:
   Counter({'to': 2, 'be': 2, 'not': 1})
 
   Raises:
-    ValueError: a document is a string, not a list of words.
+    ValueError: a document is a string, or another thing than a list of words.
   """
   counter: Counter[str] = Counter()
   for document in documents:
@@ -122,6 +125,10 @@ def _check_document(document: object) -> None:
       "A document is a list of words, not a string: tokenize it first, for "
       "example with line.split()."
     )
+  first = document[:1] if isinstance(document, list | tuple) else ()
+  if first and not isinstance(first[0], str):
+    kind = type(first[0]).__name__
+    raise ValueError(f"A word is a string, not of type {kind}.")
 
 
 def make_vocab(
@@ -244,6 +251,7 @@ def read_vocab(path: str | os.PathLike) -> Vocab:
     ValueError: a line is not `word count`, a word occurs twice, or there are no
       words.
   """
+  refuse_pipe(path)
   if not os.path.exists(path):
     raise FileNotFoundError(f"Vocabulary {os.fspath(path)!r}: no such file.")
   words, counts = [], []
@@ -259,7 +267,10 @@ def read_vocab(path: str | os.PathLike) -> Vocab:
       words.append(word.decode("utf-8", "surrogateescape"))
   if not words:
     raise ValueError(f"{path} holds no words.")
-  return Vocab(tuple(words), np.array(counts))
+  try:
+    return Vocab(tuple(words), np.array(counts))
+  except (ValueError, OverflowError) as error:
+    raise ValueError(f"{path} is no vocabulary: {error}") from error
 
 
 def encode(

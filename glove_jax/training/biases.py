@@ -1,5 +1,6 @@
 """Where training starts: random vectors, and biases fitted without vectors."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from concurrent import futures
@@ -37,7 +38,8 @@ def initial_params(
   with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
     params = random_params(vocab_size, config)
     if config.bias_init == "fit":
-      word_bias, context_bias = fit(x_max=config.x_max, alpha=config.alpha)
+      x_max = config.resolved.x_max
+      word_bias, context_bias = fit(x_max=x_max, alpha=config.alpha)
       params = params._replace(
         word_bias=jnp.asarray(word_bias, config.dtype),
         context_bias=jnp.asarray(context_bias, config.dtype),
@@ -92,33 +94,8 @@ def fit_biases(
     >>> print(np.exp(word[row] + context[col]).round(3))
     [ 3.  5.  6. 10.]
   """
-  triplets, starts = by_row(triplets, rows, reduce)
-  size = triplets.vocab_size
-  col, count = np.asarray(triplets.col), np.asarray(triplets.count)
-  weights = np.empty(len(col), np.float32)
-  word_bias, context_bias = np.zeros(size), np.zeros(size)
-  row_weight, row_target = np.zeros(size), np.zeros(size)
-
-  def weigh(chunk):
-    sums = np.zeros((2, size))
-    _weigh(
-      *chunk, starts, col, count, x_max, alpha, weights, row_weight, row_target,
-      *sums,
-    )  # fmt: skip
-    release(triplets)
-    return sums
-
-  def solve(chunk):
-    """Solves the rows of a chunk; returns what they add to the columns."""
-    sums = np.zeros(size)
-    _solve(
-      *chunk, starts, col, weights, row_weight, row_target, context_bias,
-      word_bias, sums,
-    )  # fmt: skip
-    release(triplets)
-    return sums
-
-  chunks = _chunks(starts, rows)
+  fit = _Fit(*by_row(triplets, rows, reduce))
+  chunks = _chunks(fit.starts, rows)
   is_first = not rows.start  # one progress bar, however many processes
   with (
     futures.ThreadPoolExecutor(default_threads()) as pool,
@@ -126,14 +103,51 @@ def fit_biases(
       "fitting biases", rounds + 1, " rounds", enabled=is_first
     ) as bar,
   ):
-    sums = sum(pool.map(weigh, chunks), np.zeros((2, size)))
-    col_weight, col_target = reduce(sums)
+    weigh = functools.partial(fit.weigh, x_max=x_max, alpha=alpha)
+    zeros = np.zeros((2, triplets.vocab_size))
+    col_weight, col_target = reduce(sum(pool.map(weigh, chunks), zeros))
     bar.update()
     for _ in range(rounds):
-      sums = reduce(sum(pool.map(solve, chunks), np.zeros(size)))
-      context_bias = _ratio(col_target - sums, col_weight)
+      sums = reduce(sum(pool.map(fit.solve, chunks), zeros[0]))
+      fit.context_bias = _ratio(col_target - sums, col_weight)
       bar.update()
-  return reduce(word_bias), context_bias
+  return reduce(fit.word_bias), fit.context_bias
+
+
+class _Fit:
+  """The biases while they are fitted, and what the fit needs of each row."""
+
+  def __init__(self, triplets: Triplets, starts: np.ndarray):
+    size = triplets.vocab_size
+    self.starts = starts  # [V + 1] where each row starts
+    self.word_bias, self.context_bias = np.zeros(size), np.zeros(size)
+    self._triplets, self._size = triplets, size
+    self._col, self._count = (
+      np.asarray(triplets.col),
+      np.asarray(triplets.count),
+    )
+    self._weights = np.empty(len(self._col), np.float32)
+    self._row_weight, self._row_target = np.zeros(size), np.zeros(size)
+
+  def weigh(self, chunk, *, x_max, alpha) -> np.ndarray:
+    """Computes weights; returns the sums of f and f log X by column: [2, V]."""
+    sums = np.zeros((2, self._size))
+    _weigh(
+      *chunk, self.starts, self._col, self._count, x_max, alpha, self._weights,
+      self._row_weight, self._row_target, *sums,
+    )  # fmt: skip
+    release(self._triplets)
+    return sums
+
+  def solve(self, chunk) -> np.ndarray:
+    """Solves the rows of a chunk; returns what they add to the columns."""
+    sums = np.zeros(self._size)
+    _solve(
+      *chunk, self.starts, self._col, self._weights, self._row_weight,
+      self._row_target, self.context_bias, self.word_bias, sums,
+    )  # fmt: skip
+    release(self._triplets)
+    return sums
 
 
 @numba.njit(nogil=True, cache=True)

@@ -236,7 +236,7 @@ def restore(folder: str | os.PathLike, epoch: int, like):
   if len(pieces) > len(leaves) or shapes != [leaf.shape for leaf in leaves]:
     raise ValueError(
       f"{paths[0]} holds a state of other shapes than this run's: train in "
-      "another --workdir or with the --mesh of before, or remove its "
+      "another workdir or with the mesh of before, or remove its "
       "checkpoints."
     )
   return jax.tree.unflatten(

@@ -5,6 +5,7 @@ import numpy as np
 
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
+from glove_jax.model import Params
 
 _SAMPLE = 4096  # counts, spread over all of them
 _TIMES = 1000
@@ -51,7 +52,8 @@ def highest_cost(triplets: Triplets, config: TrainConfig) -> float:
   """
   step = max(1, len(triplets.count) // _SAMPLE)
   count = np.asarray(triplets.count[::step], np.float64)
-  weight = np.minimum(1, (count / config.x_max) ** config.alpha)
+  x_max = config.resolved.x_max
+  weight = np.minimum(1, (count / x_max) ** config.alpha)
   # At least 1: the logarithm of a count of 1 is 0.
   return _TIMES * max(1.0, float(np.mean(weight * np.log(count) ** 2)))
 
@@ -68,4 +70,34 @@ def check_cost(line: dict, highest: float) -> None:
       f"Training has diverged: the cost of epoch {line['epoch']} is "
       f"{line['cost']:.3g} a count, more than {_TIMES} times that of vectors "
       "of 0. Use a smaller learning_rate. Existing checkpoints are kept."
+    )
+
+
+def check_params(
+  params: Params, triplets: Triplets, config: TrainConfig, highest: float
+) -> None:
+  """Raises a FloatingPointError if the last steps have diverged.
+
+  The cost of an epoch is that before each of its steps, so it does not show
+  what the last step did.
+
+  Args:
+    params: what was trained.
+    triplets: the counts; some of them are read.
+    config: has x_max and alpha.
+    highest: from `highest_cost`.
+  """
+  sample = slice(None, None, max(1, len(triplets.count) // _SAMPLE))
+  row, col, count = (np.asarray(column[sample]) for column in triplets[:3])
+  word, context, word_bias, context_bias = (
+    np.asarray(table)[ids].astype(np.float64)
+    for table, ids in zip(params, (row, col, row, col), strict=True)
+  )
+  prediction = np.einsum("nd,nd->n", word, context) + word_bias + context_bias
+  weight = np.minimum(1, (count / config.resolved.x_max) ** config.alpha)
+  cost = np.mean(weight * (prediction - np.log(count)) ** 2)
+  if not cost <= highest:
+    raise FloatingPointError(
+      f"Training has diverged: its parameters cost {cost:.3g} a count. Use a "
+      "smaller learning_rate. Existing checkpoints are kept."
     )

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from glove_jax.model import Batch, Params
+from glove_jax.model import Batch, CellLoss, Params
 from glove_jax.training.starts import AS_USUAL, Given, Start
 
 # (params, batch) -> the cost summed over the batch, such as `model.loss`.
@@ -34,6 +34,7 @@ class Supplied(NamedTuple):
   """What a caller supplies, instead of what the config names."""
 
   loss: Loss | None = None  # instead of J
+  cell_loss: CellLoss | None = None  # the cost of a count, instead of J's
   tx: optax.GradientTransformation | None = None  # instead of `optimizer`
   start: Start | None = None  # instead of a random start
 
@@ -147,6 +148,15 @@ def slice_step(
     Params, lambda new, table: put(table, new), opt_slice, state.opt_state
   )
   return TrainState(put(state.params, params), opt_state), cost
+
+
+def each(function: Callable, *fields):
+  """Applies a function to fields of a table.
+
+  A field that the optimizer leaves out (`optax.masked`) stays left out.
+  """
+  masked = [isinstance(field, optax.MaskedNode) for field in fields]
+  return fields[0] if all(masked) else function(*fields)
 
 
 def map_tables(table_type: type, function: Callable, opt_state, *rest):

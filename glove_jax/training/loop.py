@@ -19,19 +19,22 @@ import numpy as np
 import optax
 from absl import logging
 
-from glove_jax import metrics, model
-from glove_jax.config import TrainConfig, make_config
-from glove_jax.counts.triplets import Triplets, read_triplets
+from glove_jax import atomic, metrics, model
+from glove_jax.config import TrainConfig, check_type, make_config
+from glove_jax.counts.triplets import Triplets, check_types, read_triplets
 from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import (
   checkpoint,
   divergence,
   multihost,
+  optimizer_check,
   optimizers,
   sharding,
   starts,
 )
 from glove_jax.training.biases import fit_biases, initial_params, random_params
+from glove_jax.training.checks import check_config, check_supplied
+from glove_jax.training.costs import EpochCosts
 from glove_jax.training.engine import (
   NOTHING,
   Engine,
@@ -44,7 +47,6 @@ from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.starts import Start
 from glove_jax.training.tiles.engine import (
   TileEngine,
-  check_settings,
   growth_stages,
 )
 from glove_jax.training.tiles.ring import RingEngine
@@ -56,11 +58,12 @@ def train(
   *,
   workdir: str | os.PathLike | None = None,
   loss: Loss | None = None,
+  cell_loss: model.CellLoss | None = None,
   tx: optax.GradientTransformation | None = None,
   init: model.Params | Start | None = None,
-  on_step: Callable[[dict], None] | None = None,
-  on_epoch: Callable[[dict], None] | None = None,
-  say: Callable[[str], None] = logging.warning,
+  on_step: Callable[[dict], object] | None = None,
+  on_epoch: Callable[[dict], object] | None = None,
+  say: Callable[[str], object] = logging.warning,
 ) -> model.Params:
   """Trains GloVe on counts.
 
@@ -75,8 +78,9 @@ def train(
     config: dimension, weighting, optimizer, epochs and so on.
     workdir: for `checkpoints/` and `metrics.jsonl`; None writes nothing.
     loss: (params, batch) -> summed cost, used instead of `model.loss` (which
-      takes x_max and alpha from the config). The blocked engine does not accept
-      one.
+      takes x_max and alpha from the config). For the engines rows and dense.
+    cell_loss: (prediction, log_count, weight) -> the cost of each count, used
+      instead of the weighted square by any engine, see `model.sum_cells`.
     tx: an optax transformation, used instead of the optimizer of the config.
       It has its own learning rate; `schedule` multiplies its updates.
     init: parameters to start from, a row for each word; a row of NaN starts as
@@ -106,16 +110,15 @@ def train(
     True
     >>> more = train(counts, config, init=params, tx=optax.adam(1e-3))
   """
+  check_type(config, TrainConfig)
+  check_types(triplets)
   start = starts.checked(init, triplets.vocab_size, config.dim)
-  supplied = Supplied(loss, tx, start)
+  supplied = Supplied(loss, cell_loss, tx, start)
   check_supplied(config, supplied)
   triplets = checked(triplets)
   with jax.enable_x64(config.dtype == "float64"):
     checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
-    done = 0
-    if checkpoints:
-      done = checkpoint.find_last(checkpoints, num_epochs(config), say)
-      checkpoint.drop_incomplete(checkpoints, done)
+    done = _find_done(checkpoints, config, tx, say) if checkpoints else 0
     engine, state = prepare(
       triplets,
       config,
@@ -125,14 +128,10 @@ def train(
     )
     writer = _make_writer(workdir, done) if workdir else None
     highest = divergence.highest_cost(triplets, config)
-    if not all(size.num_steps for size in engine.epochs):
-      say(
-        "Some passes of growth train nothing, because no tile lies within "
-        "their words: give more words, at least one block (tile_size)."
-      )
+    _report_empty(engine, say)
     for epoch in epochs_after(engine, done):
       state, line = run_epoch(engine, config, state, epoch, on_step)
-      if loss is None:
+      if loss is None and cell_loss is None:
         divergence.check_cost(line, highest)
       if checkpoints:
         checkpoint.save(checkpoints, epoch, state)
@@ -140,11 +139,31 @@ def train(
         writer.write(**line)
       if on_epoch:
         on_epoch(line)
-    return engine.params(state)
+    params = engine.params(state)
+    if loss is None and cell_loss is None and multihost.is_first():
+      divergence.check_params(params, triplets, config, highest)
+    return params
+
+
+def _find_done(folder: pathlib.Path, config, tx, say) -> int:
+  """The last epoch with a good checkpoint, of the same optimizer."""
+  done = checkpoint.find_last(folder, num_epochs(config), say)
+  checkpoint.drop_incomplete(folder, done)
+  optimizer_check.note(folder, config, tx, resumes=done > 0)
+  return done
+
+
+def _report_empty(engine: Engine, say: Callable[[str], object]) -> None:
+  if not all(size.num_steps for size in engine.epochs):
+    say(
+      "Some passes of growth train nothing, because no tile lies within "
+      "their words: give more words, at least one block (tile_size)."
+    )
 
 
 def checked(triplets: Triplets) -> Triplets:
   """Checks triplets with all processes; sorts and sums them if needed."""
+  check_types(triplets)
   rows = multihost.share(len(triplets.row))
   return sum_duplicates(
     check_triplets(triplets, rows), rows, multihost.sum_over_processes
@@ -230,38 +249,6 @@ def make_engine(
   return RingEngine(triplets, config, placement, supplied, folder=tiles_folder)
 
 
-def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
-  """Checks settings and what a caller supplies, before any work starts.
-
-  Raises:
-    ValueError: as `check_config`, or the engine does not support what is
-      supplied, or a setting needs `init` and there is none.
-  """
-  check_config(config)
-  if config.engine == "blocked" and supplied.loss is not None:
-    raise ValueError(
-      "The blocked engine supports only GloVe's own loss: use engine='rows' "
-      "for a loss of your own."
-    )
-  if supplied.start is None:
-    wanted = {"init_from", "freeze", "retrofit"}
-    asked = [name for name in sorted(wanted) if getattr(config, name)]
-    if asked:
-      raise ValueError(f"{asked[0]} needs init, the parameters to start from.")
-
-
-def check_config(config: TrainConfig) -> None:
-  """Checks settings before any work starts.
-
-  Raises:
-    ValueError: the engine, mesh or optimizer cannot use these settings.
-  """
-  if config.engine == "blocked":
-    check_settings(config)
-  sharding.make_placement(config)
-  optimizers.from_config(config)
-
-
 def num_epochs(config: TrainConfig) -> int:
   """The number of passes in a run, including the `growth` stages."""
   stages = growth_stages(config) if config.engine == "blocked" else []
@@ -278,7 +265,7 @@ def run_epoch(
   config: TrainConfig,
   state: TrainState,
   epoch: int,
-  on_step: Callable[[dict], None] | None = None,
+  on_step: Callable[[dict], object] | None = None,
 ) -> tuple[TrainState, dict]:
   """Runs one pass over the counts.
 
@@ -314,7 +301,7 @@ def run_epoch(
     " counts",
     enabled=multihost.is_first(),
   ) as bar:
-    costs = _Costs(engine, epoch, bar, on_step)
+    costs = EpochCosts(engine.epochs, epoch, bar, on_step)
     for stack, steps in engine.stacks(epoch):
       ends = last_step + np.cumsum(steps)  # [K] the last step of each batch
       multipliers = schedule((ends - steps) / total_steps).astype(np.float32)
@@ -330,46 +317,6 @@ def run_epoch(
     "seconds": seconds,
     "triplets_per_second": num_triplets / seconds,
   }
-
-
-class _Costs:
-  """Adds up the costs of an epoch, and shows them in a progress bar.
-
-  The costs of a stack are read only after the next stack has been dispatched,
-  so the device never waits for the host.
-  """
-
-  def __init__(self, engine: Engine, epoch: int, bar, on_step):
-    self.total = np.zeros(())
-    self._epoch, self._bar, self._on_step = epoch, bar, on_step
-    self._num_steps, self._num_triplets = engine.epochs[epoch - 1]
-    self._start = sum(size.num_steps for size in engine.epochs[: epoch - 1])
-    self._last = self._start  # the last step whose cost was read
-    self._waiting = None  # (costs, ends) of the last stack
-
-  def add(self, costs: jax.Array, ends: np.ndarray) -> None:
-    """Takes the costs of a stack and the last step of each batch: [K]."""
-    self.read()
-    self._waiting = costs, ends
-
-  def read(self) -> None:
-    """Waits for the costs of the last stack."""
-    if self._waiting is None:
-      return
-    (costs, ends), self._waiting = self._waiting, None
-    self.total = self.total + divergence.finite_sum(costs, ends)
-    if self._on_step:
-      for cost, end in zip(np.asarray(costs), ends.tolist(), strict=True):
-        if end > self._last:  # padding is no step
-          self._on_step(
-            {"epoch": self._epoch, "step": end, "cost": float(cost)}
-          )
-          self._last = end
-    done = (ends[-1] - self._start) / self._num_steps
-    counts_seen = done * self._num_triplets  # an estimate
-    self._bar.update(counts_seen - self._bar.n)
-    mean = np.mean(self.total) / max(counts_seen, 1)
-    self._bar.set_postfix(cost=f"{mean:.5f}")
 
 
 def epochs_after(engine: Engine, done: int) -> list[int]:
@@ -398,8 +345,8 @@ def train_folder(
   counts_folder: str | os.PathLike,
   config: TrainConfig,
   workdir: str | os.PathLike,
-  on_epoch: Callable[[dict], None] | None = None,
-  say: Callable[[str], None] = logging.warning,
+  on_epoch: Callable[[dict], object] | None = None,
+  say: Callable[[str], object] = logging.warning,
   init: Start | None = None,
 ) -> model.Params:
   """Trains on the counts in a folder, with all processes of this run.
@@ -429,7 +376,7 @@ def train_folder(
     job["init"] = os.path.abspath(pathlib.Path(workdir, "checkpoints", "init"))
     starts.write(init, job["init"])
   with multihost.run_job(job):
-    return train(
+    params = train(
       read_triplets(counts_folder),
       config,
       workdir=workdir,
@@ -437,6 +384,9 @@ def train_folder(
       on_epoch=on_epoch,
       say=say,
     )
+  if "init" in job:
+    atomic.remove(job["init"])
+  return params
 
 
 def follow() -> None:

@@ -1,7 +1,10 @@
 """Optimizers as optax transformations over `model.Params`, chosen by name."""
 
 import functools
+import importlib
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +15,7 @@ import optax
 
 from glove_jax.config import TrainConfig
 from glove_jax.model import Params
+from glove_jax.training.starts import Given
 
 
 class StanfordState(NamedTuple):
@@ -101,6 +105,38 @@ def hold(tx: optax.GradientTransformation) -> optax.GradientTransformation:
   return optax.GradientTransformation(init, update)
 
 
+def init_opt_state(
+  tx: optax.GradientTransformation, params: Params, given: Given
+) -> optax.OptState:
+  """The optimizer's state before the first step, in vocabulary order.
+
+  Args:
+    tx: the optimizer, from `from_config`.
+    params: where training starts.
+    given: what is not as `tx.init` makes it.
+  """
+  opt_state = tx.init(params)
+  if given.sums is not None:
+    opt_state = replace_sums(
+      opt_state,
+      lambda usual, sums: jnp.where(jnp.isnan(sums), usual, sums),
+      given.sums,
+    )
+  if given.free is not None:
+    opt_state = opt_state._replace(free=given.free)
+  return opt_state
+
+
+def restart(
+  tx: optax.GradientTransformation, params: Params, opt_state: optax.OptState
+) -> optax.OptState:
+  """The state before the first step; rows that are held stay held."""
+  start = tx.init(params)
+  if isinstance(opt_state, HeldState):
+    start = start._replace(free=opt_state.free)
+  return start
+
+
 def make_schedule(name: str) -> Callable[[np.ndarray], np.ndarray]:
   """Makes a schedule: fraction of the run completed -> multiplier.
 
@@ -134,24 +170,101 @@ def from_config(
   learning_rate=None,
   tx: optax.GradientTransformation | None = None,
 ) -> optax.GradientTransformation:
-  """Makes the optimizer of a config.
+  """Makes the optimizer of a run.
 
   Args:
     config: names the optimizer and its constants; with `freeze`, the optimizer
       leaves held rows as they are, see `hold`.
     learning_rate: replaces that of the config; it may be traced.
-    tx: used instead of the named optimizer; it has its own learning rate.
+    tx: used instead of the optimizer of the config; it has its own rate.
   """
+  tx = base(config, learning_rate) if tx is None else tx
+  return hold(tx) if config.freeze else tx
+
+
+def base(
+  config: TrainConfig, learning_rate=None
+) -> optax.GradientTransformation:
+  """Makes the optimizer that a config names, which may move every row.
+
+  Raises:
+    ValueError: there is no such optimizer.
+  """
+  if is_own(config.optimizer):
+    return load(config.optimizer, config.learning_rate)
   if learning_rate is None:
     learning_rate = config.learning_rate
-  if tx is None:
-    tx = make_optimizer(
-      config.optimizer,
-      learning_rate=learning_rate,
-      initial_accumulator=config.initial_accumulator,
-      clip=config.clip,
+  return make_optimizer(
+    config.optimizer,
+    learning_rate=learning_rate,
+    initial_accumulator=config.initial_accumulator,
+    clip=config.clip,
+  )
+
+
+def has_sums(config: TrainConfig) -> bool:
+  """Whether the optimizer that a config names is Adagrad's or Stanford's."""
+  return config.optimizer in ("adagrad", "stanford")
+
+
+def is_own(name: str) -> bool:
+  """Whether the name of an optimizer is module:function."""
+  return ":" in name
+
+
+def load(name: str, learning_rate: float) -> optax.GradientTransformation:
+  """Loads an optimizer by module:function.
+
+  Args:
+    name: of a module in the current folder or an installed one, and of a
+      function in it that returns an optax transformation.
+    learning_rate: the argument of the function, if it has one of this name.
+
+  Raises:
+    ValueError: there is no such module or function, it fails, or it returns
+      something else.
+  """
+  module_name, _, attribute = name.partition(":")
+  make = getattr(_import(module_name, name), attribute, None)
+  if not callable(make):
+    raise ValueError(
+      f"optimizer={name}: the module {module_name} has no function "
+      f"{attribute!r}."
     )
-  return hold(tx) if config.freeze else tx
+  try:
+    tx = _call(make, learning_rate)
+  except Exception as error:
+    raise ValueError(
+      f"optimizer={name} fails: {type(error).__name__}: {error}."
+    ) from error
+  if not isinstance(tx, optax.GradientTransformation):
+    raise ValueError(
+      f"optimizer={name} must return an optax transformation, such as "
+      f"optax.adam(1e-3), not a {type(tx).__name__}."
+    )
+  return tx
+
+
+@functools.lru_cache(maxsize=16)
+def _call(make: Callable, learning_rate: float):
+  """Calls the function once for each rate, so that its result is one object."""
+  takes_rate = "learning_rate" in inspect.signature(make).parameters
+  return make(learning_rate=learning_rate) if takes_rate else make()
+
+
+def _import(module_name: str, name: str):
+  folder = os.getcwd()
+  sys.path.insert(0, folder)
+  try:
+    return importlib.import_module(module_name)
+  except Exception as error:
+    why = f"{type(error).__name__}: {error}".rstrip(".")
+    missing = isinstance(error, ModuleNotFoundError) and error.name
+    if missing and module_name.split(".")[0] == missing.split(".")[0]:
+      why = f"there is no such module in {folder}, and none is installed"
+    raise ValueError(f"optimizer={name} cannot be imported: {why}.") from error
+  finally:
+    sys.path.remove(folder)
 
 
 def make_optimizer(
@@ -217,11 +330,23 @@ def scale_sums(opt_state: optax.OptState, keep) -> optax.OptState:
   return replace_sums(opt_state, lambda table: table * keep, kinds=kinds)
 
 
+_KINDS = (optax.ScaleByRssState, StanfordState)  # have `sum_of_squares`
+
+
+def find_sums(opt_state: optax.OptState):
+  """The tables of sums of squared gradients in a state; None without any."""
+  nodes = jax.tree.leaves(
+    opt_state, is_leaf=lambda node: isinstance(node, _KINDS)
+  )
+  found = [node.sum_of_squares for node in nodes if isinstance(node, _KINDS)]
+  return found[0] if found else None
+
+
 def replace_sums(
   opt_state: optax.OptState,
   function: Callable,
   *rest,
-  kinds: tuple[type, ...] = (optax.ScaleByRssState, StanfordState),
+  kinds: tuple[type, ...] = _KINDS,
 ) -> optax.OptState:
   """Applies a function to the sums of squared gradients in a state.
 

@@ -22,8 +22,8 @@ from glove_jax.model import Batch, Params
 from glove_jax.training import (
   batches,
   optimizers,
+  retrofit,
   sharding,
-  starts,
   uncounted,
 )
 from glove_jax.training.engine import (
@@ -35,9 +35,10 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
   apply_gradients,
+  each,
   slice_step,
 )
-from glove_jax.training.starts import AS_USUAL, Given
+from glove_jax.training.starts import AS_USUAL, Given, Start
 
 
 def dense_step(
@@ -130,14 +131,16 @@ def rows_step(
   targets = Params(row, col, row, col)
 
   def take(tables: Params) -> Params:
-    return jax.tree.map(lambda table, ids: table[ids], tables, sources)
+    pairs = zip(sources, tables, strict=True)
+    return Params(*(each(lambda x, ids=ids: x[ids], x) for ids, x in pairs))
 
   def put(tables: Params, new: Params) -> Params:
-    return jax.tree.map(
-      lambda table, rows, ids: table.at[ids].set(rows, mode="drop"),
-      tables,
-      new,
-      targets,
+    def write(ids, table, rows):
+      return table.at[ids].set(rows, mode="drop")
+
+    triples = zip(targets, tables, new, strict=True)
+    return Params(
+      *(each(functools.partial(write, ids), *pair) for ids, *pair in triples)
     )
 
   state, cost = slice_step(
@@ -202,31 +205,45 @@ class RowsEngine:
       supplied: instead of what the config names.
     """
     self.placement = sharding.make_placement(config)
-    self._triplets, self._config = triplets, config
+    self._triplets, self._config = triplets, config.resolved
     self._tx = optimizers.from_config(config, tx=supplied.tx)
     self._plan = batches.plan_batches(len(triplets.row), config.batch_size)
     self.epochs = [
       Epoch(self._plan.num_batches, len(triplets.row))
     ] * config.resolved.epochs
-    self._sampler = None
-    loss = supplied.loss or self._make_loss()
+    self._samplers = []  # each adds a sample to a stack
+    loss = supplied.loss or self._make_loss(supplied.cell_loss)
+    if config.retrofit:
+      loss = self._add_retrofit(loss, supplied.start)
     self.run_steps = make_run_steps(
       config.engine, loss, self._tx, self.placement
     )
 
-  def _make_loss(self) -> Loss:
+  def _make_loss(self, cell_loss: model.CellLoss | None) -> Loss:
     """The loss of the config: J, and with `missing` the uncounted pairs."""
     config = self._config
-    loss = functools.partial(model.loss, x_max=config.x_max, alpha=config.alpha)
+    loss = functools.partial(
+      model.loss, x_max=config.x_max, alpha=config.alpha, cell_loss=cell_loss
+    )
     if not config.missing:
       return loss
     if config.engine == "dense":
       return uncounted.dense_loss(loss, self._triplets, config)
-    self._sampler = uncounted.Sampler(self._triplets, self._plan.size)
+    self._samplers.append(uncounted.Sampler(self._triplets, self._plan.size))
     return uncounted.sampled_loss(loss, len(self._triplets.row), config)
 
+  def _add_retrofit(self, loss: Loss, start: Start) -> Loss:
+    num_counts, config = len(self._triplets.row), self._config
+    if config.engine == "dense":
+      return retrofit.dense_loss(loss, start, num_counts, config)
+    sampler = retrofit.Sampler(start, self._plan.size, jnp.dtype(config.dtype))
+    self._samplers.append(sampler)
+    return retrofit.sampled_loss(loss, len(sampler.words), num_counts, config)
+
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
-    return TrainState(params, starts.init_opt_state(self._tx, params, given))
+    return TrainState(
+      params, optimizers.init_opt_state(self._tx, params, given)
+    )
 
   def stacks(self, epoch: int) -> Iterator[tuple[Batch, np.ndarray]]:
     rng = np.random.default_rng([self._config.seed, epoch])
@@ -235,8 +252,8 @@ class RowsEngine:
     num_triplets = len(self._triplets.row)
     for picks in batches.draw(num_triplets, self._config.batch_size, rng):
       stack = sharding.read_batches(self.placement, picks, read)
-      if self._sampler is not None:
-        stack = self._sampler.add(stack, rng)
+      for sampler in self._samplers:
+        stack = sampler.add(stack, rng)
       yield stack, np.ones(self._plan.steps, int)
 
   def params(self, state: TrainState) -> Params:

@@ -45,12 +45,12 @@ def make_placement(config: TrainConfig) -> Placement:
   size = config.mesh or available
   if jax.process_count() > 1 and size != available:
     raise ValueError(
-      f"--mesh={size} is not possible: several processes train on all of their "
+      f"mesh={size} is not possible: several processes train on all of their "
       f"{available} devices. Leave it out."
     )
   if size > available:
     raise ValueError(
-      f"--mesh={size} asks for more devices than the {available} that jax sees "
+      f"mesh={size} asks for more devices than the {available} that jax sees "
       "here."
     )
   name = config.placement
@@ -58,13 +58,13 @@ def make_placement(config: TrainConfig) -> Placement:
     name = "blocks" if config.engine == "blocked" else "batch"
   if config.engine not in _ENGINES[name]:
     raise ValueError(
-      f"--placement={name} is for --engine={' or '.join(_ENGINES[name])}, not "
+      f"placement={name} is for engine={' or '.join(_ENGINES[name])}, not "
       f"{config.engine}."
     )
   if name == "dim" and config.dim % size:
     raise ValueError(
-      f"--dim={config.dim} cannot be split evenly over {size} devices: choose "
-      "a multiple, or fewer devices by --mesh."
+      f"dim={config.dim} cannot be split evenly over {size} devices: choose "
+      "a multiple, or fewer devices (mesh=N)."
     )
   if size == 1:
     return Placement(name, None)

@@ -12,11 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from glove_jax import atomic
 from glove_jax.model import Params
-from glove_jax.training import optimizers
 
 
 class Start(NamedTuple):
@@ -105,11 +103,15 @@ def checked(
   """Returns a start whose arrays fit a run, in NumPy.
 
   Raises:
-    ValueError: a shape differs, a value is infinite, or a row has NaN and
-      numbers.
+    ValueError: it is of another type, a shape differs, a value is infinite, or
+      a row has NaN and numbers.
   """
   if init is None:
     return None
+  if not isinstance(init, (Start, Params)):
+    raise ValueError(
+      f"init must be model.Params or starts.Start, not a {type(init).__name__}."
+    )
   start = init if isinstance(init, Start) else Start(init)
   start = jax.tree.map(np.asarray, start)
   shapes = [(vocab_size, dim)] * 2 + [(vocab_size,)] * 2
@@ -145,22 +147,6 @@ def given(start: Start | None, freeze: bool) -> Given:
     return AS_USUAL
   free = [np.isnan(table).reshape(len(table), -1)[:, 0] for table in start[0]]
   return Given(start.sums, Params(*free) if freeze else None)
-
-
-def init_opt_state(
-  tx: optax.GradientTransformation, params: Params, given: Given
-) -> optax.OptState:
-  """The optimizer's state before the first step, in vocabulary order."""
-  opt_state = tx.init(params)
-  if given.sums is not None:
-    opt_state = optimizers.replace_sums(
-      opt_state,
-      lambda usual, sums: jnp.where(jnp.isnan(sums), usual, sums),
-      given.sums,
-    )
-  if given.free is not None:
-    opt_state = opt_state._replace(free=given.free)
-  return opt_state
 
 
 def write(start: Start, path: str | os.PathLike) -> None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
-from glove_jax.training import loop, multihost, sharding
+from glove_jax.training import loop, multihost, optimizers, sharding
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.tiles.engine import TileEngine
 
@@ -28,12 +28,16 @@ def can_train_together(configs: Sequence[TrainConfig]) -> bool:
   """Whether `train_together` takes these configs."""
 
   def rest(config):
+    config = config.resolved
     same = dict.fromkeys(TOGETHER, 1) | {"missing": float(config.missing > 0)}
-    return dataclasses.replace(config.resolved, **same)
+    return dataclasses.replace(config, **same)
 
-  if configs[0].engine != "blocked" or multihost.several():
+  first = configs[0]
+  if first.engine != "blocked" or first.init_from or multihost.several():
     return False
-  return all(rest(config) == rest(configs[0]) for config in configs)
+  if optimizers.is_own(first.optimizer):  # it has its own learning rate
+    return False
+  return all(rest(config) == rest(first) for config in configs)
 
 
 def train_together(

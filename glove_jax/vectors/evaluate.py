@@ -33,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from glove_jax import metrics
-from glove_jax.config import EvaluateConfig
+from glove_jax.config import EvaluateConfig, check_type
 from glove_jax.vectors import (
   analogy,
   formats,
@@ -71,6 +71,7 @@ def check(config: EvaluateConfig) -> None:
     FileNotFoundError: a file that the config names does not exist.
     ValueError, OSError: a file that the config names is malformed.
   """
+  check_type(config, EvaluateConfig)
   for entry in standard.find_sets(dataclasses.replace(config, suite="none")):
     _read(entry)
   if config.against:
@@ -87,7 +88,9 @@ def question_files(config: EvaluateConfig) -> list[pathlib.Path]:
 
   Raises:
     FileNotFoundError: a file that the config names does not exist.
+    ValueError: the config is not an `EvaluateConfig`.
   """
+  check_type(config, EvaluateConfig)
   plain = dataclasses.replace(config, suite="none")
   paths = [entry.path for entry in standard.find_sets(plain) if entry.path]
   if config.suite == "standard":

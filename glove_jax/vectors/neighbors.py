@@ -254,5 +254,5 @@ class Neighbors(WordTable):
 
 
 def _check_k(k: int) -> None:
-  if k < 1:
-    raise ValueError(f"Cannot list {k} words: ask for 1 or more.")
+  if not isinstance(k, int | np.integer) or k < 1:
+    raise ValueError(f"Cannot list {k!r} words: ask for 1 or more.")

@@ -26,6 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glove_jax.text.pipes import refuse_pipe
+
 _CATEGORY = re.compile(r"[A-Z]+_[A-Z]+")  # as JJ_JJR: MSR's parts of speech
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _LEMMA = re.compile(r".+-[nvjar]")  # as sun-n, in a form of MEN
@@ -342,6 +344,7 @@ def _texts(path) -> Iterator[str]:
 
 def _lines(path, comments) -> Iterator[tuple[int, str]]:
   """(number, stripped text) of each line that is neither empty nor comment."""
+  refuse_pipe(path)
   if not os.path.isfile(path):
     raise FileNotFoundError(
       f"There is no evaluation file {path}: check the path."

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from glove_jax.config import EvaluateConfig
+from glove_jax.config import EvaluateConfig, check_type
 from glove_jax.text import datasets
 from glove_jax.vectors import sets
 
@@ -153,7 +153,9 @@ def find_sets(config: EvaluateConfig) -> list[Entry]:
 
   Raises:
     FileNotFoundError: a file or folder that the config names does not exist.
+    ValueError: the config is not an `EvaluateConfig`.
   """
+  check_type(config, EvaluateConfig)
   found: list[tuple[str, str, pathlib.Path]] = []
   for kind in ("analogies", "similarity"):
     for name in getattr(config, kind):
@@ -210,7 +212,7 @@ def fetch(name: str) -> pathlib.Path:
   except ImportError as error:
     raise ModuleNotFoundError(
       "Downloading needs pooch: pip install pooch, or name a folder that has "
-      "the set by --sets."
+      "the set by sets=FOLDER."
     ) from error
   source, path = STANDARD[name], _cached(name)
   packed = source.url.endswith(".zip")
@@ -270,7 +272,7 @@ def _sentence(error: Exception, source: Source) -> str:
     host = source.url.split("/")[2]
     return (
       f"{host} cannot be reached ({type(error).__name__}): check the network, "
-      "or name a folder that has the set by --sets."
+      "or name a folder that has the set by sets=FOLDER."
     )
   return str(error).strip().replace("\n", " ")
 

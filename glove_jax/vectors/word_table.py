@@ -32,7 +32,7 @@ class WordTable:
     """
     self.words = tuple(words)
     self.vectors = floating(vectors)
-    self.counts = None if counts is None else np.asarray(counts, np.int64)
+    self.counts: np.ndarray | None = None
     if self.vectors.ndim != 2 or len(self.words) != len(self.vectors):
       raise ValueError(
         f"{len(self.words)} words do not fit vectors of shape "
@@ -43,11 +43,13 @@ class WordTable:
         f"Vectors of shape {self.vectors.shape} hold nothing: give at least "
         "one word and one dimension."
       )
-    if self.counts is not None and self.counts.shape != (len(self.words),):
-      raise ValueError(
-        f"{len(self.words)} words do not fit counts of shape "
-        f"{self.counts.shape}: give one count for each word."
-      )
+    if counts is not None:
+      self.counts = np.asarray(counts, np.int64)
+      if self.counts.shape != (len(self.words),):
+        raise ValueError(
+          f"{len(self.words)} words do not fit counts of shape "
+          f"{self.counts.shape}: give one count for each word."
+        )
     for word in self.words:
       if not isinstance(word, str):
         raise ValueError(f"The word {word!r} is no string: give str only.")

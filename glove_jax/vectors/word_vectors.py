@@ -1,13 +1,12 @@
 """Words with their vectors: neighbours, analogies and other forms."""
 
-import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from glove_jax.config import EvaluateConfig, no_setting
+from glove_jax.config import EvaluateConfig, make_part
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import sentences, standard_errors
 from glove_jax.vectors.neighbors import Neighbors
@@ -102,7 +101,13 @@ class WordVectors(Neighbors):
     return self._rows([self.id(word) for word in listed(words)])
 
   def first(self, num: int) -> "WordVectors":
-    """The vectors of the first `num` words, usually the most frequent."""
+    """The vectors of the first `num` words, usually the most frequent.
+
+    Raises:
+      ValueError: `num` is not a positive integer.
+    """
+    if not isinstance(num, int | np.integer) or num < 1:
+      raise ValueError(f"num must be a positive integer, got {num!r}.")
     return self if num >= len(self) else self._rows(slice(num))
 
   def weighted(self, sif: float | None = 1e-3, remove: int = 0):
@@ -197,10 +202,7 @@ class WordVectors(Neighbors):
     """
     from glove_jax.vectors import evaluate  # here, since evaluate imports this
 
-    known = {f.name for f in dataclasses.fields(EvaluateConfig)}
-    for name in settings.keys() - known:
-      raise ValueError(no_setting(name, known))
-    config = EvaluateConfig(**settings)
+    config = make_part(EvaluateConfig, settings)
     return evaluate.Scores(evaluate.evaluate_vectors(self, config))
 
   def to_gensim(self):

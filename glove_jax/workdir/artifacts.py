@@ -13,16 +13,19 @@ import jax
 import numpy as np
 
 from glove_jax import atomic, metrics
+from glove_jax import config as configs
 from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
 from glove_jax.model import Params
 from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
+from glove_jax.threads import default_threads
 from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.formats import model2vec
 from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import model_card, stages
+from glove_jax.workdir.lock import lock
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
@@ -37,7 +40,7 @@ _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 def write_config(
   config: Config, workdir: pathlib.Path, stage: str | None = None
 ) -> None:
-  """Writes config.json: every setting, the versions and the devices.
+  """Writes config.json: every setting, the versions, the devices and CPUs.
 
   Args:
     config: the settings.
@@ -47,7 +50,7 @@ def write_config(
   """
   settings, path = all_settings(config), workdir / "config.json"
   if stage and path.exists():
-    old = atomic.read_json(path)["settings"]
+    old = _read_config(path)
     names = list(stages.STAGES)
     for later in names[names.index(stage) + 1 :]:
       for field in dataclasses.fields(
@@ -56,8 +59,10 @@ def write_config(
         settings[field.name] = old.get(field.name, settings[field.name])
   record = {
     "settings": settings,
+    "fingerprint": atomic.fingerprint(settings),  # shows damage
     "versions": versions(),
     "devices": [str(device) for device in jax.devices()],
+    "cpus": default_threads(),  # on which the last bits depend
   }
   atomic.write_json(path, record)
 
@@ -76,6 +81,7 @@ def read_settings(workdir: str | os.PathLike) -> dict:
 
   Raises:
     FileNotFoundError: there is no run in the folder.
+    ValueError: its config.json is damaged.
   """
   path = pathlib.Path(workdir, "config.json")
   if not path.exists():
@@ -83,14 +89,29 @@ def read_settings(workdir: str | os.PathLike) -> dict:
       f"There is no run in {workdir}: train one there with workdir={workdir}, "
       "or name the folder of one."
     )
-  return atomic.read_json(path)["settings"]
+  return _read_config(path)
+
+
+def _read_config(path: pathlib.Path) -> dict:
+  """The settings in a config.json, all of which are valid."""
+  record = atomic.read_json(path)
+  try:
+    settings = dict(record["settings"])
+    configs.make_config(**settings)
+    if record.get("fingerprint", atomic.fingerprint(settings)) != (
+      atomic.fingerprint(settings)
+    ):
+      raise ValueError("its settings are not as they were written")
+  except (TypeError, KeyError, ValueError) as error:
+    raise atomic.damaged(path, error) from error
+  return settings
 
 
 def make_vectors(
   words: Sequence[str],
   params: Params,
   config: VectorsConfig,
-  counts: Sequence[int] | None = None,
+  counts: Sequence[int] | np.ndarray | None = None,
 ) -> WordVectors:
   """Combines trained tables into vectors.
 
@@ -99,7 +120,11 @@ def make_vectors(
     params: the four tables; their word and context tables are [V, D].
     config: how the tables are combined, and whether there is an <unk>.
     counts: [V], how often each word occurs, if known.
+
+  Raises:
+    ValueError: the config is not a `VectorsConfig`.
   """
+  configs.check_type(config, VectorsConfig)
   word, context = map(word_vectors.floating, (params.word, params.context))
   table = word_vectors.combine(
     word, context, config.vectors, config.context_weight
@@ -116,7 +141,7 @@ def read_vectors(
   Raises:
     FileNotFoundError: the run has not finished training.
   """
-  params, words = formats.read_tables(_tables_path(workdir))
+  params, words = formats.read_tables(tables_path(workdir))
   return run_vectors(workdir, words, params, config)
 
 
@@ -168,7 +193,7 @@ def make_errors(
   return StandardErrors(words, params, counts, objective)
 
 
-def _tables_path(workdir: str | os.PathLike) -> pathlib.Path:
+def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, "tables.npz")
   if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
@@ -182,10 +207,14 @@ def write_results(results: dict, workdir: str | os.PathLike) -> None:
   """Replaces the evaluation.json of a run.
 
   The run itself writes its own results again when it is next started.
+
+  Raises:
+    OSError: another process works in the folder, or it cannot be written to.
   """
   workdir = pathlib.Path(workdir)
-  stages.invalidate(workdir, "evaluate")
-  atomic.write_json(workdir / "evaluation.json", results)
+  with lock(workdir):
+    stages.invalidate(workdir, "evaluate")
+    atomic.write_json(workdir / "evaluation.json", results)
 
 
 def summary(
@@ -199,9 +228,10 @@ def summary(
     results: of the evaluation.
     k: how many neighbours each word is shown with.
   """
-  lines = []
-  history = metrics.read_metrics(pathlib.Path(workdir, "metrics.jsonl"))
-  if history:
+  lines, path = [], pathlib.Path(workdir, "metrics.jsonl")
+  if not stages.is_as_written(workdir, "train", path.name):
+    lines.append(f"{path} is not as it was written: no costs are shown.")
+  elif history := metrics.read_metrics(path):
     first, final = history[0], history[-1]
     lines.append(
       f"cost per count: {first['cost']:.5f} in epoch {first['epoch']}, "
@@ -218,13 +248,16 @@ def summary(
 
 
 def read_counts(workdir: str | os.PathLike) -> triplets.Triplets:
-  """The counts of a run, if they belong to its vocabulary.
+  """The counts of a run, if they are undamaged and of its vocabulary.
+
+  They are compared with their checksums, about a GB a second.
 
   Raises:
     FileNotFoundError: the run has not finished counting.
     ValueError: the counts are damaged, or of another vocabulary.
   """
   folder = pathlib.Path(workdir, "counts")
+  triplets.verify_triplets(folder)
   counts = triplets.read_triplets(folder)
   words = vocab.read_vocab(pathlib.Path(workdir, "vocab.txt"))
   triplets.check_vocab(folder, vocab.fingerprint(words))
@@ -281,7 +314,7 @@ def export(
     )
     return pathlib.Path(output, "README.md")
   if form == "npz":
-    params, words = formats.read_tables(_tables_path(workdir))
+    params, words = formats.read_tables(tables_path(workdir))
     params = Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:

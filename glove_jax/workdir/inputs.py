@@ -65,6 +65,7 @@ def _check_added(folder: str, workdir: pathlib.Path) -> None:
     )
   words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
   triplets.check_vocab(pathlib.Path(folder, "counts"), vocab.fingerprint(words))
+  triplets.verify_triplets(pathlib.Path(folder, "counts"))
 
 
 def _names(config: CorpusConfig) -> tuple[str, ...]:

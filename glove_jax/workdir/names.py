@@ -3,7 +3,7 @@
 | corpus                   | folder                                           |
 |--------------------------|--------------------------------------------------|
 | wiki.en.txt, wiki.txt.gz | runs/wiki.en, runs/wiki                          |
-| enwiki_sample, text8     | runs/enwiki_sample, runs/text8                   |
+| enwiki_sample, sotu      | runs/enwiki_sample+sotu                          |
 | a glob, or several files | runs/NAME-HASH, the hash of the list             |
 | of a name that is taken  | runs/NAME-HASH                                   |
 | --sweep=...              | runs/sweep-HASH, the hash of points and settings |
@@ -36,8 +36,12 @@ def default_workdir(corpus: CorpusConfig) -> pathlib.Path:
   if not sources:
     return _ROOT / "run"
   name, is_exact = _readable(sources[0])
+  if all(source in datasets.corpora() for source in sources):
+    name = "+".join(sources)
+  elif len(sources) > 1:
+    is_exact = False
   folder = _ROOT / name
-  if is_exact and len(sources) == 1 and _is_free(folder, sources):
+  if is_exact and _is_free(folder, sources):
     return folder
   return _ROOT / f"{name}-{atomic.fingerprint(sources)}"
 

@@ -30,12 +30,19 @@ from glove_jax.counts import (
 from glove_jax.model import Params
 from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, loop
+from glove_jax.training import checkpoint, loop, optimizer_check
+from glove_jax.training.starts import Start
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs, model_card
+from glove_jax.workdir import artifacts, inputs, model_card, starting
 from glove_jax.workdir.lock import lock
 from glove_jax.workdir.stages import STAGES, Stages, difference
+
+# Settings that name files, whose content counts.
+_PATHS = {
+  "corpus", "text_field", "add_to", "records", "records_vocab", "vocab",
+  "init_from", "init_gradsq",
+}  # fmt: skip
 
 
 class Result(NamedTuple):
@@ -62,7 +69,7 @@ class Pipeline:
     self,
     config: Config,
     workdir: str | os.PathLike,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], object] = print,
     wait: bool = False,
   ):
     """Nothing is read or written yet.
@@ -73,7 +80,11 @@ class Pipeline:
       say: called with each line of news.
       wait: whether to wait for another process that works in the folder; else
         it is an error.
+
+    Raises:
+      ValueError: the config is not a whole `Config`.
     """
+    configs.check_type(config, Config)
     self._wait = wait
     self.config = config
     self.workdir = pathlib.Path(workdir)
@@ -88,8 +99,10 @@ class Pipeline:
         raised before anything is counted.
       OSError: another process works in the folder, or it cannot be written to.
     """
+    starting.check(self.config.train, self.workdir)
     loop.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
+    self._say(f"Training minimises {self.config.train.objective}.")
     with self._open():
       words, _ = self._run_counts()
       params = self._run_training(words)
@@ -163,6 +176,7 @@ class Pipeline:
         self.workdir,
         self._report_epoch,
         self._say,
+        starting.read(self.config.train, words.words, self._say),
       )
       formats.write_tables(output, params, words.words)
     return params
@@ -268,10 +282,11 @@ class Pipeline:
 
   def _drop_other_checkpoints(self) -> None:
     """Removes checkpoints that this run could not have written."""
-    folder, config = self.workdir / "checkpoints", self.config.train
+    folder = self.workdir / "checkpoints"
+    config = self.config.train.resolved
     owner = folder / "settings.json"
     settings = self._source("train", self._training_inputs())
-    if config.resolved.schedule == "constant" and not config.missing:
+    if config.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
       # resumes from a shorter one. (With `missing`, the last epoch differs.)
       settings = settings | {"epochs": "any"}
@@ -281,7 +296,9 @@ class Pipeline:
     if old == settings and not too_far:
       return
     if saved:
-      why = difference(old, settings) or "they are of more epochs"
+      same = settings | {"inputs": old.get("inputs")}
+      other = "it is of more epochs" if too_far else "its inputs have changed"
+      why = difference(old, same) or other
       self._say(
         f"Training starts anew, and the checkpoint of epoch {saved[-1]} is "
         f"removed: {why}."
@@ -309,7 +326,8 @@ class Pipeline:
     return [vocab_path, *self._text.paths, *records, *added]
 
   def _training_inputs(self) -> list[pathlib.Path]:
-    return [self.workdir / "counts", self.workdir / "vocab.txt"]
+    made = [self.workdir / "counts", self.workdir / "vocab.txt"]
+    return made + starting.files(self.config.train)
 
   @contextlib.contextmanager
   def _stage(
@@ -335,13 +353,14 @@ class Pipeline:
 
     Paths are left out: the content of the files counts.
     """
-    found = {}
+    found: dict = {}
     for name, (part, _) in STAGES.items():
       found |= configs.settings(getattr(self.config, part))
       if name == stage:
         break
-    paths = ("corpus", "add_to", "records", "records_vocab", "vocab")
-    for name in (*paths, "text_field"):
+    if "optimizer" in found:
+      found["optimizer"] = optimizer_check.describe(self.config.train)
+    for name in _PATHS & found.keys():
       found.pop(name)
     # Tuples become lists, to compare with settings read back from JSON.
     return json.loads(json.dumps(found))
@@ -364,8 +383,9 @@ def train(
   counts: str | os.PathLike,
   config: TrainConfig,
   folder: str | os.PathLike,
-  on_epoch: Callable[[dict], None] | None = None,
-  say: Callable[[str], None] = print,
+  on_epoch: Callable[[dict], object] | None = None,
+  say: Callable[[str], object] = print,
+  start: Start | None = None,
 ) -> Params:
   """Trains on a folder of counts, and removes what only training needs.
 
@@ -375,6 +395,7 @@ def train(
     folder: receives checkpoints and metrics.jsonl.
     on_epoch: called with the metrics of each epoch.
     say: called with each line of news.
+    start: given parameters to start from.
 
   Returns:
     The four trained tables.
@@ -382,6 +403,6 @@ def train(
   Raises:
     ValueError, FloatingPointError: as `training.loop.train`.
   """
-  params = loop.train_folder(counts, config, folder, on_epoch, say)
+  params = loop.train_folder(counts, config, folder, on_epoch, say, start)
   atomic.remove(loop.blocks_folder(folder))
   return params

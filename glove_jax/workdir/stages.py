@@ -41,7 +41,7 @@ class Stages:
     say: called with each line of news.
   """
 
-  def __init__(self, workdir: pathlib.Path, say: Callable[[str], None]):
+  def __init__(self, workdir: pathlib.Path, say: Callable[[str], object]):
     self._workdir = workdir
     self._say = say
     self._done = read_notes(workdir)
@@ -125,8 +125,15 @@ class Stages:
         f"({_changed(self._notes(settings, inputs, hashes), inputs, now)}): "
         "give the same command again."
       )
-    output = {"output": self._fingerprints.of(self._output(name))}
-    self._done[name] = self._notes(settings, inputs, hashes) | output
+    written = {
+      "output": self._fingerprints.of(self._output(name)),
+      "beside": {
+        beside: self._fingerprints.of(self._workdir / beside)
+        for beside in STAGES[name].outputs[1:]
+        if (self._workdir / beside).is_file()
+      },
+    }
+    self._done[name] = self._notes(settings, inputs, hashes) | written
     atomic.write_json(self._workdir / _NOTES, self._done)
 
   @staticmethod
@@ -142,7 +149,21 @@ def read_notes(workdir: str | pathlib.Path) -> dict[str, dict]:
     ValueError: `stages.json` is damaged.
   """
   path = pathlib.Path(workdir, _NOTES)
-  return atomic.read_json(path) if path.exists() else {}
+  notes = atomic.read_json(path) if path.exists() else {}
+  if not isinstance(notes, dict) or not all(map(_is_note, notes.values())):
+    raise atomic.damaged(path, "it is not as it was written")
+  return notes
+
+
+def _is_note(note: object) -> bool:
+  kinds = {"settings": dict, "inputs": list, "paths": list}
+  return isinstance(note, dict) and (
+    "output" not in note  # of an earlier version
+    or (
+      isinstance(note.get("beside", {}), dict)
+      and all(isinstance(note.get(name), kind) for name, kind in kinds.items())
+    )
+  )
 
 
 def is_valid(workdir: str | pathlib.Path, name: str) -> bool:
@@ -153,6 +174,21 @@ def is_valid(workdir: str | pathlib.Path, name: str) -> bool:
   """
   path = pathlib.Path(workdir, _NOTES)
   return not path.exists() or name in read_notes(workdir)
+
+
+def is_as_written(workdir: str | pathlib.Path, name: str, beside: str) -> bool:
+  """Whether a file that a stage wrote beside its result is there, unchanged.
+
+  Args:
+    workdir: the folder.
+    name: one of `STAGES`. If it is not noted as done, any file is accepted.
+    beside: one of the stage's outputs after the first.
+  """
+  path = pathlib.Path(workdir, beside)
+  known = read_notes(workdir).get(name, {}).get("beside", {})
+  return path.is_file() and (
+    beside not in known or Fingerprints().of(path) == known[beside]
+  )
 
 
 def invalidate(workdir: str | pathlib.Path, name: str) -> None:

@@ -23,7 +23,7 @@ REPO = pathlib.Path(__file__).parents[2]
   "dask", ["local", "local:0", "local:two", "host:8786", "tcp://host", "tcp://"]
 )
 def test_a_bad_address_is_one_sentence(dask):
-  with pytest.raises(ValueError, match=f"--dask={dask} is not a cluster: give"):
+  with pytest.raises(ValueError, match=f"dask={dask} is not a cluster: give"):
     dask_pool.Cluster(make_config(dask=dask))
 
 

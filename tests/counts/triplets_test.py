@@ -176,6 +176,10 @@ def test_a_damaged_folder_is_refused(tmp_path, damage):
     (make(count=(np.nan, 1, 1)), "count 0 is nan"),
     (make(count=(1, np.inf, 1)), "count 1 is inf"),
     (make(count=(1, 1)), "3 rows, 3 columns and 2 counts"),
+    (make()._replace(row=[0, 1, 2]), "row must be a NumPy array of integers"),
+    (make()._replace(col=np.ones(3)), "col must be a NumPy array of integers"),
+    (make()._replace(count=np.array(["1"])), "count must be .* of numbers"),
+    (np.eye(3), "must be Triplets.*not of type ndarray"),
   ],
 )
 def test_check_says_what_is_wrong(bad, message):

@@ -92,8 +92,10 @@ def test_vectors_belong_to_the_words():
   table = np.arange(6.0).reshape(3, 2)
   params = Params(table, table + 1, np.zeros(3), np.zeros(3))
   assert counts.vectors(params)["b"].tolist() == [1, 3]
-  assert counts.vectors(params, "word", unk=True).words[-1] == "<unk>"
+  assert counts.vectors(params, vectors="word", unk=True).words[-1] == "<unk>"
   assert counts.vectors(params).counts is None
+  with pytest.raises(ValueError, match="no setting 'vector': did you mean"):
+    counts.vectors(params, vector="sum")
   few = Params(*(column[:2] for column in params))
   with pytest.raises(ValueError, match=r"params has 2 words.* have 3"):
     counts.vectors(few)

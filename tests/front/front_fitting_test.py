@@ -177,7 +177,7 @@ def test_help_lists_every_setting():
       f.name for f in config.parts()["evaluate"].__dataclass_fields__.values()
     }
     assert is_there == (field.name not in {"corpus", *unused})
-    assert not is_there or f"\n    {field.name}: " in glove_jax.fit.__doc__
+    assert not is_there or f"\n    - `{field.name}`: " in glove_jax.fit.__doc__
   assert signature.parameters["dim"].default == 100
   assert "on_epoch" in signature.parameters
   assert "--" not in glove_jax.fit.__doc__

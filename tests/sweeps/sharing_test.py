@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from glove_jax.sweeps import command, runner
+from glove_jax.sweeps import command, results, runner
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.workdir.lock import lock
 
@@ -64,6 +64,18 @@ def test_points_of_a_changed_corpus_or_question_set_are_trained_anew(
   said, trained, points = run(tiny, tmp_path / "sweep")
   assert sorted(trained) == sorted(point.name for point in points)
   assert sum("counts or question sets have changed" in s for s in said) == 2
+
+
+@pytest.mark.parametrize("name", ["training.json", "evaluation.json"])
+def test_a_damaged_point_is_trained_anew(tiny, tmp_path, name):
+  _, _, points = run(tiny, tmp_path / "sweep")
+  path = runner.point_folder(tmp_path / "sweep", points[1]) / name
+  path.write_text(path.read_text().replace("1", "2"))
+  with pytest.raises(ValueError, match=f"{name} is not as .* run the sweep"):
+    results.read_results(points, tmp_path / "sweep")
+  said, trained, _ = run(tiny, tmp_path / "sweep")
+  assert trained == [points[1].name]
+  assert any(f"{name} is not as it was written" in line for line in said)
 
 
 def test_a_point_that_another_process_trains_is_left_to_it(tiny, tmp_path):

@@ -169,6 +169,40 @@ def test_a_missing_corpus_is_said_of_each_point(tiny, tmp_path):
   assert sum("nowhere.txt" in line for line in said) == 2
 
 
+@pytest.mark.parametrize("sweep, message", [
+  ("corpus={corpus},nowhere.txt", "Point 2 .*nowhere.txt': no such file"),
+  ("similarity={pairs},nowhere.tsv", "Point 2 .*no evaluation file nowhere"),
+  ("optimizer=adagrad,adagard", "Point 2 .*no optimizer 'adagard'"),
+])  # fmt: skip
+def test_all_points_are_checked_before_the_first_runs(
+  tiny, tmp_path, sweep, message
+):
+  names = {"corpus": tiny["corpus"][0], "pairs": tiny["similarity"][0]}
+  sweep = sweep.format(**names)
+  settings = {k: v for k, v in tiny.items() if k != sweep.partition("=")[0]}
+  with pytest.raises((ValueError, OSError), match=message):
+    command.main(
+      SweepConfig(sweep=sweep), settings, None, tmp_path / "w", "run.py", print
+    )
+  assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("objective, similarity, message", [
+  ("gogle", "pairs.tsv", "no score 'gogle' .* questions_semantic, .* pairs"),
+  ("similarity", "", "objective=similarity needs sets"),
+])  # fmt: skip
+def test_the_objective_of_a_search_is_checked_before_it(
+  tiny, tmp_path, objective, similarity, message
+):
+  config = SweepConfig(
+    sweep="x_max=1..9", search="optuna", trials=1, objective=objective
+  )
+  settings = tiny | ({} if similarity else {"similarity": []})
+  with pytest.raises(ValueError, match=message):
+    command.run_search(config, settings, None, tmp_path / "w")
+  assert not (tmp_path / "w").exists()
+
+
 def test_points_that_may_train_together_do(tiny, tmp_path, monkeypatch):
   calls = []
 

@@ -85,6 +85,8 @@ def test_vocabs_are_equal_by_value():
 def test_vocab_refuses_what_does_not_fit():
   with pytest.raises(ValueError, match="2 words need as many counts"):
     vocab.Vocab(("a", "b"), [1])
+  with pytest.raises(ValueError, match="must not be negative, got -1"):
+    vocab.Vocab(("a", "b"), [2, -1])
   with pytest.raises(ValueError, match="holds 'a' more than once"):
     vocab.Vocab(("a", "b", "a"), [3, 2, 1])
 
@@ -139,7 +141,9 @@ def test_fixed_words_keep_the_order_of_their_file(tmp_path):
     ("a 3\nb x\n", "line 2: expected `word count`"),
     ("a 3\n\n", "line 2: expected `word count`"),
     (" 3\n", "line 1: expected `word count`"),
-    ("a 3\na 2\n", "holds 'a' more than once"),
+    ("a 3\na 2\n", r"vocab\.txt .* holds 'a' more than once"),
+    ("a -3\n", r"vocab\.txt is no vocabulary: .* not be negative"),
+    ("a 99999999999999999999\n", r"vocab\.txt is no vocabulary"),
   ],
 )
 def test_bad_vocabulary_files(tmp_path, text, message):
@@ -169,6 +173,8 @@ def test_a_string_is_no_document():
       vocab.count_words(documents)
     with pytest.raises(ValueError, match=r"list of words, not a string: tok"):
       list(vocab.encode(documents, words))
+  with pytest.raises(ValueError, match="A word is a string, not of type int"):
+    vocab.count_words([[1, 2]])
 
 
 def test_encode_drops_unknown_words_or_keeps_their_places():

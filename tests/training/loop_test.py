@@ -190,6 +190,18 @@ def test_divergence_is_said(counts, tmp_path, rate):
   assert checkpoint.epochs(tmp_path / "checkpoints") in ([], [1])
 
 
+@pytest.mark.parametrize("engine", ["rows", "blocked"])
+def test_divergence_in_the_last_step_is_said(counts, engine):
+  """A run of one step: the cost before it is that of a good start."""
+  changes = {
+    "learning_rate": 1e6, "engine": engine, "batch_size": 10**6, "epochs": 1,
+    "growth": [],
+  }  # fmt: skip
+  settings = config.make_config(**{**vars(SMALL), **changes}).train
+  with pytest.raises(FloatingPointError, match=r"parameters cost .* a count"):
+    loop.train(counts, settings)
+
+
 def test_counts_of_1_do_not_diverge():
   """Their logarithm is 0, so parameters of 0 cost nothing."""
   row, col = np.divmod(np.arange(100, dtype=np.int32), 10)

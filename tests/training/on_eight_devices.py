@@ -359,13 +359,13 @@ def test_split_blocks_do_not_resume_on_other_meshes(
 ):
   with pytest.raises(Killed):
     loop.train(counts, settings(mesh=before), workdir=tmp_path, on_epoch=kill)
-  with pytest.raises(ValueError, match="with the --mesh of before"):
+  with pytest.raises(ValueError, match="with the mesh of before"):
     loop.train(counts, settings(mesh=after), workdir=tmp_path)
 
 
 def test_dimensions_that_cannot_be_split_evenly_are_refused():
   how = settings(engine="rows", placement="dim", dim=10, mesh=4)
-  with pytest.raises(ValueError, match="--dim=10 cannot be split evenly"):
+  with pytest.raises(ValueError, match="dim=10 cannot be split evenly"):
     sharding.make_placement(how)
 
 

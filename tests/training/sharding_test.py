@@ -22,6 +22,7 @@ def test_on_eight_devices():
       "-m",
       "pytest",
       "-q",
+      "-n0",
       "tests/training/on_eight_devices.py",
     ],
     cwd=pathlib.Path(__file__).parents[2],
@@ -38,9 +39,9 @@ def test_one_device_has_no_mesh():
 
 @pytest.mark.parametrize(
   "changes, message",
-  [({"mesh": 99}, "--mesh=99 asks for more devices"),
-   ({"placement": "dim"}, "--engine=rows or dense, not blocked"),
-   ({"placement": "blocks", "engine": "rows"}, "--engine=blocked, not rows")],
+  [({"mesh": 99}, "mesh=99 asks for more devices"),
+   ({"placement": "dim"}, "engine=rows or dense, not blocked"),
+   ({"placement": "blocks", "engine": "rows"}, "engine=blocked, not rows")],
 )  # fmt: skip
 def test_what_cannot_be_placed_is_refused(changes, message):
   with pytest.raises(ValueError, match=message):

@@ -104,6 +104,11 @@ def test_bad_neighbors():
     circle().neighbors("up")
   with pytest.raises(ValueError, match="1 or more"):
     circle().neighbors("north", k=0)
+  with pytest.raises(ValueError, match=r"Cannot list 2\.5 words"):
+    circle().neighbors("north", k=2.5)
+  for num in (-1, 0, "3"):
+    with pytest.raises(ValueError, match="num must be a positive integer"):
+      circle().first(num)
   with pytest.raises(ValueError, match="give 2 finite numbers"):
     circle().neighbors(np.ones(3))
   with pytest.raises(ValueError, match="'up' is not among"):

@@ -52,6 +52,36 @@ def test_a_changed_stage_replaces_its_own_settings(settings, tmp_path):
   assert found["vectors"] == "sum" and found["dim"] == 2
 
 
+@pytest.mark.parametrize("old, new", [
+  ('"dim": 2', '"dim": 3'), ('"dim": 2', '"dim": "2"'), ("{", "["),
+  ('"settings": {', '"settings": {"none": 1, '), ("{", "\udcff{"),
+])  # fmt: skip
+def test_a_damaged_file_is_said(settings, tmp_path, old, new):
+  path = tmp_path / "run" / "config.json"
+  text = path.read_text().replace(old, new, 1)
+  path.write_text(text, errors="surrogateescape")
+  with pytest.raises(ValueError, match=r"config\.json is damaged .* remove it"):
+    artifacts.read_settings(tmp_path / "run")
+
+
+def test_damaged_metrics_are_said_and_missing_ones_cost_no_results(
+  settings, tmp_path
+):
+  path = tmp_path / "run" / "metrics.jsonl"
+  vectors = artifacts.read_vectors(
+    tmp_path / "run", config.make_config(**settings).vectors
+  )
+
+  def summary():
+    return artifacts.summary(tmp_path / "run", vectors, {}, k=1)
+
+  assert "cost per count" in summary()
+  path.write_text(path.read_text().replace('"cost": ', '"cost": 9'))
+  assert f"{path} is not as it was written" in summary()
+  path.unlink()
+  assert "no costs are shown" in summary()
+
+
 def test_a_refused_corpus_leaves_no_folder(tmp_path):
   (tmp_path / "a.txt").write_bytes(b"\x89PNG\r\n\x1a\n0000")
   made = pipeline.Pipeline(

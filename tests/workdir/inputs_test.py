@@ -9,7 +9,7 @@ import pytest
 
 from glove_jax import config as configs
 from glove_jax.text import compiled, vocab
-from glove_jax.workdir import inputs
+from glove_jax.workdir import artifacts, inputs, pipeline
 
 
 def find(folder, *names, **settings):
@@ -114,3 +114,22 @@ def test_mistakes_are_found_before_anything_is_written(
   with pytest.raises((ValueError, FileNotFoundError), match=message):
     inputs.check(config, tmp_path / "run")
   assert os.listdir(tmp_path) == ["v.txt"]
+
+
+def test_damaged_counts_are_neither_added_nor_read(tmp_path):
+  (tmp_path / "a.txt").write_text("a b c a b c\n" * 9)
+  settings = {"corpus": tmp_path / "a.txt", "window": 2, "threads": 1}
+  run = pipeline.Pipeline(
+    configs.make_config(**settings), tmp_path / "a", print
+  )
+  run.count()
+  path = tmp_path / "a" / "counts" / "count.npy"
+  data = bytearray(path.read_bytes())
+  data[-1] ^= 1
+  path.write_bytes(data)
+  with pytest.raises(ValueError, match=r"count\.npy differs from what was"):
+    artifacts.read_counts(tmp_path / "a")
+  added = configs.make_config(**settings, add_to=(str(tmp_path / "a"),))
+  with pytest.raises(ValueError, match=r"count\.npy differs from what was"):
+    pipeline.Pipeline(added, tmp_path / "b", print).count()
+  assert not (tmp_path / "b").exists()

@@ -16,6 +16,7 @@ def default(**settings) -> str:
   "corpus, name",
   [
     ("enwiki_sample", "runs/enwiki_sample"),
+    (["enwiki_sample", "sotu"], "runs/enwiki_sample+sotu"),
     ("wiki.en.txt", "runs/wiki.en"),
     ("a/wiki.fr.txt.gz", "runs/wiki.fr"),
     ("wiki.de", "runs/wiki.de"),

@@ -8,8 +8,8 @@ A cell of code 0 is then a pair that never occurs, not padding. It costs
 import jax
 import jax.numpy as jnp
 
-from glove_jax.model import Params
-from glove_jax.training.tiles.codec import log_counts
+from glove_jax.model import CellLoss, Params, missing_loss, sum_cells
+from glove_jax.training.tiles.codec import decode, log_counts
 
 # The bias of rows of a table that hold no word. With this bias, predictions
 # are so low that a missing pair has no slope: padding teaches nothing.
@@ -73,8 +73,25 @@ def _backward(slope, grad):
 cells_cost.defvjp(_cost_and_slope, _backward)
 
 
+def own_cost(
+  prediction, code, x_max, alpha, missing, missing_count, *, cell_loss: CellLoss
+):
+  """As `cells_cost`, with a cost of one's own for the counted cells."""
+  decoded = decode(code, x_max=x_max, alpha=alpha)
+  uncounted = missing_loss(
+    prediction, missing=missing, missing_count=missing_count, mask=code == 0
+  )
+  return sum_cells(prediction, *decoded, cell_loss) + uncounted
+
+
 def cells_loss(
-  params: Params, code: jax.Array, real=True, *, outer, **settings
+  params: Params,
+  code: jax.Array,
+  real=True,
+  *,
+  outer,
+  cell_loss=None,
+  **settings,
 ):
   """The cost of all cells of K tiles of T words and S contexts.
 
@@ -84,6 +101,7 @@ def cells_loss(
     code: [K, T, S] uint16.
     real: [K] bool, False marks padding; True if all tiles are real.
     outer: from `steps.make_outer`.
+    cell_loss: the cost of counted cells, instead of J.
     **settings: x_max, alpha, missing and missing_count of `cells_cost`.
   """
   word_bias = jnp.where(
@@ -95,4 +113,6 @@ def cells_loss(
     + params.context_bias[:, None, :]
   )
   flat = (array.reshape(-1, code.shape[-1]) for array in (prediction, code))
-  return cells_cost(*flat, **settings)
+  if cell_loss is None:
+    return cells_cost(*flat, **settings)
+  return own_cost(*flat, **settings, cell_loss=cell_loss)

@@ -4,6 +4,7 @@ The tiles are written one block of rows at a time, so memory grows with the
 vocabulary and the remainder, not with the number of counts.
 """
 
+import functools
 import os
 import pathlib
 import zlib
@@ -19,9 +20,9 @@ from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.sorting import by_row
 from glove_jax.training.tiles import strips
 from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
-from glove_jax.training.tiles.layout import OUTSIDE, Blocks, Lines, pad_end
+from glove_jax.training.tiles.layout import Blocks, Lines
+from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
-BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
 # The files of a folder, for fields of `Blocks` and for the fields of `Lines`.
 _FILES = {
   "position": "place",
@@ -42,14 +43,6 @@ class CutSettings(NamedTuple):
   core: int | None = None
   first_tier: int = 2048  # most frequent words that make up the first tier
   seed: int = 0  # of the order of words within tiers
-
-
-class Remainder(NamedTuple):
-  """N counts outside of tiles."""
-
-  row: np.ndarray  # [N] int32, position of the word
-  col: np.ndarray  # [N] int32, position of the context
-  code: np.ndarray  # [N] uint16
 
 
 def tiered_order(
@@ -81,6 +74,23 @@ def tiered_order(
   return position
 
 
+def word_positions(num_counts: np.ndarray, settings: CutSettings) -> np.ndarray:
+  """The position of each word: by its number of counts, shuffled in tiers.
+
+  Args:
+    num_counts: [V], the counts of each word.
+    settings: has the first tier and the seed.
+
+  Returns:
+    [V] int32.
+  """
+  rank = np.argsort(-num_counts, kind="stable")
+  position = np.empty(len(num_counts), np.int32)
+  rng = np.random.default_rng(settings.seed)
+  position[rank] = tiered_order(len(num_counts), settings.first_tier, rng)
+  return position
+
+
 def build(
   triplets: Triplets,
   folder: str | os.PathLike,
@@ -107,7 +117,7 @@ def build(
   return read(folder)
 
 
-def _add_strips(blocks: Blocks, remainder: "Remainder", core: int) -> Blocks:
+def _add_strips(blocks: Blocks, remainder: Remainder, core: int) -> Blocks:
   """Adds the strips of the words outside of the core, if there are any."""
   core_blocks = _core_blocks(core, blocks.tile_size, blocks.num_blocks)
   if core_blocks == blocks.num_blocks:
@@ -150,22 +160,13 @@ def cut(
   vocab_size = triplets.vocab_size
   tile_size = min(settings.tile_size, vocab_size)
   num_blocks = -(-vocab_size // tile_size)
-  rank = np.argsort(-np.diff(starts), kind="stable")
-  position = np.empty(vocab_size, np.int32)
-  rng = np.random.default_rng(settings.seed)
-  position[rank] = tiered_order(vocab_size, settings.first_tier, rng)
+  position = word_positions(np.diff(starts), settings)
   numbers = np.arange(num_blocks)
   numbers = numbers[local(numbers)] if local else numbers
   words = np.argsort(position).astype(np.int32)
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
-  def is_dense(counted):
-    if settings.core is None:
-      return counted >= max(1, settings.min_fill * tile_size**2)
-    core_blocks = _core_blocks(settings.core, tile_size, num_blocks)
-    is_core = np.arange(num_blocks) < core_blocks
-    return is_core[:, None] & is_core
-
+  dense = functools.partial(_dense, settings, tile_size)
   with (
     atomic.write_whole(folder / "tiles.bin") as file,
     metrics.progress(
@@ -174,10 +175,10 @@ def cut(
   ):
     counted = _count_tiles(source, numbers, num_blocks, bar)
     remainder = _write_tiles(
-      source, numbers, counted, is_dense(counted), file, bar
+      source, numbers, counted, dense(counted), file, bar
     )
   counted = reduce(counted)
-  pair = np.argwhere(is_dense(counted)).astype(np.int32)
+  pair = np.argwhere(dense(counted)).astype(np.int32)
   num_counts = counted[tuple(pair.T)]
   here = np.isin(pair[:, 0], numbers)
   file_index = np.where(here, np.cumsum(here) - 1, -1)
@@ -187,6 +188,16 @@ def cut(
     folder, position, tile_size, num_blocks, pair, num_counts, outside,
     file_index, [],
   ), remainder  # fmt: skip
+
+
+def _dense(settings: CutSettings, tile_size: int, counted) -> np.ndarray:
+  """Which pairs of blocks are tiles: [B, B], by the counts in each."""
+  if settings.core is None:
+    return counted >= max(1, settings.min_fill * tile_size**2)
+  num_blocks = len(counted)
+  core_blocks = _core_blocks(settings.core, tile_size, num_blocks)
+  is_core = np.arange(num_blocks) < core_blocks
+  return is_core[:, None] & is_core
 
 
 class _BlockRows(NamedTuple):
@@ -290,74 +301,6 @@ def _cut_rows(
         outside_code[outside] = code
         outside += 1
   return -1
-
-
-def cut_lines(
-  remainder: Remainder, half: int, batch_cells: int | None = None
-) -> list[Lines]:
-  """Rows, and columns, padded to powers of two, in batches of one shape each.
-
-  With half = 100, a word in position 3 and counts with contexts 10 to 20 gives
-  one line of width 16 with 5 zeros: trained 3, fixed 110, 111, ..., 120. In the
-  line of its context 10, trained is 110, and 3 is one of the fixed.
-
-  Args:
-    remainder: the counts outside of tiles.
-    half: B * T, the first row of the table that is a context.
-    batch_cells: the most counts in a batch, padding included; None makes one
-      batch of all lines of a width.
-
-  Returns:
-    Lines for each width that occurs, from narrow to wide.
-  """
-  length = np.concatenate(
-    [
-      np.bincount(positions, minlength=half)
-      for positions in (remainder.row, remainder.col)
-    ]
-  )
-  widths = np.maximum(8, 2 ** np.ceil(np.log2(np.maximum(1, length))))
-  widths = np.where(length, widths, 0).astype(np.int64)
-  start, size = np.zeros(2 * half, np.int64), 0
-  batched = []  # [K, R] trained rows of each width
-  for width in np.unique(widths[widths > 0]):
-    trained = np.flatnonzero(widths == width).astype(np.int32)
-    rows = len(trained)
-    if batch_cells is not None:
-      rows = min(max(1, batch_cells // width), rows)
-    num_batches = -(-len(trained) // rows)
-    start[trained] = size + width * np.arange(len(trained))
-    size += num_batches * rows * width
-    trained = pad_end(trained, num_batches * rows - len(trained), OUTSIDE)
-    batched.append((trained.reshape(num_batches, rows), width))
-  fixed, code = np.zeros(size, np.int32), np.zeros(size, np.uint16)
-  row, col, _ = remainder
-  _fill_lines(row, col, remainder.code, 0, half, start, fixed, code)
-  _fill_lines(col, row, remainder.code, half, 0, start, fixed, code)
-  lines, first = [], 0
-  for trained, width in batched:
-    shape, last = (*trained.shape, width), first + trained.size * width
-    lines.append(
-      Lines(
-        trained,
-        fixed[first:last].reshape(shape),
-        code[first:last].reshape(shape),
-      )
-    )
-    first = last
-  return lines
-
-
-@numba.njit(nogil=True, cache=True)
-def _fill_lines(
-  trained, fixed, code, trained_half, fixed_half, start, to_fixed, to_code
-):  # fmt: skip
-  """Appends counts to the lines that begin at `start`, which moves on."""
-  for i in range(len(trained)):
-    row = trained[i] + trained_half
-    to_fixed[start[row]] = fixed[i] + fixed_half
-    to_code[start[row]] = code[i]
-    start[row] += 1
 
 
 def _write(blocks: Blocks) -> None:

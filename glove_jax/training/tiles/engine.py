@@ -46,7 +46,8 @@ from glove_jax.training.tiles.programs import (
   make_programs,
   shape_of,
 )
-from glove_jax.training.tiles.strips import Strips, read_strip
+from glove_jax.training.tiles.pulls import Pull, make_pull, of_block
+from glove_jax.training.tiles.strips import Strip, Strips, read_strip
 
 _STREAMED_TILES = 64  # maximum tiles in a stack read from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
@@ -99,6 +100,7 @@ class BlockedEngine(abc.ABC):
     line_jobs: list[list[Job]],
     strip_jobs: list[list[Job]],
     num_in_strips: int = 0,
+    pull: Pull | None = None,
   ):
     """Plans all passes.
 
@@ -109,8 +111,9 @@ class BlockedEngine(abc.ABC):
       strip_jobs: the jobs that fit the words outside of the core, in each of
         the last turns of a run.
       num_in_strips: the number of counts in strips, of all processes.
+      pull: what to visit after each job of tiles or lines.
     """
-    self._seed = config.seed
+    self._seed, self._pull = config.seed, pull
     self._line_jobs, self._strip_jobs = line_jobs, strip_jobs
     self._passes = plan_passes(blocks, config)
     if strip_jobs and self._passes:
@@ -137,6 +140,9 @@ class BlockedEngine(abc.ABC):
       jobs += line_jobs if plan.with_lines else []
       for i in rng.permutation(len(jobs)):
         yield jobs[i].load(), jobs[i].num_steps
+        if self._pull is not None:
+          share = np.full(len(self._pull.block), 1 / len(jobs), np.float32)
+          yield self._pull._replace(share=share), np.zeros(len(share), int)
       yield from self._end_turn()
     for strip_jobs in self._strip_jobs if plan.with_strips else []:
       for job in strip_jobs:
@@ -185,6 +191,8 @@ class TileEngine(BlockedEngine):
       ValueError: the engine does not support the settings.
     """
     check_settings(config)
+    config = config.resolved
+    together = [point.resolved for point in together]
     folder, self._keeper = keep_folder(folder)
     with futures.ThreadPoolExecutor(1) as pool:
       pool.submit(jax.devices)  # initialise an accelerator meanwhile
@@ -196,15 +204,17 @@ class TileEngine(BlockedEngine):
       line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
       self._codes = jnp.asarray(layout.map_tiles(blocks))
     line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
-    strip_jobs = make_strip_jobs(blocks.strips, config)
+    pull = make_pull(blocks, supplied.start) if config.retrofit else None
+    strip_jobs = make_strip_jobs(blocks.strips, config, pull)
     num_in_strips = len(blocks.strips.code) if blocks.strips else 0
-    super().__init__(blocks, config, [line_jobs], strip_jobs, num_in_strips)
+    super().__init__(
+      blocks, config, [line_jobs], strip_jobs, num_in_strips,
+      pull and jax.device_put(pull),
+    )  # fmt: skip
     self._hyper, over_points = make_hyper(config, together)
-    self._compile(
-      config, together, over_points, triplets.vocab_size, supplied.tx
-    )
+    self._compile(config, together, over_points, triplets.vocab_size, supplied)
 
-  def _compile(self, config, together, over_points, vocab_size, tx):
+  def _compile(self, config, together, over_points, vocab_size, supplied):
     """Defines `init` and `params`; compiles a program for each stack shape."""
     blocks = self._blocks
 
@@ -214,7 +224,7 @@ class TileEngine(BlockedEngine):
         position,
         blocks.num_blocks,
         blocks.tile_size,
-        optimizers.from_config(config, hyper.learning_rate, tx),
+        optimizers.from_config(config, hyper.learning_rate, supplied.tx),
         padding_bias(config),
         given,
       )
@@ -231,13 +241,14 @@ class TileEngine(BlockedEngine):
       lambda run: jax.jit(
         over_points(run, (0, 0, None, None, None)), donate_argnums=0
       ),
-      tx,
+      supplied,
     )
     params = _params_shape(vocab_size, config, together)
     state = jax.eval_shape(self.init, params)
     stacks = [*_tile_shapes(blocks, self._batching)]
     stacks += [job.load() for job in self._line_jobs[0]]
     stacks += [job.load() for jobs in self._strip_jobs for job in jobs[:1]]
+    stacks += [self._pull] if self._pull else []
     self._programs = compile_ahead(
       programs, (state, self._hyper, self._codes), stacks
     )
@@ -280,18 +291,28 @@ def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
 
 
 def make_strip_jobs(
-  strips: Strips | None, config: TrainConfig
+  strips: Strips | None, config: TrainConfig, pull: Pull | None = None
 ) -> list[list[Job]]:
-  """One job for each strip, all in one turn; its load fills the cells."""
+  """One job for each strip, all in one turn; its load fills the cells.
+
+  With a pull, each strip has the targets of its words.
+  """
   if strips is None:
     return []
   (plan,) = plan_fit(
     strips.code_shape[0],
     config.fit_passes,
-    keep=config.resolved.keep,
+    keep=config.keep,
     seed=config.seed,
   )
-  load = functools.partial(read_strip, strips, plan)
+
+  def load(strip: int) -> Strip:
+    stack = read_strip(strips, plan, strip)
+    if pull is None:
+      return stack
+    block = strips.block(strip) % strips.num_blocks
+    return stack._replace(pull=of_block(pull, block))
+
   one = np.ones(1, int)
   return [
     [Job(functools.partial(load, i), one) for i in range(strips.num_strips)]
@@ -300,7 +321,7 @@ def make_strip_jobs(
 
 def padding_bias(config: TrainConfig) -> float:
   """The bias of rows of a table that hold no word."""
-  return cells.PADDING_BIAS if config.missing else 0.0
+  return cells.PADDING_BIAS if config.resolved.missing else 0.0
 
 
 def _params_shape(vocab_size, config, together) -> Params:
@@ -328,7 +349,8 @@ def keep_folder(folder):
 
 def cut_settings(config: TrainConfig) -> cutting.CutSettings:
   """How to cut: with `missing`, all cells of the core are in tiles."""
-  core = (config.core or np.iinfo(np.int32).max) if config.missing else None
+  all_words = np.iinfo(np.int32).max
+  core = (config.core or all_words) if config.resolved.missing else None
   return cutting.CutSettings(
     config.tile_size, config.min_fill, core=core, seed=config.seed
   )
@@ -339,7 +361,7 @@ def check_settings(config: TrainConfig) -> None:
   if config.dtype != "float32":
     raise ValueError(
       f"The blocked engine trains in float32, not {config.dtype}: use "
-      "--engine=rows."
+      "engine=rows."
     )
   growth_stages(config)
 
@@ -368,11 +390,11 @@ def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
     [(8192, 10), (16384, 6)]
   """
   stages = []
-  for stage in config.growth:
+  for stage in config.resolved.growth:
     words, _, passes = stage.partition(":")
     if not (words.isdecimal() and passes.isdecimal()):
       raise ValueError(
-        f"--growth takes words:passes, such as 8192:6, got {stage!r}."
+        f"growth takes words:passes, such as 8192:6, got {stage!r}."
       )
     stages.append((int(words), int(passes)))
   return stages

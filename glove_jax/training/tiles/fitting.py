@@ -4,6 +4,8 @@ The core stays fixed, so the cost of a word depends only on its own vector and
 bias. It is a convex problem, and the blocks are independent of each other.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,12 +14,16 @@ import numpy as np
 import optax
 
 from glove_jax.model import Params
-from glove_jax.training.engine import TrainState, apply_gradients, map_tables
-from glove_jax.training.optimizers import scale_sums
-from glove_jax.training.tiles.steps import Table
+from glove_jax.training.engine import (
+  TrainState,
+  apply_gradients,
+  map_tables,
+)
+from glove_jax.training.optimizers import restart, scale_sums
+from glove_jax.training.tiles.steps import Table, put_side, take_side
 
 # A fit takes few steps, so it starts from a larger rate.
-_FIRST_MULTIPLIER = 2.0
+_FIRST_MULTIPLIER = 3.0
 
 
 class FitPlan(NamedTuple):
@@ -53,10 +59,10 @@ def plan_fit(
   Example:
     >>> (plan,) = plan_fit(2, 2, keep=0.5, seed=0)
     >>> print(np.sort(plan.piece), plan.multiplier, plan.keep, plan.share)
-    [0 0 1 1] [2.  1.5 1.  0.5] [0.  1.  0.5 1. ] [0. 0. 1. 1.]
+    [0 0 1 1] [3.   2.25 1.5  0.75] [0.  1.  0.5 1. ] [0. 0. 1. 1.]
     >>> plans = plan_fit(1, 1, keep=1, seed=0, turns=2)
     >>> [plan.multiplier.tolist() for plan in plans]
-    [[2.0], [1.0]]
+    [[3.0], [1.5]]
   """
   rng = np.random.default_rng([seed, num_pieces, num_passes])
   order = [rng.permutation(num_pieces) for _ in range(num_passes * turns)]
@@ -82,8 +88,9 @@ def fit_strip(
   code: jax.Array,
   plan: FitPlan,
   *,
-  loss,
+  loss: Callable,
   tx: optax.GradientTransformation,
+  pull_loss: Callable | None = None,
 ) -> tuple[TrainState, jax.Array]:
   """Fits one block of words, or of contexts, to the core.
 
@@ -98,53 +105,62 @@ def fit_strip(
     plan: from `plan_fit`.
     loss: (params, code) -> cost of tiles [1, T, S], such as `cells_loss`.
     tx: the optimizer.
+    pull_loss: (vectors, others) -> what is added to the cost of each pass;
+      `others` [T, D] are the vectors of the other side of the block.
 
   Returns:
     The state with the new block, and the cost of the block's cells during the
     last pass.
   """
 
-  def take(table: Table) -> Params:
-    vectors, biases = (jnp.take(array, block[None], axis=0) for array in table)
-    return Params(vectors, vectors[:0], biases, biases[:0])
-
-  def put(table: Table, params: Params) -> Table:
-    return Table(
-      table.vectors.at[block].set(params.word[0]),
-      table.biases.at[block].set(params.word_bias[0]),
-    )
-
+  take = functools.partial(
+    take_side, get=lambda array: jnp.take(array, block[None], axis=0)
+  )
+  put = functools.partial(
+    put_side, write=lambda array, new: array.at[block].set(new[0])
+  )
   core = core_pieces(state.params, block, len(code), code.shape[-1])
+  num_blocks = len(state.params.biases)
+  others = state.params.vectors[(block + num_blocks // 2) % num_blocks]
   start = take(state.params)
+  before = map_tables(Table, take, state.opt_state)
   opt_state = jax.tree.map(
-    lambda new, old: jnp.where(plan.keep[0] > 0, old, new),
-    tx.init(start),
-    map_tables(Table, take, state.opt_state),
+    functools.partial(jnp.where, plan.keep[0] > 0),
+    before,
+    restart(tx, start, before),
   )
 
-  def step(carry, xs):
-    params, opt_state = carry
+  def cost_of(trained: Params, fixed: Table, cells):
+    whole = trained._replace(context=fixed.vectors, context_bias=fixed.biases)
+    cost = loss(whole, cells)
+    if pull_loss is not None:
+      cost += pull_loss(trained.word[0], others) / len(code)
+    return cost
+
+  end, cost = _descend(
+    cost_of, TrainState(start, opt_state), core, code, plan, tx
+  )
+  opt_state = map_tables(
+    Params, lambda new, table: put(table, new), end.opt_state, state.opt_state
+  )
+  return TrainState(put(state.params, end.params), opt_state), cost
+
+
+def _descend(cost_of, state: TrainState, core: Table, code, plan: FitPlan, tx):
+  """Runs the steps of a plan; returns the state and the planned cost."""
+
+  def step(state, xs):
     piece, multiplier, keep, share = xs
-    fixed, cells = jax.lax.optimization_barrier(
+    inputs = jax.lax.optimization_barrier(
       (Table(core.vectors[piece], core.biases[piece]), code[piece][None])
     )
+    cost, grads = jax.value_and_grad(cost_of)(state.params, *inputs)
+    opt_state = scale_sums(state.opt_state, jnp.where(keep > 0, keep, 1))
+    new = apply_gradients(tx, grads, opt_state, state.params, multiplier)
+    return TrainState(*new), share * cost
 
-    def cost_of(trained: Params):
-      whole = trained._replace(context=fixed.vectors, context_bias=fixed.biases)
-      return loss(whole, cells)
-
-    cost, grads = jax.value_and_grad(cost_of)(params)
-    opt_state = scale_sums(opt_state, jnp.where(keep > 0, keep, 1))
-    params, opt_state = apply_gradients(
-      tx, grads, opt_state, params, multiplier
-    )
-    return (params, opt_state), share * cost
-
-  (end, opt_state), costs = jax.lax.scan(step, (start, opt_state), plan)
-  opt_state = map_tables(
-    Params, lambda new, table: put(table, new), opt_state, state.opt_state
-  )
-  return TrainState(put(state.params, end), opt_state), costs.sum()
+  state, costs = jax.lax.scan(step, state, plan)
+  return state, costs.sum()
 
 
 def core_pieces(table: Table, block, num_pieces: int, width: int) -> Table:

@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
+from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.threads import default_threads
 from glove_jax.training import optimizers
+from glove_jax.training.engine import NOTHING, Supplied
 from glove_jax.training.tiles import cells, fitting, steps
 from glove_jax.training.tiles.layout import OUTSIDE, Groups, Lines, Tiles
+from glove_jax.training.tiles.pulls import Pull
 from glove_jax.training.tiles.strips import Strip
 
 
@@ -46,27 +48,39 @@ def make_hyper(config, together):
 def make_programs(
   config: TrainConfig,
   compiled: Callable[[Callable], Callable],
-  tx: optax.GradientTransformation | None = None,
+  supplied: Supplied = NOTHING,
 ) -> dict[type, Callable]:
   """Makes the programs that train on a stack, by type of stack.
 
   Args:
     config: the training settings.
     compiled: compiles a function, such as `jax.jit`.
-    tx: used instead of the optimizer of the config.
+    supplied: instead of what the config names.
 
   Returns:
     Functions (state, hyper, codes, stack, multipliers) -> (state, costs [K]).
     `codes` holds the codes of all tiles, [M, T, T], or is None.
   """
-  outer = steps.make_outer(jnp.dtype(config.products))
+  runs = _Runs(config.resolved, supplied)
+  tiles = compiled(runs.train_tiles)
+  return {
+    Groups: tiles,
+    Tiles: tiles,
+    Lines: compiled(runs.train_lines),
+    Strip: compiled(runs.fit_strip),
+    Pull: compiled(runs.pull),
+  }
 
-  def make_tx(hyper):
-    return optimizers.from_config(config, hyper.learning_rate, tx)
 
-  def train_tiles(state, hyper, codes, stack, multipliers):
-    tx = make_tx(hyper)
-    loss_of = _tiles_loss(config, hyper, outer)
+class _Runs:
+  """What the programs do, each a method of the same arguments."""
+
+  def __init__(self, config: TrainConfig, supplied: Supplied):
+    self._config, self._supplied = config, supplied
+    self._outer = steps.make_outer(jnp.dtype(config.products))
+
+  def train_tiles(self, state, hyper, codes, stack, multipliers):
+    tx, loss_of = self._make_tx(hyper), self._tiles_loss(hyper)
 
     def step(state, xs):
       code, pair, multiplier = xs
@@ -77,11 +91,14 @@ def make_programs(
 
     return jax.lax.scan(step, state, (*stack, multipliers))
 
-  def train_lines(state, hyper, codes, stack, multipliers):
+  def train_lines(self, state, hyper, codes, stack, multipliers):
     del codes
-    tx = make_tx(hyper)
+    tx = self._make_tx(hyper)
     loss = functools.partial(
-      steps.lines_loss, x_max=hyper.x_max, alpha=hyper.alpha
+      steps.lines_loss,
+      x_max=hyper.x_max,
+      alpha=hyper.alpha,
+      cell_loss=self._supplied.cell_loss,
     )
 
     def step(state, xs):
@@ -89,7 +106,7 @@ def make_programs(
 
     return jax.lax.scan(step, state, (*stack, multipliers))
 
-  def fit_strip(state, hyper, codes, stack, multipliers):
+  def fit_strip(self, state, hyper, codes, stack, multipliers):
     del codes, multipliers  # a strip has multipliers of its own
     strip = jax.tree.map(lambda array: array[0], stack)
     state, cost = fitting.fit_strip(
@@ -97,34 +114,57 @@ def make_programs(
       strip.block,
       strip.code,
       strip.plan,
-      loss=_tiles_loss(config, hyper, outer)(True),
-      tx=make_tx(hyper),
+      loss=self._tiles_loss(hyper)(True),
+      tx=self._make_tx(hyper),
+      pull_loss=strip.pull and self._pull_loss(strip.pull),
     )
     return state, cost[None]
 
-  tiles = compiled(train_tiles)
-  return {
-    Groups: tiles,
-    Tiles: tiles,
-    Lines: compiled(train_lines),
-    Strip: compiled(fit_strip),
-  }
+  def pull(self, state, hyper, codes, stack, multipliers):
+    del codes
+    half = len(state.params.biases) // 2
 
+    def loss(params, pull):
+      return self._pull_loss(pull)(params.word[0], params.context[0])
 
-def _tiles_loss(config: TrainConfig, hyper: Hyper, outer):
-  """real -> (params, code) -> the cost of tiles.
+    def step(state, xs):
+      pull, multiplier = xs
+      pair = jnp.stack([pull.block, pull.block + half])[None]
+      return steps.tiles_step(
+        state, pull, pair, multiplier, loss=loss, tx=self._make_tx(hyper)
+      )
 
-  `real` [K] says which tiles are not padding; J needs no such hint, because
-  padding has no counts.
-  """
-  constants = {"x_max": hyper.x_max, "alpha": hyper.alpha}
-  if not config.missing:
-    loss = functools.partial(steps.tiles_loss, outer=outer, **constants)
-    return lambda real: loss
-  constants |= {"missing": hyper.missing, "missing_count": hyper.missing_count}
-  return lambda real: functools.partial(
-    cells.cells_loss, real=real, outer=outer, **constants
-  )
+    return jax.lax.scan(step, state, (stack, multipliers))
+
+  def _make_tx(self, hyper: Hyper):
+    return optimizers.from_config(
+      self._config, hyper.learning_rate, self._supplied.tx
+    )
+
+  def _tiles_loss(self, hyper: Hyper):
+    """real -> (params, code) -> the cost of tiles.
+
+    `real` [K] says which tiles are not padding; J needs no such hint, because
+    padding has no counts.
+    """
+    names = {"x_max", "alpha"}
+    names |= {"missing", "missing_count"} if self._config.missing else set()
+    settings = {name: getattr(hyper, name) for name in names}
+    settings |= {"outer": self._outer, "cell_loss": self._supplied.cell_loss}
+    if not self._config.missing:
+      return lambda real: functools.partial(steps.tiles_loss, **settings)
+    return lambda real: functools.partial(
+      cells.cells_loss, real=real, **settings
+    )
+
+  def _pull_loss(self, pull: Pull):
+    """(word, context) -> Mittens' term of a block."""
+    return functools.partial(
+      model.retrofit_loss,
+      target=pull.target,
+      mask=pull.known,
+      retrofit=self._config.retrofit * pull.share,
+    )
 
 
 def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:

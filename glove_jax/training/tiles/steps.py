@@ -4,6 +4,7 @@ Both are steps on the loss J of `model.loss`. A tile is three products of
 matrices: the prediction, and the gradients of words and of contexts.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from glove_jax.model import Params, weighted_squares
-from glove_jax.training import starts
-from glove_jax.training.engine import TrainState, map_tables, slice_step
+from glove_jax.model import CellLoss, Params, sum_cells
+from glove_jax.training import optimizers
+from glove_jax.training.engine import TrainState, each, map_tables, slice_step
 from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles.codec import decode
 
@@ -57,12 +58,13 @@ def init_table(
     return full.reshape(2 * num_blocks, tile_size, *word.shape[1:])
 
   def to_table(params: Params, padding_bias=0.0) -> Table:
+    bias = functools.partial(fill, padding=padding_bias)
     return Table(
-      fill(params.word, params.context),
-      fill(params.word_bias, params.context_bias, padding_bias),
+      each(fill, params.word, params.context),
+      each(bias, params.word_bias, params.context_bias),
     )
 
-  opt_state = starts.init_opt_state(tx, params, given)
+  opt_state = optimizers.init_opt_state(tx, params, given)
   opt_state = map_tables(Params, to_table, opt_state)
   return TrainState(to_table(params, padding_bias), opt_state)
 
@@ -109,7 +111,15 @@ def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
   return outer
 
 
-def tiles_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
+def tiles_loss(
+  params: Params,
+  code: jax.Array,
+  *,
+  outer,
+  x_max,
+  alpha,
+  cell_loss: CellLoss | None = None,
+):
   """J over K tiles.
 
   Args:
@@ -118,17 +128,19 @@ def tiles_loss(params: Params, code: jax.Array, *, outer, x_max, alpha):
     outer: from `make_outer`.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
+    cell_loss: as for `model.loss`.
   """
   prediction = (
     outer(params.word, params.context)
     + params.word_bias[:, :, None]
     + params.context_bias[:, None, :]
   )
-  return weighted_squares(
+  return sum_cells(
     *(
       array.reshape(-1, code.shape[-1])
       for array in (prediction, *decode(code, x_max=x_max, alpha=alpha))
-    )
+    ),
+    cell_loss,
   )
 
 
@@ -159,17 +171,20 @@ def tiles_step(
   """
 
   def take(table: Table) -> Params:
-    vectors = table.vectors.at[pair].get(mode="clip")
-    biases = table.biases.at[pair].get(mode="clip")
-    return Params(vectors[:, 0], vectors[:, 1], biases[:, 0], biases[:, 1])
+    vectors, biases = (
+      each(lambda a: a.at[pair].get(mode="clip"), array) for array in table
+    )  # [K, 2, T, D] and [K, 2, T]
+    sides = [(array, side) for array in (vectors, biases) for side in (0, 1)]
+    return Params(*(each(lambda a, s=s: a[:, s], a) for a, s in sides))
 
   def put(table: Table, params: Params) -> Table:
-    vectors = jnp.stack([params.word, params.context], axis=1)
-    biases = jnp.stack([params.word_bias, params.context_bias], axis=1)
-    options = {"mode": "drop", "unique_indices": True}
+    def write(array, words, contexts):
+      new = jnp.stack([words, contexts], axis=1)
+      return array.at[pair].set(new, mode="drop", unique_indices=True)
+
     return Table(
-      table.vectors.at[pair].set(vectors, **options),
-      table.biases.at[pair].set(biases, **options),
+      each(write, table.vectors, params.word, params.context),
+      each(write, table.biases, params.word_bias, params.context_bias),
     )
 
   return slice_step(
@@ -177,7 +192,35 @@ def tiles_step(
   )
 
 
-def lines_loss(trained: Params, fixed: Params, code, *, x_max, alpha):
+def take_side(table: Table, get: Callable) -> Params:
+  """Some rows of a table as words, without contexts.
+
+  Args:
+    table: of parameters or of the optimizer's state.
+    get: [2 * B, T, ...] -> the rows.
+  """
+  vectors, biases = (each(get, array) for array in table)
+  none = (each(lambda a: a[:0], array) for array in (vectors, biases))
+  return Params(vectors, next(none), biases, next(none))
+
+
+def put_side(table: Table, params: Params, write: Callable) -> Table:
+  """The table with new rows; write: (array, rows) -> array."""
+  return Table(
+    each(write, table.vectors, params.word),
+    each(write, table.biases, params.word_bias),
+  )
+
+
+def lines_loss(
+  trained: Params,
+  fixed: Params,
+  code,
+  *,
+  x_max,
+  alpha,
+  cell_loss: CellLoss | None = None,
+):
   """J over R lines of the remainder.
 
   Every count of the remainder is in the line of its row and in the line of its
@@ -189,13 +232,15 @@ def lines_loss(trained: Params, fixed: Params, code, *, x_max, alpha):
     code: [R, N] uint16.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
+    cell_loss: as for `model.loss`.
   """
   prediction = (
     jnp.einsum("rd,rnd->rn", trained.word, fixed.context)
     + trained.word_bias[:, None]
     + fixed.context_bias
   )
-  return weighted_squares(prediction, *decode(code, x_max=x_max, alpha=alpha))
+  decoded = decode(code, x_max=x_max, alpha=alpha)
+  return sum_cells(prediction, *decoded, cell_loss)
 
 
 def lines_step(
@@ -224,31 +269,28 @@ def lines_step(
     The new state, and half the cost before the step: a count is in two lines.
   """
 
-  def rows(table: Table) -> Table:
-    return Table(*(array.reshape(-1, *array.shape[2:]) for array in table))
+  def rows(array):
+    return array.reshape(-1, *array.shape[2:])
 
-  def take(table: Table) -> Params:
-    flat = rows(table)
-    vectors = flat.vectors.at[trained].get(mode="clip")
-    biases = flat.biases.at[trained].get(mode="clip")
-    return Params(vectors, vectors[:0], biases, biases[:0])
+  def get(array):
+    return rows(array).at[trained].get(mode="clip")
 
-  def put(table: Table, params: Params) -> Table:
-    flat = rows(table)
+  def write(array, new):
     options = {"mode": "drop", "unique_indices": True}
-    vectors = flat.vectors.at[trained].set(params.word, **options)
-    biases = flat.biases.at[trained].set(params.word_bias, **options)
-    return Table(
-      vectors.reshape(table.vectors.shape), biases.reshape(table.biases.shape)
-    )
+    return rows(array).at[trained].set(new, **options).reshape(array.shape)
 
-  flat = rows(state.params)
+  flat = Table(*map(rows, state.params))
   # Without the barrier XLA gathers row by row inside the product.
   vectors, biases = jax.lax.optimization_barrier(
     (flat.vectors[fixed], flat.biases[fixed])
   )
   others = Params(vectors, vectors, biases, biases)
   state, cost = slice_step(
-    state, multiplier, take, put, lambda p: loss(p, others, code), tx
+    state,
+    multiplier,
+    functools.partial(take_side, get=get),
+    functools.partial(put_side, write=write),
+    lambda params: loss(params, others, code),
+    tx,
   )
   return state, cost / 2

@@ -16,7 +16,7 @@ are filled when it is read.
 
 import os
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -25,7 +25,7 @@ from glove_jax import atomic
 from glove_jax.training.tiles.fitting import FitPlan
 
 _ARRAYS = ("start", "cell", "code")
-_PIECE_WORDS = 2048  # most words of the core in a piece
+_PIECE_WORDS = 512  # most words of the core in a piece
 
 
 class Strips(NamedTuple):
@@ -70,6 +70,7 @@ class Strip(NamedTuple):
   block: np.ndarray  # [1] int32, the block of the table to fit
   plan: FitPlan  # arrays of [1, N]
   code: np.ndarray  # [1, P, T, S] uint16, 0 where nothing was counted
+  pull: Any = None  # with `retrofit`, the `pulls.Pull` of the block
 
 
 def cut(

@@ -120,10 +120,14 @@ def write_vectors(
     form: one of `FORMATS`; by default that of the name.
 
   Raises:
-    ValueError: an unknown format, or a word that the format cannot hold.
+    ValueError: an unknown format, a word that the format cannot hold, or
+      something else than vectors.
     OSError: the file cannot be written.
     ImportError: the format needs a package that is not installed.
   """
+  if not isinstance(vectors, WordVectors):
+    kind = type(vectors).__name__
+    raise ValueError(f"vectors must be WordVectors, not of type {kind}.")
   form = form or format_of(path)
   if form not in FORMATS:
     what = f"There is no format {form!r}" if form else f"{path} names no format"
@@ -171,6 +175,7 @@ def load_vectors(
   """
   if limit is not None and limit < 1:
     raise ValueError(f"limit must be at least 1, got {limit}.")
+  path = os.fsdecode(path)
   folder = pathlib.Path(path).expanduser()
   if (folder / projector.CONFIG).is_file():
     arrays.refuse_how(how, str(folder))

@@ -247,7 +247,11 @@ def _load_npz(opened: opening.Opened) -> dict[str, np.ndarray]:
     is_plain = isinstance(file.raw, io.FileIO)
     source = file if is_plain else io.BytesIO(file.read())
     with np.load(source) as arrays:
-      return dict(arrays.items())
+      found = dict(arrays.items())
+    for name, array in found.items():
+      if not isinstance(array, np.ndarray):  # NumPy returns the bytes
+        raise ValueError(f"{name} is no array")
+    return found
   except Exception as error:  # BadZipFile, zlib.error, MemoryError and more
     raise ValueError(
       f"{opened.name} does not hold the arrays {', '.join(('words', *_TABLES))}"

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from glove_jax import atomic
 from glove_jax.text import content, streams
+from glove_jax.text.pipes import refuse_pipe
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of zip members: equal bytes each time
@@ -50,6 +51,7 @@ def open_file(path: str | os.PathLike) -> Iterator[Opened]:
     ImportError: the file is packed by Zstandard and no package reads that.
   """
   path = os.path.expanduser(os.fspath(path))
+  refuse_pipe(path)
   path, member = (path, "") if os.path.isfile(path) else _split(path)
   with contextlib.ExitStack() as stack:
     raw = stack.enter_context(open(path, "rb", content.HEAD_BYTES))

@@ -17,7 +17,7 @@ from glove_jax.training.together import (
 def make_config(**changes):
   settings = {
     "dim": 4, "growth": ("16:2",), "epochs": 3, "tile_size": 8,
-    "core": 24, "mesh": 1,
+    "core": 24, "mesh": 1, "x_max": 10.0, "products": "float32",
   }  # fmt: skip
   return config.make_config(**settings | MISSING | changes).train
 
@@ -71,7 +71,7 @@ def test_the_dense_engine_ends_at_the_same_cost():
 def test_an_accelerator_trains_alike(resident, monkeypatch):
   """Groups of tiles, some of them padding, on the CPU."""
   counts = make_triplets(150)
-  settings = {"growth": ("64:2",), "core": 104, "epochs": 10}
+  settings = {"growth": ("64:2",), "core": 104, "epochs": 10, "fit_passes": 10}
   want, costs = train(counts, **settings)
   monkeypatch.setattr(
     "glove_jax.training.tiles.engine.device_settings",

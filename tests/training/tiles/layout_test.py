@@ -204,7 +204,7 @@ def test_the_blocked_engine_learns_as_the_dense_one():
   costs = {}
   for engine in ("dense", "blocked"):
     settings = config.make_config(
-      engine=engine, dim=8, epochs=30, growth=[], tile_size=16,
+      engine=engine, missing=0, dim=8, epochs=30, growth=[], tile_size=16,
       min_fill=0.3, batch_size=128, learning_rate=0.1,
     ).train  # fmt: skip
     lines = []
@@ -345,7 +345,7 @@ def test_points_that_differ_in_more_do_not_train_together(change):
 @pytest.mark.parametrize("stage", ["8192", "a:b", "8192:", "1:2:3", "-1:2"])
 def test_a_bad_growth_is_refused(stage):
   settings = config.make_config(growth=[stage]).train
-  with pytest.raises(ValueError, match="--growth takes words:passes"):
+  with pytest.raises(ValueError, match="growth takes words:passes"):
     loop.make_engine(make_triplets(), settings)
 
 

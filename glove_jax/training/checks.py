@@ -1,0 +1,89 @@
+"""Checks of settings, and of what a caller supplies, before any work starts."""
+
+import jax
+import numpy as np
+
+from glove_jax.config import TrainConfig, check_type
+from glove_jax.training import optimizer_check, optimizers, sharding
+from glove_jax.training.engine import Supplied
+from glove_jax.training.tiles.engine import check_settings
+
+
+def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
+  """Checks settings and what a caller supplies, before any work starts.
+
+  Raises:
+    ValueError: as `check_config`, or the engine does not support what is
+      supplied, or a setting needs `init` and there is none.
+  """
+  check_config(config)
+  if config.engine == "blocked" and supplied.loss is not None:
+    raise ValueError(
+      "The blocked engine supports only GloVe's own loss, or another cell_loss "
+      "(prediction, log_count, weight): use engine='rows' for a loss of "
+      "(params, batch)."
+    )
+  if supplied.cell_loss is not None:
+    _check_cell_loss(supplied)
+  if supplied.tx is not None:
+    optimizer_check.check(
+      supplied.tx, config.engine, config.dim, config.tile_size
+    )
+    if config.learning_rate != TrainConfig.learning_rate:
+      raise ValueError(
+        f"learning_rate={config.learning_rate} has no effect on an optimizer "
+        "of your own: set its rate where you make it."
+      )
+  if supplied.start is None:
+    for name in ("init_from", "init_gradsq", "freeze", "retrofit"):
+      if getattr(config, name):
+        raise ValueError(f"{name} needs init, the parameters to start from.")
+  elif supplied.start.sums is not None and (
+    supplied.tx is not None or not optimizers.has_sums(config)
+  ):
+    raise ValueError(
+      "init has sums of squared gradients, which are for the optimizers "
+      "adagrad and stanford: name one of them."
+    )
+
+
+def _check_cell_loss(supplied: Supplied) -> None:
+  """Raises a ValueError if `cell_loss` does not give a cost for each cell."""
+  if supplied.loss is not None:
+    raise ValueError("loss and cell_loss are both costs: give one of them.")
+  cells = jax.ShapeDtypeStruct((4, 3), np.float32)
+  try:
+    found = jax.eval_shape(supplied.cell_loss, cells, cells, cells)
+  except Exception as error:
+    raise ValueError(
+      f"cell_loss fails on three arrays of one shape: {type(error).__name__}: "
+      f"{error}"
+    ) from error
+  shape = getattr(found, "shape", None)
+  if shape != cells.shape:
+    raise ValueError(
+      "cell_loss must return the cost of each cell, in the shape of its "
+      f"arguments, {cells.shape}, and not of shape {shape}: leave out the sum."
+    )
+
+
+def check_config(config: TrainConfig) -> None:
+  """Checks settings before any work starts.
+
+  Raises:
+    ValueError: the engine, mesh or optimizer cannot use these settings.
+  """
+  check_type(config, TrainConfig)
+  if config.engine == "blocked":
+    check_settings(config)
+  placement = sharding.make_placement(config)
+  if config.retrofit and config.freeze:
+    raise ValueError(
+      "freeze holds the words that retrofit would pull back: give one of them."
+    )
+  if config.retrofit and placement.mesh is not None:
+    raise ValueError(
+      f"retrofit={config.retrofit} trains on one device, not "
+      f"{placement.num_devices}: set mesh=1."
+    )
+  optimizer_check.check_named(config)

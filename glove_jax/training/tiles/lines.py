@@ -1,0 +1,86 @@
+"""Lines: the counts outside of tiles, by row and by column, see `layout`."""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from glove_jax.training.tiles.layout import OUTSIDE, Lines, pad_end
+
+BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
+
+
+class Remainder(NamedTuple):
+  """N counts outside of tiles."""
+
+  row: np.ndarray  # [N] int32, position of the word
+  col: np.ndarray  # [N] int32, position of the context
+  code: np.ndarray  # [N] uint16
+
+
+def cut_lines(
+  remainder: Remainder, half: int, batch_cells: int | None = None
+) -> list[Lines]:
+  """Rows, and columns, padded to powers of two, in batches of one shape each.
+
+  With half = 100, a word in position 3 and counts with contexts 10 to 20 gives
+  one line of width 16 with 5 zeros: trained 3, fixed 110, 111, ..., 120. In the
+  line of its context 10, trained is 110, and 3 is one of the fixed.
+
+  Args:
+    remainder: the counts outside of tiles.
+    half: B * T, the first row of the table that is a context.
+    batch_cells: the most counts in a batch, padding included; None makes one
+      batch of all lines of a width.
+
+  Returns:
+    Lines for each width that occurs, from narrow to wide.
+  """
+  widths = _widths(remainder, half)
+  start, size = np.zeros(2 * half, np.int64), 0
+  batched = []  # [K, R] trained rows of each width
+  for width in np.unique(widths[widths > 0]):
+    trained = np.flatnonzero(widths == width).astype(np.int32)
+    rows = len(trained)
+    if batch_cells is not None:
+      rows = min(max(1, batch_cells // width), rows)
+    num_batches = -(-len(trained) // rows)
+    start[trained] = size + width * np.arange(len(trained))
+    size += num_batches * rows * width
+    trained = pad_end(trained, num_batches * rows - len(trained), OUTSIDE)
+    batched.append((trained.reshape(num_batches, rows), width))
+  fixed, code = np.zeros(size, np.int32), np.zeros(size, np.uint16)
+  row, col, _ = remainder
+  _fill_lines(row, col, remainder.code, 0, half, start, fixed, code)
+  _fill_lines(col, row, remainder.code, half, 0, start, fixed, code)
+  lines, first = [], 0
+  for trained, width in batched:
+    shape, last = (*trained.shape, width), first + trained.size * width
+    parts = (array[first:last].reshape(shape) for array in (fixed, code))
+    lines.append(Lines(trained, *parts))
+    first = last
+  return lines
+
+
+def _widths(remainder: Remainder, half: int) -> np.ndarray:
+  """The width of the line of each row of the table, 0 without counts: [2 H]."""
+  length = np.concatenate(
+    [
+      np.bincount(positions, minlength=half)
+      for positions in (remainder.row, remainder.col)
+    ]
+  )
+  widths = np.maximum(8, 2 ** np.ceil(np.log2(np.maximum(1, length))))
+  return np.where(length, widths, 0).astype(np.int64)
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill_lines(
+  trained, fixed, code, trained_half, fixed_half, start, to_fixed, to_code
+):  # fmt: skip
+  """Appends counts to the lines that begin at `start`, which moves on."""
+  for i in range(len(trained)):
+    row = trained[i] + trained_half
+    to_fixed[start[row]] = fixed[i] + fixed_half
+    to_code[start[row]] = code[i]
+    start[row] += 1

@@ -1,0 +1,195 @@
+"""The lines and strips of a ring of devices, by the turn that trains them.
+
+Device d trains the counts of its words with the contexts that it holds, which
+are those of part (d + s) mod n in turn s, see `ring`.
+"""
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+from jax.sharding import PartitionSpec as P
+
+from glove_jax.config import TrainConfig
+from glove_jax.training import multihost, sharding
+from glove_jax.training.engine import Placement
+from glove_jax.training.sharding import AXIS
+from glove_jax.training.tiles import engine, layout, strips
+from glove_jax.training.tiles.engine import Job
+from glove_jax.training.tiles.fitting import plan_fit
+from glove_jax.training.tiles.layout import OUTSIDE, Lines, Parts, pad_end
+from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
+
+_MAX_POWER = 32  # lines are narrower than 2^32
+
+
+def cut_line_jobs(
+  parts: Parts, remainder: Remainder, placement: Placement, cells: int
+) -> list[list[Job]]:
+  """Cuts the remainder into lines, by the turn in which they are trained.
+
+  Args:
+    parts: blocks of which this process has some.
+    remainder: the counts of those words outside of tiles.
+    placement: the devices.
+    cells: how many counts a batch should hold, padding included.
+
+  Returns:
+    The jobs of each turn. All turns have the same shapes.
+  """
+  half = parts.local.num_blocks * parts.local.tile_size
+  pieces = {  # {(part, turn): {width: lines [R] and [R, N]}}
+    key: {
+      lines.code.shape[-1]: Lines(*(array[0] for array in lines))
+      for lines in cut_lines(counts, half)
+    }
+    for key, counts in _local_counts(parts, remainder, placement)
+  }
+  # The number of lines of width 2^power, in each turn, on each device.
+  sizes = (_MAX_POWER, parts.num_parts, parts.num_parts)
+  number = np.zeros(sizes, np.int64)
+  for (part, turn), by_width in pieces.items():
+    for width, lines in by_width.items():
+      number[width.bit_length() - 1, turn, part] = len(lines.trained)
+  number = multihost.sum_over_processes(number)
+  jobs = [[] for _ in range(parts.num_parts)]
+  for power in np.flatnonzero(number.any(axis=(1, 2))):
+    width = 1 << int(power)
+    shape = _batch_shape(int(number[power].max()), width, cells)
+    for turn, turn_jobs in enumerate(jobs):
+      lines = {
+        part: by_width.get(width)
+        for (part, of_turn), by_width in pieces.items()
+        if of_turn == turn
+      }
+      turn_jobs += _stack_lines(
+        lines, number[power, turn], (*shape, width), placement
+      )
+  return jobs
+
+
+def _local_counts(
+  parts: Parts, remainder: Remainder, placement: Placement
+) -> Iterator[tuple[tuple[int, int], Remainder]]:
+  """Yields (part, turn), and what the device of the part trains in the turn."""
+  row_part, row = parts.split(remainder.row)
+  col_part, col = parts.split(remainder.col)
+  for part in sharding.local_devices(placement):
+    for turn in range(parts.num_parts):
+      context = (part + turn) % parts.num_parts
+      chosen = (row_part == part) & (col_part == context)
+      columns = row[chosen], col[chosen], remainder.code[chosen]
+      yield (part, turn), Remainder(*columns)
+
+
+def _batch_shape(most: int, width: int, cells: int) -> tuple[int, int, int]:
+  """(stacks, batches in a stack, lines in a batch) with room for `most` lines.
+
+  With 1000 lines of width 64 and 16,384 cells: batches of 256 lines, one stack
+  of 4 of them.
+  """
+  rows = min(max(1, max(cells, BATCH_CELLS) // width), most)
+  batches = -(-most // rows)
+  stacks = -(-batches // layout.MAX_BATCHES)
+  return stacks, -(-batches // stacks), rows
+
+
+def _stack_lines(
+  lines: dict[int, Lines | None], number: np.ndarray, shape, placement
+) -> Iterator[Job]:
+  """The stacks of lines of one width in a turn, padded to one shape.
+
+  Args:
+    lines: the lines of each local device; None if it has none.
+    number: [n] how many lines each device has.
+    shape: stacks, batches in a stack, lines in a batch, counts in a line.
+    placement: the devices.
+  """
+  stacks, batches, rows, width = shape
+  none = np.zeros((0, width), np.int32)
+  empty = Lines(none[:, 0], none, none.astype(np.uint16))
+
+  def pad(array, value):
+    full = pad_end(array, stacks * batches * rows - len(array), value)
+    return full.reshape(stacks, batches, rows, *array.shape[1:])
+
+  padded = {
+    part: Lines(*map(pad, part_lines or empty, (OUTSIDE, 0, 0)))
+    for part, part_lines in lines.items()
+  }
+  starts = rows * np.arange(stacks * batches).reshape(stacks, 1, batches)
+  num_steps = (starts < number[:, None]).astype(int).reshape(stacks, -1)
+  for i in range(stacks):
+
+    def piece(part, i=i):
+      return Lines(*(array[i] for array in padded[part]))
+
+    load = functools.partial(sharding.join, placement, P(AXIS), piece)
+    yield Job(load, num_steps[i])
+
+
+def even_core(config: TrainConfig, num_parts: int, vocab_size: int):
+  """How to cut: the blocks of the core are a multiple of the parts."""
+  settings = engine.cut_settings(config)
+  if settings.core is None:
+    return settings
+  size = min(settings.tile_size, vocab_size) * num_parts
+  return settings._replace(core=-(-settings.core // size) * size)
+
+
+def cut_strip_jobs(
+  parts: Parts, remainder: Remainder, placement: Placement, config: TrainConfig
+) -> tuple[list[list[Job]], int]:
+  """Makes the jobs that fit other words to the core, for all turns of the fit.
+
+  In a turn, a device has 1/n of the core's contexts, and fits its words to
+  them; and it has 1/n of the other contexts, which it fits to its words of the
+  core. A pass visits the whole core in n turns.
+
+  Args:
+    parts: blocks of which this process has some.
+    remainder: the counts of those words outside of tiles.
+    placement: the devices.
+    config: has the passes of the fit, and the seed of their order.
+
+  Returns:
+    The jobs of each turn, and the number of counts in strips of all processes.
+  """
+  num_parts, local = parts.num_parts, parts.local
+  core_blocks = int(parts.whole.pair[:, 0].max(initial=-1)) + 1
+  if core_blocks == parts.whole.num_blocks:
+    return [], 0
+  sizes = local.tile_size, local.num_blocks, core_blocks // num_parts
+  cut = {
+    key: strips.cut(*counts, *sizes)
+    for key, counts in _local_counts(parts, remainder, placement)
+  }
+  num_counts = np.array([sum(len(one.code) for one in cut.values())])
+  first = next(iter(cut.values()))
+  plans = plan_fit(
+    first.code_shape[0],
+    config.fit_passes,
+    keep=config.resolved.keep,
+    seed=config.seed,
+    turns=num_parts,
+  )
+
+  def load(turn, plan, strip):
+    return sharding.join(
+      placement,
+      P(AXIS),
+      lambda part: strips.read_strip(cut[part, turn], plan, strip),
+    )
+
+  # A block is fitted in all turns, and counts as one step in the first.
+  num_steps = [1] + [0] * (len(plans) - 1)
+  return [
+    [
+      Job(
+        functools.partial(load, index % num_parts, plan, strip),
+        np.full(num_parts, num_steps[index]),
+      )
+      for strip in range(first.num_strips)
+    ]
+    for index, plan in enumerate(plans)
+  ], int(multihost.sum_over_processes(num_counts)[0])

@@ -20,12 +20,16 @@ def write(
 ) -> None:
   """Writes vectors.md, the card of a run's vectors.txt, if it has changed.
 
+  Without config.json it is not known what the vectors are made from.
+
   Args:
     workdir: the work directory.
     vectors: all vectors of the run.
     license: as the user says, or 'unspecified'.
   """
   workdir = pathlib.Path(workdir).resolve()
+  if not (workdir / "config.json").exists():
+    return
   text = page(workdir, vectors, workdir.name, license)
   write_beside(workdir / "vectors.txt", text)
 
@@ -101,7 +105,9 @@ def _changed(changes: dict[str, object]) -> dict[str, str]:
 
 
 def _text(workdir: pathlib.Path, settings: dict) -> dict[str, object]:
-  facts = {"corpus": ", ".join(map(_base, settings["corpus"])) or "none"}
+  facts: dict[str, object] = {
+    "corpus": ", ".join(map(_base, settings["corpus"])) or "none"
+  }
   notes = stages.read_notes(workdir).get("vocab", {"paths": [], "inputs": []})
   files = list(zip(map(_base, notes["paths"]), notes["inputs"], strict=True))
   if len(files) > _MANY:

@@ -319,7 +319,7 @@ def _usage(field: dataclasses.Field) -> str:
     what = "|".join(filter(None, choices))
   default = field.default
   if kind is tuple:
-    default = ",".join(default)
+    default = ",".join(default or ())
   if kind is float and default is not None:
     default = f"{default:g}"
   known = "" if default in (None, "") else f" (default: {default})"

@@ -98,6 +98,10 @@ class Cooccurrences:
       ValueError: the parameters are of another number of words, or an unknown
         setting.
     """
+    if not isinstance(params, Params):
+      raise ValueError(
+        f"params is of type {type(params).__name__}: give what train returns."
+      )
     if len(params.word) != len(self.vocab):
       raise ValueError(
         f"params has {len(params.word)} words and these counts have "

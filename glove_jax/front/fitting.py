@@ -36,6 +36,7 @@ from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs, starting
 from glove_jax.workdir.pipeline import Pipeline
 
+_FUNCTIONS = {"loss", "cell_loss", "on_step", "on_epoch"}
 COUNTING = ("corpus", "vocab", "count")  # the parts that counts depend on
 # Settings of how texts are read; lists of words have been read.
 _OF_TEXTS = {
@@ -270,6 +271,9 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
   """The objects among the keywords of training, and the settings."""
   objects = {k: v for k, v in options.items() if k in _OBJECTS}
   settings = {k: v for k, v in options.items() if k not in _OBJECTS}
+  for name in _FUNCTIONS & objects.keys():
+    if not (objects[name] is None or callable(objects[name])):
+      raise ValueError(f"{name} must be a function, got {objects[name]!r:.80}.")
   if not isinstance(settings.get("optimizer", ""), str):
     objects["tx"] = settings.pop("optimizer")
   return objects, settings

@@ -72,6 +72,8 @@ def sweep(
     import pandas
   except ImportError as error:
     raise ImportError("sweep needs pandas: pip install pandas.") from error
+  if not (evaluate is None or callable(evaluate)):
+    raise ValueError(f"evaluate must be a function, got {evaluate!r:.80}.")
   if evaluate:
     options = {"analogies": (), "similarity": ()} | options
   fixed, varied = _split(options)

@@ -19,7 +19,7 @@ numbered, and each depends on --seed and its number alone: --first=50 continues
 with trial 50 of each kind, so that a long series can be run in parts.
 
 The commands run in processes forked from one that has imported the package, as
-run.py would run them. 100 kills take about 4 minutes on 2 cores.
+run.py would run them. 100 kills take about 10 minutes on 2 cores.
 """
 
 import argparse

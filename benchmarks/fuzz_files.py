@@ -172,8 +172,18 @@ def projectors(folder) -> list[Sample]:
   return of_folder(files(folder))
 
 
-def read_projector(path) -> None:
+def read_folder(path) -> None:
   formats.load_vectors(path.parent)
+
+
+def models(folder) -> list[Sample]:
+  folder.mkdir()
+  formats.write_vectors(vectors(), folder / "m", "model2vec")
+  return [
+    sample
+    for sample in of_folder(files(folder))
+    if sample.name.endswith((".json", ".safetensors"))
+  ]
 
 
 # Evaluation sets
@@ -216,6 +226,7 @@ READERS = [
   Reader("packed_vectors", read_vectors, packed_vectors, PACKAGED),
   Reader("array_vectors", read_vectors, array_vectors),
   Reader("tables", formats.read_tables, tables),
-  Reader("projector", read_projector, projectors),
+  Reader("projector", read_folder, projectors),
+  Reader("model2vec", read_folder, models),
   Reader("sets", read_sets, evaluation_sets),
 ]

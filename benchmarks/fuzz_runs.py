@@ -15,7 +15,21 @@ from glove_jax.counts import spill, stanford, triplets
 from glove_jax.sweeps import grid, results, search
 from glove_jax.training import checkpoint, loop
 from glove_jax.training.tiles import cutting, layout
-from glove_jax.workdir import artifacts, fingerprints, inputs, stages
+from glove_jax.vectors.word_vectors import WordVectors
+from glove_jax.workdir import (
+  artifacts,
+  fingerprints,
+  inputs,
+  model_card,
+  stages,
+)
+
+SCORE = {"correct": 1, "seen": 2, "all": 4, "accuracy": 0.5, "coverage": 0.5}
+GOOGLE = {"kind": "analogies", "method": "add", "sections": {"a": SCORE}}
+GOOGLE |= dict.fromkeys(("semantic", "syntactic", "total"), SCORE)
+PAIRS = {"kind": "similarity", "spearman": 0.5, "coverage": 1.0}
+PAIRS |= {"seen": 2, "all": 2}
+
 
 # Counts
 
@@ -119,6 +133,27 @@ def metric_files(folder) -> list[Sample]:
   return [Sample("metrics.jsonl", "".join(lines).encode())]
 
 
+def read_card(path) -> None:
+  folder = path.parent.parent if path.parent.name == "counts" else path.parent
+  model_card.page(folder, WordVectors(["a", "b"], np.eye(2)), "name", "")
+
+
+def cards(folder) -> list[Sample]:
+  """What a card is made of."""
+  triplets.write_triplets(counts(), folder / "counts")
+  artifacts.write_config(configs.Config(), folder)
+  (folder / "vocab.txt").write_text("a 2\nb 1\n")
+  (folder / "evaluation.json").write_bytes(
+    json.dumps({"pairs": PAIRS, "google": GOOGLE}).encode()
+  )
+  content = files(folder)
+  note = {"settings": {}, "inputs": ["0"], "paths": ["a"], "output": "0"}
+  content["stages.json"] = json.dumps({"vocab": note}).encode()
+  del content["counts/row.npy"], content["counts/col.npy"]
+  del content["counts/count.npy"]
+  return of_folder(content)
+
+
 STATE = {
   "a": jnp.arange(6.0).reshape(3, 2),
   "b": jnp.ones(()),
@@ -169,12 +204,8 @@ def read_point(path) -> None:
 
 def points(folder) -> list[Sample]:
   folder.mkdir()
-  score = {"correct": 1, "seen": 2, "all": 4, "accuracy": 0.5, "coverage": 0.5}
-  parts = ("semantic", "syntactic", "total")
-  google = {"kind": "analogies"} | dict.fromkeys(parts, score)
-  pairs = {"kind": "similarity", "spearman": 0.5, "coverage": 1.0}
   facts = {"vocab_size": 3, "num_counts": 9, "wall_seconds": 1.5, "together": 1}
-  atomic.write_json(folder / "evaluation.json", {"google": google, "p": pairs})
+  atomic.write_json(folder / "evaluation.json", {"google": GOOGLE, "p": PAIRS})
   atomic.write_json(folder / "training.json", facts)
   (folder / "metrics.jsonl").write_text(
     '{"epoch": 1, "cost": 1, "seconds": 2}\n'
@@ -232,6 +263,7 @@ READERS = [
   Reader("stanford", stanford.read_records, stanford_files),
   Reader("config", read_config, config_files),
   Reader("notes", read_notes, note_files),
+  Reader("card", read_card, cards),
   Reader("metrics", read_metrics, metric_files),
   Reader("checkpoints", read_checkpoint, checkpoints, (ValueError,)),
   Reader("tiles", read_tiles, tile_folders, ()),

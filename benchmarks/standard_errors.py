@@ -41,7 +41,7 @@ _GROUPS = ((5, 10), (10, 30), (30, 100), (100, 1000), (1000, 10**9))
 
 def settings(corpus, **more) -> configs.Config:
   return configs.make_config(
-    corpus=corpus, dim=FLAGS.dim, growth=(), epochs=15, analogies=(),
+    corpus=corpus, dim=FLAGS.dim, missing=0, growth=(), epochs=15, analogies=(),
     similarity=(), **more,
   )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import itertools
 import os
 import pathlib
 import re
@@ -23,6 +24,7 @@ from glove_jax.training import loop, multihost
 FLAGS = flags.FLAGS
 _names = []  # of all flags that `define_flags` has made
 _groups = []  # the classes that they were made from
+_LONGEST_NAME = 100  # characters
 _lost = []  # errors of writing to standard output
 # Control characters and marks that reverse the direction of text, by which a
 # word could steer a terminal, and lone surrogates, which cannot be printed.
@@ -142,12 +144,12 @@ def parse(argv: Sequence[str]) -> list[str]:
   Raises:
     flags.Error: an unknown flag, or a value of a wrong type.
   """
-  try:
-    return FLAGS(argv)
-  except RecursionError:  # absl compares an unknown name with all others
-    raise flags.Error(
-      "Unknown command line flag: its name is too long."
-    ) from None
+  for argument in itertools.takewhile(lambda word: word != "--", argv):
+    name = argument.partition("=")[0]
+    if argument.startswith("-") and len(name) > _LONGEST_NAME:
+      # absl would compare it with all others, which takes for ever.
+      raise flags.Error(f"Unknown command line flag {name[:20]!r}...")
+  return FLAGS(argv)
 
 
 def run(

@@ -57,8 +57,9 @@ class RunFlags(Part):
   )
   output: str = setting(
     "",
-    "file to export to, packed if it ends in .gz, .bz2, .xz, .zst or .zip; or "
-    "folder to copy the results of a sweep to",
+    "file to export to, packed if it ends in .gz, .bz2, .xz, .zst or .zip; a "
+    "folder for the formats projector and model2vec, and for the results of a "
+    "sweep",
   )
   sif: float = setting(
     0.0,

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from absl import flags
 
 from glove_jax import command_line
 
@@ -31,6 +32,11 @@ def test_settings_become_flags(message, shown, monkeypatch):
   names = ["x_max", "learning_rate", "dim", "engine", "sweep"]
   monkeypatch.setattr(command_line, "_names", names)
   assert command_line.with_flags(message) == shown
+
+
+def test_a_long_name_of_no_flag_is_refused_at_once():
+  with pytest.raises(flags.Error, match="Unknown command line flag '--ddd"):
+    command_line.parse(["run.py", "--" + "d" * 900 + "=3"])
 
 
 def test_too_little_memory_is_a_sentence(tmp_path):

@@ -28,7 +28,7 @@ def read(
   Args:
     folder: of the checkpoints.
     triplets: the counts of the run.
-    config: the training settings of the run.
+    config: the resolved training settings of the run.
     params: the parameters with which the run ended; the checkpoint must be
       theirs.
 

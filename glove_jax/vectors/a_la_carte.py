@@ -6,8 +6,8 @@ words point. One linear map takes it to the word's own vector: A minimises
     sum_w alpha(c_w) |v_w - A u_w|^2
 
 over the words of a run, with a weight alpha of how often each occurs (arXiv
-1805.05388, section 3). The vector of anything that has contexts, such as a new
-word or a word in one author's texts, is then A u.
+1805.05388). The vector of anything that has contexts, such as a new word or a
+word in one author's texts, is then A u.
 
 Contexts are weighted as X counts them, u_w = sum_j X_wj v_j / sum_j X_wj, and
 the contexts in a few texts are counted by the same rules. The word itself is

@@ -52,7 +52,7 @@ def page(
   | licence | mit |
   <BLANKLINE>
   """
-  head = {"library_name": LIBRARY, "tags": _TAGS}
+  head: dict[str, object] = {"library_name": LIBRARY, "tags": _TAGS}
   if license != UNSPECIFIED:
     head["license"] = license
   if measured := list(_measured(results or {})):
@@ -101,8 +101,8 @@ def is_card(text: str) -> bool:
 
 
 def _row(cells: Sequence[object]) -> str:
-  cells = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
-  return f"| {' | '.join(cells)} |"
+  texts = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
+  return f"| {' | '.join(texts)} |"
 
 
 def _scores(results: Mapping) -> Iterator[tuple[str, str, dict, float]]:

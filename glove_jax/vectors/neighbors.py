@@ -8,13 +8,11 @@ import numpy as np
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import ann, search
 from glove_jax.vectors.queries import are_words, listed, scaled
+from glove_jax.vectors.word_table import WordTable
 
 
-class Neighbors:
-  """The questions that `WordVectors` answers, as a base of that class.
-
-  A subclass has `words`, `vectors`, `index`, `unit`, `vector_size` and `id`.
-  """
+class Neighbors(WordTable):
+  """Words and vectors that answer questions: a part of `WordVectors`."""
 
   def neighbors(
     self,
@@ -72,8 +70,8 @@ class Neighbors:
       rows = [[self.id(word)] for word in queries]
       table = self.unit[[row for (row,) in rows]]
     else:
-      table = [scaled(self._vector(query)) for query in queries]
-      table, rows = np.array(table, np.float32), [[]] * len(table)
+      rows = [[] for _ in queries]
+      table = np.array([scaled(self._vector(query)) for query in queries])
     return self._search(table, rows, k, approximate) if rows else []
 
   def most_similar(

@@ -57,7 +57,7 @@ def questions(
 
 
 def _question(tokens: list[str]) -> tuple[str, list[str], list[str]]:
-  words = {"+": [], "-": []}
+  words: dict[str, list[str]] = {"+": [], "-": []}
   sign = "+"
   for token in tokens:
     if token in words:

@@ -5,6 +5,7 @@ memory stays bounded whatever the number of words and questions.
 """
 
 import functools
+from collections.abc import Callable
 from concurrent import futures
 from typing import NamedTuple
 
@@ -135,6 +136,7 @@ def top(
     more answers, the score is -inf.
   """
   k = min(k, len(unit))
+  find: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
   if len(queries) * unit.size >= _DEVICE and on_device.is_here():
     find = on_device.Search(unit, never, k)
   else:

@@ -28,7 +28,8 @@ h_j)^T, which is that of each plus twice what they share.
 Errors of different words, and of the fixed table and biases, are ignored, as in
 the paper, and so is that words of one document come together. Training on other
 documents changes vectors several times as much: docs/vectors.md has figures.
-Pairs that never occur (`missing`) are not in the regression either.
+If pairs that never occur train too (`missing`), the curvature of their costs is
+added to A, as if they were further counts.
 """
 
 import statistics
@@ -48,6 +49,9 @@ class Objective(NamedTuple):
   how: str = "sum"  # how the tables are combined, see `tables.combine`
   symmetric: bool = True  # whether X is
   context_weight: float = 1.0  # with 'sum', see `tables.combine`
+  missing: float = 0.0  # w0 of pairs that never occur
+  missing_count: float = 1.0  # x0
+  core: int = 0  # only so many words are contexts; 0: all are
 
   def weight(self, count: np.ndarray) -> np.ndarray:
     """f(X), as `model.weight`, which loads jax."""
@@ -135,7 +139,9 @@ class StandardErrors:
 
   def _side(self, i, axis, table, other) -> _Side:
     """The regression of row i of a table on rows of the other."""
+    limit = self._objective.core or len(table)
     chosen = np.flatnonzero(self._counts[axis] == i)
+    chosen = chosen[self._counts[1 - axis][chosen] < limit]
     contexts = np.asarray(self._counts[1 - axis][chosen])
     count = np.asarray(self._counts[2][chosen], np.float64)
     bias, other_bias = self._word_bias, self._context_bias
@@ -146,11 +152,26 @@ class StandardErrors:
     squares = weight @ (features @ table[i] - target) ** 2
     n, dim = features.shape
     variance = (squares + dim * self._usual) / (max(n - dim, 0) + dim)
-    ridge = variance / max(table.var(axis=0).mean(), 1e-30)
+    ridge = variance / max(table.var(axis=0).mean(), 1e-30) * np.eye(dim)
+    if self._objective.missing:
+      absent = np.setdiff1d(np.arange(min(limit, len(table))), contexts)
+      predicted = other[absent] @ table[i] + bias[i] + other_bias[absent]
+      ridge += self._curvature(predicted, other[absent])
     moment = (features * weight[:, None]).T @ features
-    inverse = np.linalg.inv(moment + ridge * np.eye(dim))
-    prior = variance * ridge * inverse @ inverse
+    inverse = np.linalg.inv(moment + ridge)
+    prior = variance * inverse @ ridge @ inverse
     return _Side(weight, features @ inverse, prior, variance)
+
+  def _curvature(self, predicted, features) -> np.ndarray:
+    """What pairs that never occur add to A: w0 s (1 - s) c c^T each.
+
+    It is the second derivative of w0 softplus(prediction - log x0), where s is
+    the logistic function.
+    """
+    z = predicted - np.log(self._objective.missing_count)
+    share = 1 / (1 + np.exp(-np.clip(z, -500, 500)))
+    weight = self._objective.missing * share * (1 - share)
+    return (features * weight[:, None]).T @ features
 
   def _average_variance(self) -> float:
     """sigma_0^2: of a sample of counts, for the parameters they leave."""

@@ -183,13 +183,21 @@ def make_errors(
     words: V words.
     params: the four tables that were fitted to the counts.
     counts: X.
-    settings: of the run: x_max, alpha and context.
+    settings: of the run: x_max, alpha, context and those of `missing`.
     config: how the tables were combined.
   """
+  missing = settings.get("missing") or 0.0
+  has_core = missing and settings["engine"] == "blocked"
   objective = Objective(
-    settings["x_max"], settings["alpha"], config.vectors,
-    settings["context"] == "symmetric", config.context_weight,
-  )  # fmt: skip
+    settings["x_max"],
+    settings["alpha"],
+    config.vectors,
+    symmetric=settings["context"] == "symmetric",
+    context_weight=config.context_weight,
+    missing=missing,
+    missing_count=settings["missing_count"] if missing else 1.0,
+    core=settings["core"] if has_core else 0,
+  )
   return StandardErrors(words, params, counts, objective)
 
 

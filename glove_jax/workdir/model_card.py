@@ -6,6 +6,7 @@ import pathlib
 from glove_jax import atomic
 from glove_jax import config as configs
 from glove_jax.config import Config
+from glove_jax.counts import triplets
 from glove_jax.text import vocab
 from glove_jax.vectors import card, formats
 from glove_jax.vectors.word_vectors import WordVectors
@@ -19,12 +20,16 @@ def write(
 ) -> None:
   """Writes vectors.md, the card of a run's vectors.txt, if it has changed.
 
+  Without config.json it is not known what the vectors are made from.
+
   Args:
     workdir: the work directory.
     vectors: all vectors of the run.
     license: as the user says, or 'unspecified'.
   """
   workdir = pathlib.Path(workdir).resolve()
+  if not (workdir / "config.json").exists():
+    return
   text = page(workdir, vectors, workdir.name, license)
   write_beside(workdir / "vectors.txt", text)
 
@@ -46,21 +51,32 @@ def page(
     name: of the model.
     license: as the user says, or 'unspecified'.
     **changes: what was changed in the vectors after they were evaluated.
+
+  Raises:
+    FileNotFoundError: there is no run in the folder.
+    ValueError: a file of the run is damaged.
   """
   workdir = pathlib.Path(workdir)
   record = atomic.read_json(workdir / "config.json")
   results = workdir / "evaluation.json"
-  return card.page(
-    name,
-    {
-      "Vectors": card.facts_of(vectors) | _changed(changes),
-      "Text": _text(workdir, record["settings"]),
-      "Training": _training(record["settings"]),
-      "Versions": record["versions"],
-    },
-    license or card.UNSPECIFIED,
-    atomic.read_json(results) if results.exists() else None,
-  )
+  if results.exists() and not (
+    stages.is_as_written(workdir, "evaluate", results.name)
+  ):
+    raise atomic.damaged(results, "it is not as it was written")
+  try:
+    return card.page(
+      name,
+      {
+        "Vectors": card.facts_of(vectors) | _changed(changes),
+        "Text": _text(workdir, record["settings"]),
+        "Training": _training(record["settings"]),
+        "Versions": record["versions"],
+      },
+      license or card.UNSPECIFIED,
+      atomic.read_json(results) if results.exists() else None,
+    )
+  except (KeyError, TypeError, AttributeError, IndexError) as error:
+    raise atomic.damaged(workdir, error) from error
 
 
 def write_beside(path: str | os.PathLike, text: str) -> pathlib.Path | None:
@@ -89,7 +105,9 @@ def _changed(changes: dict[str, object]) -> dict[str, str]:
 
 
 def _text(workdir: pathlib.Path, settings: dict) -> dict[str, object]:
-  facts = {"corpus": ", ".join(map(_base, settings["corpus"])) or "none"}
+  facts: dict[str, object] = {
+    "corpus": ", ".join(map(_base, settings["corpus"])) or "none"
+  }
   notes = stages.read_notes(workdir).get("vocab", {"paths": [], "inputs": []})
   files = list(zip(map(_base, notes["paths"]), notes["inputs"], strict=True))
   if len(files) > _MANY:
@@ -99,9 +117,9 @@ def _text(workdir: pathlib.Path, settings: dict) -> dict[str, object]:
     words = vocab.read_vocab(workdir / "vocab.txt")
     facts["vocabulary"] = f"{len(words.words):,} words"
     facts["occurrences of these words"] = f"{int(words.counts.sum()):,}"
-  manifest = workdir / "counts" / "manifest.json"
-  if manifest.exists():
-    facts["co-occurring pairs"] = f"{atomic.read_json(manifest)['size']:,}"
+  if (workdir / "counts" / "manifest.json").exists():
+    size = triplets.read_manifest(workdir / "counts")["size"]
+    facts["co-occurring pairs"] = f"{size:,}"
   return facts
 
 

@@ -156,13 +156,13 @@ def read_notes(workdir: str | pathlib.Path) -> dict[str, dict]:
 
 
 def _is_note(note: object) -> bool:
+  if not isinstance(note, dict) or "output" not in note:
+    return isinstance(note, dict)  # of an earlier version
   kinds = {"settings": dict, "inputs": list, "paths": list}
-  return isinstance(note, dict) and (
-    "output" not in note  # of an earlier version
-    or (
-      isinstance(note.get("beside", {}), dict)
-      and all(isinstance(note.get(name), kind) for name, kind in kinds.items())
-    )
+  return (
+    isinstance(note.get("beside", {}), dict)
+    and all(isinstance(note.get(name), kind) for name, kind in kinds.items())
+    and len(note["inputs"]) == len(note["paths"])
   )
 
 
@@ -176,19 +176,19 @@ def is_valid(workdir: str | pathlib.Path, name: str) -> bool:
   return not path.exists() or name in read_notes(workdir)
 
 
-def is_as_written(workdir: str | pathlib.Path, name: str, beside: str) -> bool:
-  """Whether a file that a stage wrote beside its result is there, unchanged.
+def is_as_written(workdir: str | pathlib.Path, name: str, output: str) -> bool:
+  """Whether a file that a stage wrote is there, unchanged.
 
   Args:
     workdir: the folder.
     name: one of `STAGES`. If it is not noted as done, any file is accepted.
-    beside: one of the stage's outputs after the first.
+    output: one of the stage's outputs.
   """
-  path = pathlib.Path(workdir, beside)
-  known = read_notes(workdir).get(name, {}).get("beside", {})
-  return path.is_file() and (
-    beside not in known or Fingerprints().of(path) == known[beside]
-  )
+  path = pathlib.Path(workdir, output)
+  note = read_notes(workdir).get(name, {})
+  known = note.get("beside", {}) | {STAGES[name].outputs[0]: note.get("output")}
+  wanted = known.get(output)
+  return path.is_file() and wanted in (None, Fingerprints().of(path))
 
 
 def invalidate(workdir: str | pathlib.Path, name: str) -> None:

@@ -217,7 +217,7 @@ def _read_sums(config: TrainConfig, words: Sequence[str]) -> Params:
   """The sums of squared gradients of `init_gradsq`, NaN for other words."""
   path = config.init_gradsq
   if _is_run(path):
-    old = make_config(**artifacts.read_settings(path)).train
+    old = make_config(**artifacts.read_settings(path)).train.resolved
     if old.optimizer != config.optimizer:
       raise ValueError(
         f"The sums in {path} are those of optimizer={old.optimizer}, not "

@@ -30,6 +30,7 @@ def counts():
 
 def settings(**changes):
   small = {"dim": 6, "epochs": 3, "batch_size": 300, "tile_size": 8}
+  small |= {"missing": 0}
   return config.make_config(**{**small, "growth": [], **changes}).train
 
 

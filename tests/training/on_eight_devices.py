@@ -9,12 +9,13 @@ import itertools
 
 import jax
 import numpy as np
+import optax
 import pytest
 import worker_process
 
 from benchmarks import collectives
 from glove_jax import config, model
-from glove_jax.training import loop, optimizers, sharding
+from glove_jax.training import loop, optimizers, sharding, starts
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.rows import make_run_steps
 from glove_jax.training.tiles import codec, cutting, layout, ring, strips
@@ -113,6 +114,21 @@ def test_split_blocks_train_as_well_as_one_device(
     # Words are where they belong: these vectors cost what was reported.
     cost = model.loss(params, batch, x_max=10.0) / len(counts.row)
     assert cost < split_costs[-1]
+
+
+@pytest.mark.parametrize("engine, placement", [
+  ("rows", "dim"), ("blocked", "blocks"),
+])  # fmt: skip
+def test_held_words_stay_on_several_devices(counts, engine, placement):
+  init = starts.from_vectors(np.ones((SIZE, 8)) * np.arange(8), exact=True)
+  init.word[::3] = init.context[::3] = np.nan
+  how = settings(
+    engine=engine, placement=placement, mesh=4, freeze=True, growth=[]
+  )
+  got = loop.train(counts, how, init=init, tx=optax.adam(0.1))
+  given = ~np.isnan(init.word)
+  np.testing.assert_array_equal(np.asarray(got.word)[given], init.word[given])
+  assert (np.abs(np.asarray(got.word)[~given]) > 0.5 / 8).any()
 
 
 def start(counts, **changes):

@@ -26,7 +26,7 @@ def counts():
 
 def settings(**changes):
   small = {"dim": 6, "epochs": 4, "batch_size": 300, "tile_size": 8}
-  small |= {"min_fill": 0.45}  # tiles and lines
+  small |= {"min_fill": 0.45, "missing": 0}  # tiles and lines
   return config.make_config(**{**small, "growth": [], **changes}).train
 
 

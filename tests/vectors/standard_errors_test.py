@@ -119,6 +119,46 @@ def test_words_with_few_contexts_have_wide_but_bounded_errors():
   assert many[-1] < few[-1] <= spread * (1 + 1e-9)
 
 
+def test_pairs_that_never_occur_add_their_curvature():
+  """By numerical second derivatives of both costs, with a known sigma^2."""
+  rng = np.random.default_rng(5)
+  tables, row, col = make_run(rng)
+  objective = Objective(20.0, 0.75, "word", missing=0.5, missing_count=2.0)
+  count, _ = draw_counts(tables, row, col, rng, objective)
+  kept = (col < 25) & (rng.random(1600) < 0.5)
+  limited = objective._replace(core=30)
+  counts = row[kept], col[kept], count[kept]
+  found = StandardErrors(WORDS, tables, counts, limited)
+  word, context, word_bias, context_bias = tables
+  mine = row[kept] == 5
+  j, x = col[kept][mine], count[kept][mine]
+  absent = np.setdiff1d(np.arange(30), j)
+
+  def cost(w):
+    p = context @ w + word_bias[5] + context_bias
+    squares = objective.weight(x) @ (p[j] - np.log(x)) ** 2 / 2
+    return squares + 0.5 * np.logaddexp(0, p[absent] - np.log(2)).sum()
+
+  steps = np.eye(3) * 1e-3
+  hessian = [
+    [
+      sum(
+        s * t * cost(word[5] + s * a / 2 + t * b / 2)
+        for s in (-1, 1)
+        for t in (-1, 1)
+      )
+      for a in steps
+    ]
+    for b in steps
+  ]
+  residuals = context[j] @ word[5] + word_bias[5] + context_bias[j] - np.log(x)
+  squares = objective.weight(x) @ residuals**2
+  variance = (squares + 3 * found._usual) / max(len(j), 3)
+  prior = variance / word.var(axis=0).mean() * np.eye(3)
+  expected = variance * np.linalg.inv(np.array(hessian) / 1e-6 + prior)
+  np.testing.assert_allclose(found.covariance("w5"), expected, rtol=1e-3)
+
+
 def test_the_error_of_a_cosine_is_that_of_drawn_vectors():
   rng = np.random.default_rng(3)
   vectors = {w: rng.normal(size=4) for w in "abc"}

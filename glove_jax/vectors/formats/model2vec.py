@@ -123,8 +123,8 @@ _NAMES = ("embeddings", "embedding.weight")  # model2vec, sentence-transformers
 
 def _tensors(vectors: WordVectors) -> tuple[list[str], dict[str, np.ndarray]]:
   """The words without repetitions and with `<unk>` last, and their arrays."""
-  rows = [row for word, row in vectors.index.items() if word != UNK]
-  rows = np.sort(np.array(rows, np.int64))
+  kept = [row for word, row in vectors.index.items() if word != UNK]
+  rows = np.sort(np.array(kept, np.int64))
   words = [*(vectors.words[row] for row in rows), UNK]
   table = vectors.vectors[rows].astype(np.float32)
   table = np.concatenate([table, np.zeros_like(table[:1])])

@@ -316,7 +316,8 @@ def test_help_shows_each_flag_with_its_meaning():
     "--x_max",
     "--[no]lowercase",
     "the count from which",
-    "default: 10.0",
+    "default: 30, or 10",
+    "default: 0.75",
   ):
     assert text in done.stdout
 

@@ -33,6 +33,7 @@ def counts():
 def settings(**changes) -> config.TrainConfig:
   small = {"dim": 8, "epochs": 2, "batch_size": 500, "growth": ["64:3"]}
   tiles = {"tile_size": 8, "min_fill": 0.5, "bias_init": "random"}
+  tiles |= {"missing": 0.0, "x_max": 10.0}
   return config.make_config(**{**small, **tiles, **changes}).train
 
 

@@ -201,6 +201,8 @@ def _summed(matrix) -> scipy.sparse.csr_array:
   """The matrix without duplicates and zeros, as float32 or float64."""
   try:
     table = scipy.sparse.coo_array(matrix)
+    if table.dtype.kind == "c":
+      raise TypeError("they are complex")
     is_float32 = table.dtype == np.float32
     table = table.astype(np.float32 if is_float32 else np.float64).tocsr()
   except (TypeError, ValueError) as error:

@@ -57,6 +57,7 @@ def test_types_of_matrices():
   ([[0, 1], [np.nan, 0]], ["a", "b"], "count of 'b' with 'a' is nan"),
   (np.zeros((2, 2)), ["a", "b"], "has no counts"),
   ([["x", "y"]], ["a", "b"], "no matrix of numbers"),
+  ([[1j, 1], [1, 1j]], ["a", "b"], "no matrix of numbers .they are complex"),
 ])  # fmt: skip
 def test_a_bad_matrix_gets_a_sentence(matrix, words, message):
   with pytest.raises(ValueError, match=message):

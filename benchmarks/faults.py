@@ -155,11 +155,14 @@ class Lab:
     return "said" if "is not as it was written" in done.stdout else "WRONG"
 
 
-def make_text(seed: int) -> str:
+def make_text(seed: int, num_lines: int = 600) -> str:
+  """Lines of 30 words w1 to w100, drawn by Zipf's law."""
   rng = random.Random(seed)
   weights = [1 / rank for rank in range(1, 101)]
   words = [f"w{rank}" for rank in range(1, 101)]
-  lines = (" ".join(rng.choices(words, weights, k=30)) for _ in range(600))
+  lines = (
+    " ".join(rng.choices(words, weights, k=30)) for _ in range(num_lines)
+  )
   return "\n".join(lines) + "\n"
 
 

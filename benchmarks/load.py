@@ -15,7 +15,6 @@ import argparse
 import gc
 import os
 import pathlib
-import random
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
+from benchmarks.faults import make_text
 from glove_jax import config
 from glove_jax.counts import triplets
 from glove_jax.training import loop
@@ -38,18 +38,10 @@ SETTINGS = (
 )  # fmt: skip
 
 
-def make_text(seed: int) -> str:
-  rng = random.Random(seed)
-  weights = [1 / rank for rank in range(1, 101)]
-  words = [f"w{rank}" for rank in range(1, 101)]
-  lines = (" ".join(rng.choices(words, weights, k=30)) for _ in range(300))
-  return "\n".join(lines) + "\n"
-
-
 def work(number: int, folder: pathlib.Path) -> None:
   """One round: everything that a user does, in a new work directory."""
   text = folder / "text.txt"
-  text.write_text(make_text(number % 8))
+  text.write_text(make_text(number % 8, num_lines=300))
   settings = SETTINGS[number % len(SETTINGS)] | {
     "corpus": text, "window": 3, "epochs": 2, "threads": 1, "seed": number,
     "analogies": (folder / "questions.txt",),

@@ -43,7 +43,6 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
-import multiprocessing
 import os
 import pathlib
 import shlex
@@ -60,6 +59,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 # A side is charged for what it imports, so that only what all sides need is
 # imported here; the processes of the sides import this file too.
 from benchmarks import quality_table
+from benchmarks.processes import apart
 from glove_jax import atomic, config, presets, settings
 from glove_jax.settings import Part, setting
 from glove_jax.text import datasets, reading, sources
@@ -217,17 +217,6 @@ def write_tokens(options: Options, path: pathlib.Path) -> tuple[int, str]:
       num_tokens += len(document)
     file.write(b"\n")
   return num_tokens, digest.hexdigest()
-
-
-def apart(function, *args) -> None:
-  """Calls a function in a new process, and waits for its end."""
-  process = multiprocessing.get_context("spawn").Process(
-    target=function, args=args
-  )
-  process.start()
-  process.join()
-  if process.exitcode:
-    raise SystemExit(f"{function.__name__} failed: see the message above.")
 
 
 def warm_up(tokens: pathlib.Path, scratch: pathlib.Path) -> None:

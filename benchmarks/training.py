@@ -44,6 +44,7 @@ from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
+from benchmarks.processes import apart
 from glove_jax import config, presets
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
@@ -124,17 +125,6 @@ def compare(workdir: pathlib.Path, max_vocab: int, dim: int) -> None:
   for side in FLAGS.sides:
     sides[side] = run_side(workdir, side, dim)
   report(workdir, dim, sides)
-
-
-def apart(function, *args) -> None:
-  """Calls a function in a new process, and waits for its end."""
-  process = multiprocessing.get_context("spawn").Process(
-    target=function, args=args
-  )
-  process.start()
-  process.join()
-  if process.exitcode:
-    raise SystemExit(f"{function.__name__} failed")
 
 
 def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from glove_jax import config, model
-from glove_jax.counts import triplets
 from glove_jax.training import loop
 
 ENGINES = {
@@ -18,14 +17,6 @@ ENGINES = {
   "lines": {"engine": "blocked", "min_fill": 0.9},
   "strips": {"engine": "blocked", "missing": 0.1, "core": 16},
 }
-
-
-@pytest.fixture(scope="module")
-def counts():
-  rng = np.random.default_rng(0)
-  row, col = np.nonzero(rng.random((40, 40)) < 0.4)
-  count = np.exp(rng.normal(1, 1, len(row)))
-  return triplets.Triplets(row.astype("i4"), col.astype("i4"), count, 40)
 
 
 def settings(**changes):

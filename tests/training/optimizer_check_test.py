@@ -5,7 +5,6 @@ import optax
 import pytest
 
 from glove_jax import config
-from glove_jax.counts import triplets
 from glove_jax.model import Params
 from glove_jax.training import loop, optimizer_check, optimizers
 
@@ -14,14 +13,6 @@ BY_TABLE = optax.multi_transform(
   {"vectors": optax.adam(0.05), "biases": optax.sgd(0.05)},
   Params("vectors", "vectors", "biases", "biases"),
 )
-
-
-@pytest.fixture(scope="module")
-def counts():
-  rng = np.random.default_rng(0)
-  row, col = np.nonzero(rng.random((40, 40)) < 0.4)
-  count = np.exp(rng.normal(1, 1, len(row)))
-  return triplets.Triplets(row.astype("i4"), col.astype("i4"), count, 40)
 
 
 def settings(**changes):

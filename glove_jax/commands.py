@@ -15,11 +15,11 @@ try:
 except ImportError:
   import experiments  # beside run.py
 
-from glove_jax import command_line
+from glove_jax import command_line, effects
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
 from glove_jax.presets import PRESETS
-from glove_jax.settings import Part, setting
+from glove_jax.settings import MOST, Part, setting
 from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.vectors import evaluate as evaluation
@@ -66,16 +66,20 @@ class RunFlags(Part):
     "multiply each vector by SIF / (SIF + p(word)), for sentence vectors; 1e-3 "
     "is usual, 0 leaves the lengths",
     low=0,
+    high=1,
   )
   remove: int = setting(
-    0, "common directions to remove from vectors, for sentences", low=0
+    0,
+    "common directions to remove from vectors, for sentences",
+    low=0,
+    high=MOST,
   )
   intervals: bool = setting(
     False,
     "show the 95% interval of each cosine, from the counts of the run; a lower "
     "bound, since other text and another seed change cosines more",
   )
-  k: int = setting(10, "number of answers to show", low=1)
+  k: int = setting(10, "number of answers to show", low=1, high=MOST)
   traceback: bool = setting(False, "show where in the code an error arose")
 
 
@@ -89,8 +93,12 @@ class ProcessFlags(Part):
     "needed in Slurm, MPI and Kubernetes jobs and on TPU pods, nor are the "
     "next two flags",
   )
-  num_processes: int = setting(0, "number of processes that train together")
-  process_id: int = setting(-1, "which of these processes this is, from 0")
+  num_processes: int = setting(
+    0, "number of processes that train together", low=0, high=MOST
+  )
+  process_id: int = setting(
+    -1, "which of these processes this is, from 0", low=-1, high=MOST
+  )
 
 
 RUN_FIELDS = dataclasses.fields(RunFlags)
@@ -105,6 +113,13 @@ def given_settings() -> dict:
   """The settings that the command line gives, by preset or by flag."""
   preset = run_flags().preset
   return (PRESETS[preset] if preset else {}) | given(configs.fields())
+
+
+def new_config() -> configs.Config:
+  """The config of a new run; a ValueError if a flag has no effect in it."""
+  config = configs.make_config(**given_settings())
+  effects.check([configs.all_settings(config)], given(configs.fields()))
+  return config
 
 
 def workdir() -> pathlib.Path:
@@ -124,7 +139,7 @@ def train(arguments: list[str]) -> None:
   if given(SWEEP_FIELDS):
     sweep()
     return
-  config = configs.make_config(**given_settings())
+  config = new_config()
   folder = workdir()
   vectors, results = pipeline.Pipeline(config, folder, say).run()
   say(artifacts.summary(folder, vectors, results))
@@ -145,8 +160,9 @@ def sweep() -> None:
   start = ["python", program] if program.endswith(".py") else [program]
   typed = shlex.join([*start, *sys.argv[1:]])
   config = SweepConfig(**flags)
+  named = given(configs.fields()).keys()
   if sweeps.main(
-    config, given_settings(), experiments.load, workdir(), typed, say
+    config, given_settings(), experiments.load, workdir(), typed, say, named
   ):
     sys.exit(1)
 
@@ -159,7 +175,7 @@ def report(arguments: list[str]) -> None:
 
 def count(arguments: list[str]) -> None:
   expect("count", arguments, 0, "no words")
-  config = configs.make_config(**given_settings())
+  config = new_config()
   folder = workdir()
   _, counts = pipeline.Pipeline(config, folder, say).count()
   say(

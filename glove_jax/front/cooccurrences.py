@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
+from glove_jax import config as configs
+from glove_jax import effects
 from glove_jax.config import VectorsConfig, make_part
 from glove_jax.counts import ratios, triplets
 from glove_jax.counts.triplets import Triplets
@@ -98,6 +100,12 @@ class Cooccurrences:
       ValueError: the parameters are of another number of words, or an unknown
         setting.
     """
+    config = make_part(VectorsConfig, settings)
+    effects.check([configs.settings(config)], settings)
+    return self.combined(params, config)
+
+  def combined(self, params: Params, config: VectorsConfig) -> WordVectors:
+    """As `vectors`, with the settings as a config."""
     if not isinstance(params, Params):
       raise ValueError(
         f"params is of type {type(params).__name__}: give what train returns."
@@ -108,7 +116,6 @@ class Cooccurrences:
         f"{len(self.vocab)}: give params that were trained on them."
       )
     known = self.vocab.counts if self.vocab.counts.any() else None
-    config = make_part(VectorsConfig, settings)
     return artifacts.make_vectors(self.vocab.words, params, config, known)
 
   def save(self, folder: str | os.PathLike) -> None:

@@ -27,7 +27,12 @@ from glove_jax.config import Config
 from glove_jax.counts import cooccur, out_of_core
 from glove_jax.counts.triplets import Triplets
 from glove_jax.front.cooccurrences import KIND, Cooccurrences, from_matrix
-from glove_jax.front.keywords import configure, fields, takes
+from glove_jax.front.keywords import (
+  configure,
+  fields,
+  refuse_idle,
+  takes,
+)
 from glove_jax.model import Params
 from glove_jax.text import forms, records, vocab
 from glove_jax.training import loop
@@ -90,10 +95,11 @@ def fit(
   """
   objects, settings = _split(options)
   config = configure(fit, preset, settings)
+  refuse_idle(config, settings, objects)
   with metrics.progress_bars(not quiet):
     counts = _counted(sentences, words, config, settings, quiet)
     params = _train(counts, config, objects, quiet)
-  vectors = counts.vectors(params, **dataclasses.asdict(config.vectors))
+  vectors = counts.combined(params, config.vectors)
   if not {"loss", "cell_loss"} & objects.keys():
     vectors.errors = functools.partial(
       artifacts.make_errors, counts.vocab.words, params, counts.triplets(),
@@ -152,6 +158,7 @@ def count(
     OSError: a file cannot be read, or the disk is full.
   """
   config = configure(count, preset, settings)
+  refuse_idle(config, settings, {})
   with metrics.progress_bars(not quiet):
     return _count(sentences, config, settings, quiet)
 
@@ -263,6 +270,7 @@ def train(
   """
   objects, settings = _split(options)
   config = configure(train, preset, settings)
+  refuse_idle(config, settings, objects)
   with metrics.progress_bars(not quiet):
     return _train(counts, config, objects, quiet)
 

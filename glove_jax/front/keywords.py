@@ -3,10 +3,11 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from glove_jax import config as configs
+from glove_jax import effects
 from glove_jax.config import Config
 from glove_jax.presets import PRESETS
 
@@ -79,3 +80,19 @@ def configure(function: Any, preset: str, settings: dict[str, Any]) -> Config:
   recipe = PRESETS.get(preset, {})
   recipe = {name: value for name, value in recipe.items() if name in known}
   return configs.make_config(**recipe | settings)
+
+
+def refuse_idle(
+  config: Config, settings: Iterable[str], objects: Mapping[str, Any]
+) -> None:
+  """Raises a ValueError if a setting has no effect, see `effects`.
+
+  Args:
+    config: the settings of a call.
+    settings: the names of those that the call gives.
+    objects: its other keywords, such as `loss`.
+  """
+  run = configs.all_settings(config) | {"loss": objects.get("loss")}
+  if objects.get("tx") is not None:
+    run["optimizer"] = effects.OWN
+  effects.check([run], settings)

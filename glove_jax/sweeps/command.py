@@ -2,11 +2,12 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, effects, metrics
+from glove_jax.config import all_settings
 from glove_jax.sweeps import (
   estimate,
   grid,
@@ -125,6 +126,7 @@ def main(
   workdir: pathlib.Path,
   command: str,
   say: Callable[[str], None],
+  named: Iterable[str] = (),
 ) -> int:
   """Runs a sweep, a search or a dry run.
 
@@ -135,12 +137,14 @@ def main(
     workdir: the work directory.
     command: the command line, for the report.
     say: called with each line of news.
+    named: those of the settings that the user gave by name.
 
   Returns:
     The exit code: 1 if a point failed.
 
   Raises:
-    ValueError: options that do not fit each other, or as `make_plan`.
+    ValueError: options that do not fit each other, a setting without effect
+      on any point, or as `make_plan`.
     ValueError, OSError: as `check_points`.
   """
   if config.dry_run and multihost.several():
@@ -151,6 +155,11 @@ def main(
   if config.search:
     return run_search(config, settings, experiment, workdir, command, say)
   plan = make_plan(config, settings, experiment, command=command)
+  varied = {name for point in plan.points for name in point.varied}
+  effects.check(
+    [all_settings(point.config) for point in plan.points],
+    sorted({*named, *(varied if config.sweep else ())}),
+  )
   if config.dry_run:
     dry_run(plan, config, workdir, say)
     return 0

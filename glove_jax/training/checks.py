@@ -1,5 +1,7 @@
 """Checks of settings, and of what a caller supplies, before any work starts."""
 
+import dataclasses
+
 import jax
 import numpy as np
 
@@ -29,7 +31,8 @@ def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
     optimizer_check.check(
       supplied.tx, config.engine, config.dim, config.tile_size
     )
-    if config.learning_rate != TrainConfig.learning_rate:
+    usual = dataclasses.replace(config, learning_rate=None).resolved
+    if config.learning_rate not in (None, usual.learning_rate):
       raise ValueError(
         f"learning_rate={config.learning_rate} has no effect on an optimizer "
         "of your own: set its rate where you make it."

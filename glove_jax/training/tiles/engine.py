@@ -27,6 +27,7 @@ import numpy as np
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
+from glove_jax.settings import MOST
 from glove_jax.training import multihost, optimizers
 from glove_jax.training.engine import (
   NOTHING,
@@ -392,7 +393,8 @@ def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
   stages = []
   for stage in config.resolved.growth:
     words, _, passes = stage.partition(":")
-    if not (words.isdecimal() and passes.isdecimal()):
+    good = [x.isdecimal() and 1 <= int(x[:20]) <= MOST for x in (words, passes)]
+    if not all(good):
       raise ValueError(
         f"growth takes words:passes, such as 8192:6, got {stage!r}."
       )

@@ -23,9 +23,9 @@ from glove_jax.settings import MOST, Part, setting
 from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.vectors import evaluate as evaluation
-from glove_jax.vectors import formats, queries, word_vectors
+from glove_jax.vectors import formats, queries
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, model_card, names, pipeline
+from glove_jax.workdir import artifacts, model_card, names, pipeline, stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,13 @@ SWEEP_FIELDS = dataclasses.fields(SweepConfig)
 
 
 def run_flags() -> RunFlags:
-  return RunFlags(**given(RUN_FIELDS))
+  """These flags; an --input that is a run stands for --workdir."""
+  flags = RunFlags(**given(RUN_FIELDS))
+  if flags.input and flags.workdir:
+    raise ValueError("--workdir has no effect with --input: leave one out.")
+  if flags.input and stages.is_workdir(flags.input):
+    return dataclasses.replace(flags, workdir=flags.input, input="")
+  return flags
 
 
 def given_settings() -> dict:
@@ -242,7 +248,9 @@ def export(arguments: list[str]) -> None:
   expect("export", arguments, 0, "no words")
   flags = run_flags()
   if not flags.output:
-    raise ValueError("export needs --output=FILE.")
+    is_folder = flags.format in ("projector", "model2vec")
+    what = "FOLDER" if is_folder else "FILE"
+    raise ValueError(f"export needs --output={what}.")
   form = flags.format or formats.format_of(flags.output) or "stanford_text"
   _check_export(form, flags)
   if flags.input:
@@ -271,11 +279,11 @@ def _check_export(form: str, flags: RunFlags) -> None:
   kind = "vectors" if flags.input else artifacts.EXPORTS[form]
   if flags.input and artifacts.EXPORTS[form] == "counts":
     raise ValueError(f"--input has no counts: name a workdir for {form}.")
-  used = {"vectors": {"vectors", "unk", "max_vocab"}, "tables": {"max_vocab"}}
+  used = {"vectors": {"max_vocab", *_COMBINED}, "tables": {"max_vocab"}}
   given_flags = given(configs.fields()).keys() - used.get(kind, set())
   if form == "stanford_shuffled":
     given_flags -= {"seed"}
-  unused = given_flags & {"vectors", "unk", "max_vocab", "seed"}
+  unused = given_flags & {"max_vocab", "seed", *_COMBINED}
   if kind != "vectors":
     unused |= given(RUN_FIELDS).keys() & {"sif", "remove"}
   if unused:
@@ -296,9 +304,10 @@ def convert(arguments: list[str]) -> None:
 
 def run_config() -> configs.Config:
   """The config of the run in the workdir, with the flags that are given."""
-  return configs.make_config(
-    **(artifacts.read_settings(workdir()) | given(configs.fields()))
-  )
+  flags = given(configs.fields())
+  config = configs.make_config(**artifacts.read_settings(workdir()) | flags)
+  effects.check([configs.settings(config.vectors)], _COMBINED & flags.keys())
+  return config
 
 
 def trained() -> tuple[WordVectors, configs.Config]:
@@ -323,13 +332,12 @@ def trained() -> tuple[WordVectors, configs.Config]:
 def read_input(path: str, flags: RunFlags) -> WordVectors:
   """The vectors of a file, as many as --max_vocab says."""
   settings = given(configs.fields())
-  vectors = formats.load_vectors(
+  return artifacts.load(
     path,
-    settings.get("vectors"),
     limit=settings.get("max_vocab") or None,
     skip_bad_lines=flags.skip_bad_lines,
+    **{name: settings[name] for name in _COMBINED & settings.keys()},
   )
-  return word_vectors.with_unk(vectors) if settings.get("unk") else vectors
 
 
 def answers(found) -> list[str]:
@@ -342,10 +350,11 @@ def _settings(*parts: str) -> set[str]:
   return {f.name for p in parts for f in dataclasses.fields(all_parts[p])}
 
 
+_COMBINED = {"vectors", "context_weight", "unk"}
 _COUNT = {"workdir", "preset", *_settings("corpus", "vocab", "count")}
 _PROCESSES = {f.name for f in dataclasses.fields(ProcessFlags)}
 _SWEEPS = {f.name for f in SWEEP_FIELDS}
-_FILE = {"max_vocab", "skip_bad_lines", "vectors", "unk"}
+_FILE = {"max_vocab", "skip_bad_lines", *_COMBINED}
 _VECTORS = {"workdir", "corpus", "input", *_FILE}
 
 COMMANDS = {

@@ -160,6 +160,7 @@ _OTHER_NAMES = {
   "lr": "learning_rate",
   "max_final_vocab": "max_vocab",
   "size": "dim",
+  "tx": "optimizer",
   "vector_size": "dim",
   "workers": "threads",
 }

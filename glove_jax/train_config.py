@@ -154,7 +154,7 @@ class TrainConfig(Part):
   )
   keep: float | None = setting(
     None,
-    "factor on Adagrad's sums of squared gradients at the start of each epoch "
+    "factor on Adagrad's sums of squared gradients at the start of each pass "
     "after the first (default: 0.2, or 1 for the engines rows and dense)",
     low=0,
     high=1,

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import scipy.sparse
@@ -178,6 +178,8 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
     words = getattr(matrix, "index", None)
   if words is None or callable(words):
     raise ValueError("words is missing: give the word of each row of matrix.")
+  if isinstance(words, str) or not isinstance(words, Iterable):
+    raise ValueError(f"words must be a list of strings, got {words!r:.80}.")
   words = list(words)
   table = _summed(matrix)
   if not table.nnz:
@@ -206,6 +208,8 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
 
 def _summed(matrix) -> scipy.sparse.csr_array:
   """The matrix without duplicates and zeros, as float32 or float64."""
+  if matrix is None or isinstance(matrix, str):
+    raise ValueError(f"matrix must be a table of numbers, got {matrix!r:.80}.")
   try:
     table = scipy.sparse.coo_array(matrix)
     if table.dtype.kind == "c":
@@ -213,7 +217,9 @@ def _summed(matrix) -> scipy.sparse.csr_array:
     is_float32 = table.dtype == np.float32
     table = table.astype(np.float32 if is_float32 else np.float64).tocsr()
   except (TypeError, ValueError) as error:
-    raise ValueError(f"matrix is no matrix of numbers ({error}).") from error
+    why = str(error).rstrip(".")
+    why = "its rows differ in length" if "inhomogeneous" in why else why
+    raise ValueError(f"matrix is no matrix of numbers ({why}).") from error
   table.sum_duplicates()
   table.eliminate_zeros()
   return table

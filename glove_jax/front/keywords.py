@@ -12,6 +12,14 @@ from glove_jax.config import Config
 from glove_jax.presets import PRESETS
 
 _Function = TypeVar("_Function", bound=Callable)
+# Flags of the command line, and what stands for them here.
+_HINTS = {
+  "corpus": "give the text as the first argument",
+  "input": "load reads vectors, and init starts from them",
+  "output": "save what it returns, such as vectors.save('v.safetensors')",
+  "workdir": "save what it returns, or run all stages in a folder by "
+  "Pipeline(make_config(corpus=...), folder).run()",
+}
 _FLAG = re.compile("--(?=[a-z])")  # in the help of a setting
 
 
@@ -69,6 +77,8 @@ def configure(function: Any, preset: str, settings: dict[str, Any]) -> Config:
   """
   known = {f.name for f in fields(function.parts)}
   for name in settings.keys() - known:
+    if name in _HINTS:
+      raise ValueError(f"{function.__name__} has no {name}: {_HINTS[name]}.")
     if name in {f.name for f in configs.fields()}:
       raise ValueError(f"{function.__name__} has no {name}: leave it out.")
     names = inspect.signature(function).parameters

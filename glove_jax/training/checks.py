@@ -1,11 +1,16 @@
 """Checks of settings, and of what a caller supplies, before any work starts."""
 
 import dataclasses
+import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 
+from glove_jax import memory
 from glove_jax.config import TrainConfig, check_type
+from glove_jax.model import Params
 from glove_jax.training import optimizer_check, optimizers, sharding
 from glove_jax.training.engine import Supplied
 from glove_jax.training.tiles.engine import check_settings
@@ -47,6 +52,44 @@ def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
     raise ValueError(
       "init has sums of squared gradients, which are for the optimizers "
       "adagrad and stanford: name one of them."
+    )
+
+
+def check_memory(
+  vocab_size: int,
+  config: TrainConfig,
+  tx: optax.GradientTransformation | None = None,
+) -> None:
+  """Raises a MemoryError if the tables of a run do not fit the devices.
+
+  Training needs more than these, so a run that passes may still be too large.
+
+  >>> check_memory(400_000, TrainConfig(dim=10**8))
+  Traceback (most recent call last):
+  MemoryError: There is too little memory for these settings: lower dim=...
+
+  Args:
+    vocab_size: V.
+    config: dimension, type and optimizer.
+    tx: used instead of the optimizer of the config.
+  """
+  tables = [(vocab_size, config.dim)] * 2 + [(vocab_size,)] * 2
+  params = Params(*(jax.ShapeDtypeStruct(s, np.float32) for s in tables))
+  state = jax.eval_shape(optimizers.from_config(config, tx=tx).init, params)
+  # Initial parameters are there beside the state that is made from them.
+  parts = jax.tree.leaves((params, params, state))
+  numbers = sum(math.prod(part.shape) for part in parts)
+  needed = numbers * jnp.dtype(config.dtype).itemsize
+  device = jax.local_devices()[0]
+  there = memory.machine_memory() * jax.process_count()
+  if device.platform != "cpu":
+    there = (device.memory_stats() or {}).get("bytes_limit", needed)
+    there *= jax.device_count()
+  if needed > there:
+    raise MemoryError(
+      "There is too little memory for these settings: lower "
+      f"dim={config.dim} or max_vocab (the tables of {vocab_size:,} words need "
+      f"{needed / 1e9:,.0f} GB, and there are {there / 1e9:,.0f} GB)."
     )
 
 

@@ -67,7 +67,7 @@ def check_cost(line: dict, highest: float) -> None:
   """
   if line["cost"] > highest:
     raise FloatingPointError(
-      f"Training has diverged: the cost of epoch {line['epoch']} is "
+      f"Training has diverged: the cost of pass {line['epoch']} is "
       f"{line['cost']:.3g} a count, more than {_TIMES} times that of vectors "
       "of 0. Use a smaller learning_rate. Existing checkpoints are kept."
     )

@@ -44,7 +44,7 @@ class TrainConfig(Part):
     "own objective, which ignores them (default: 0.05, or 0 for the engines "
     "rows and dense)",
     low=0,
-    high=1000,
+    high=100,
   )
   missing_count: float = setting(
     1.0,
@@ -138,7 +138,7 @@ class TrainConfig(Part):
     None,
     "step size; for stanford its eta (default: 0.2, or 0.05 for stanford)",
     above=0,
-    high=1e6,
+    high=1e30,
   )
   schedule: str | None = setting(
     None,

@@ -149,7 +149,8 @@ def test_numpy_scalars_paths_and_strings_are_accepted():
     ("vectors", "average", "vectors must be one of sum, word, context, concat"),
     ("min_count", 0, "min_count must be at least 1"),
     ("epochs", -1, "epochs must be at least 0"),
-    ("missing", 1e30, "missing must be at most 1000, got 1e+30"),
+    ("missing", 1e30, "missing must be at most 100, got 1e+30"),
+    ("share", 2.0, "share must be at most 1, got 2"),
     ("min_fill", 2, "min_fill must be at most 1, got 2"),
     ("tile_size", 10**7, "tile_size must be at most 8,192, got 10,000,000"),
     ("seed", 2**32, "seed must be at most 4,294,967,295"),  # it would be 0

@@ -26,11 +26,17 @@ def test_the_table_names_settings():
   ({"clip": 3}, "clip has no effect with optimizer=adagrad"),
   ({"optimizer": "adam", "keep": 0.5}, "keep has .* optimizer=adam"),
   ({"loss": glove_jax.loss, "x_max": 3}, "x_max .* with a loss of your own"),
-  ({"vectors": "word", "context_weight": 0.5}, "context_weight .* word"),
+  ({"vectors": "word", "context_weight": 0.5}, "context_weight .*=word"),
 ])  # fmt: skip
 def test_an_argument_without_effect_is_refused(settings, message):
   with pytest.raises(ValueError, match=message):
     glove_jax.fit(COUNTS, **ROWS | settings)
+
+
+def test_stanfords_rule_names_the_engine_that_it_is_for():
+  with pytest.raises(ValueError, match=r"=stanford .* engine=rows"):
+    glove_jax.fit(COUNTS, optimizer="stanford", quiet=True)
+  assert len(glove_jax.fit(COUNTS, optimizer="stanford", **ROWS)) == 3
 
 
 def test_what_says_how_it_is_anyway_is_accepted():

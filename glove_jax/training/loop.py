@@ -45,10 +45,7 @@ from glove_jax.training.engine import (
 from glove_jax.training.rows import RowsEngine
 from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.starts import Start
-from glove_jax.training.tiles.engine import (
-  TileEngine,
-  growth_stages,
-)
+from glove_jax.training.tiles.engine import TileEngine, growth_stages
 from glove_jax.training.tiles.ring import RingEngine
 
 

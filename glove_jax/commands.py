@@ -108,8 +108,6 @@ SWEEP_FIELDS = dataclasses.fields(SweepConfig)
 def run_flags() -> RunFlags:
   """These flags; an --input that is a run stands for --workdir."""
   flags = RunFlags(**given(RUN_FIELDS))
-  if flags.input and flags.workdir:
-    raise ValueError("--workdir has no effect with --input: leave one out.")
   if flags.input and stages.is_workdir(flags.input):
     return dataclasses.replace(flags, workdir=flags.input, input="")
   return flags

@@ -59,6 +59,16 @@ def test_the_same_text_in_other_forms_has_the_same_counts(counts, given):
   assert same(glove_jax.count(given, **COUNT), counts)
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_dataset_of_hugging_face_has_the_same_counts(counts, streams):
+  data = pytest.importorskip("datasets").Dataset.from_dict({"text": TEXTS})
+  data = data.to_iterable_dataset() if streams else data.with_format("numpy")
+  assert same(glove_jax.count(data, text_field="text", **COUNT), counts)
+  assert same(glove_jax.count(data["text"], **COUNT), counts)
+  with pytest.raises(ValueError, match="its fields are text: give the one"):
+    glove_jax.count(data, **COUNT)
+
+
 def test_files_and_fields_have_the_same_counts(counts, files):
   assert same(glove_jax.count(files, **COUNT), counts)
   folder = pathlib.Path(files[0]).parent

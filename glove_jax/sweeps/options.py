@@ -22,7 +22,7 @@ class SweepConfig(Part):
   together: int = setting(
     0,
     "number of points of a sweep that train at once, in one program, if they "
-    "differ only in x_max, alpha, learning rate or seed; 0 means 1 on a CPU "
+    "differ only in x_max, alpha, learning rate or missing; 0 means 1 on a CPU "
     "and 4 on an accelerator",
     low=0,
   )
@@ -44,8 +44,9 @@ class SweepConfig(Part):
   trials: int = setting(50, "number of settings that a search tries", low=1)
   objective: str = setting(
     SIMILARITY,
-    "what a search maximises: a column of the results such as google, or "
-    "'similarity', the mean of all similarity sets",
+    "what a search maximises: a score such as google, or 'similarity', the "
+    "mean of all similarity sets; it minimises cost, train_seconds and "
+    "wall_seconds",
   )
   stanford: str = setting(
     "", "folder of Stanford's built programs, for the experiment stanford"

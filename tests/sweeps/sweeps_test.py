@@ -94,7 +94,7 @@ def test_every_point_leaves_its_folder(swept):
     names = {path.name for path in folder.iterdir() if path.name[0] != "."}
     assert names == {
       "config.json", "source.json", "metrics.jsonl", "training.json",
-      "evaluation.json",
+      "answers.npz", "evaluation.json",
     }  # fmt: skip
 
 
@@ -121,6 +121,40 @@ def test_a_finished_sweep_runs_nothing_again(swept, tiny, monkeypatch):
   said = []
   assert run(plan(tiny, seeds=2), swept[0], said.append) == 0
   assert said[0] == "4 of 4 points are done."
+
+
+def test_the_report_is_written_after_every_point(tiny, tmp_path, monkeypatch):
+  right, seen = loop.train, []
+
+  def train(*args, **kwargs):
+    path = tmp_path / "results.csv"
+    seen.append(len(rows_of(tmp_path)) if path.exists() else 0)
+    return right(*args, **kwargs)
+
+  monkeypatch.setattr(loop, "train", train)
+  monkeypatch.setattr(command, "_REPORT_SHARE", 1e9)
+  assert run(plan(tiny, sweep="x_max=1,10,100"), tmp_path) == 0
+  assert seen == [0, 1, 2]
+
+
+def test_every_point_says_what_it_ran_on(swept):
+  for folder in (swept[0] / "points").iterdir():
+    record = atomic.read_json(folder / "config.json")
+    assert record["devices"] and record["versions"]["jax"]
+    assert record["commit"] == artifacts.commit()
+    assert atomic.read_json(folder / "training.json")["wall_seconds"] > 0
+
+
+def test_tables_and_page_show_what_a_score_is_of(tiny, tmp_path):
+  pairs = tmp_path / "rare.tsv"
+  pairs.write_text("w1\tw2\t9\nw3\tw40\t2\nx\ty\t1\nx\tz\t1\ny\tz\t2\n")
+  said = []
+  settings = tiny | {"similarity": [str(pairs)]}
+  run(plan(settings), tmp_path / "w", said.append)
+  table = (tmp_path / "w" / "results.md").read_text()
+  assert table.count("2 (40.0%)") == 2
+  assert sum("(2 of 5)" in line for line in said) == 2
+  assert (tmp_path / "w" / "report.html").read_text().count('class="low"') == 2
 
 
 def test_results_can_be_kept_elsewhere(swept, tmp_path):
@@ -156,6 +190,14 @@ def test_a_failed_point_stops_no_other(tiny, tmp_path, monkeypatch):
   (failed,) = (tmp_path / "points").glob("x_max=1-*")
   assert "FloatingPointError" in (failed / "error.txt").read_text()
   assert "The cost became nan." in (tmp_path / "report.html").read_text()
+  assert "  failed: x_max=1: The cost became nan." in said
+  again = []
+  command.rewrite(tmp_path, None, say=again.append)
+  assert again[-2].endswith("has the results of 1 of 2 points.")
+  assert again[-1].startswith("failed: x_max=1-")
+  page = (tmp_path / "report.html").read_text()
+  assert "The cost became nan." in page
+  assert "1 of 2 points are done, 1 failed." in page
   monkeypatch.setattr(loop, "train", right)
   assert run(plan(tiny), tmp_path, said.append) == 0
   assert not (failed / "error.txt").exists()
@@ -166,7 +208,10 @@ def test_a_missing_corpus_is_said_of_each_point(tiny, tmp_path):
   settings = tiny | {"corpus": ["nowhere.txt"]}
   said = []
   assert run(plan(settings), tmp_path, said.append) == 1
-  assert sum("nowhere.txt" in line for line in said) == 2
+  at_once = [line for line in said if line.startswith("  failed: ")]
+  last = [line for line in said if line.startswith("failed: ")]
+  for lines in (at_once, last):
+    assert sum("nowhere.txt" in line for line in lines) == 2
 
 
 @pytest.mark.parametrize("sweep, message", [
@@ -249,6 +294,30 @@ def test_a_point_and_a_run_of_the_same_settings_give_the_same_vectors(
     tmp_path / "run" / "vectors.txt"
   ).read_bytes()
   assert result.evaluation == atomic.read_json(folder / "evaluation.json")
+
+
+def test_seeds_do_not_train_together():
+  sweep = grid.product(grid.param("x_max", 1, 10), grid.param("seed", 0, 1, 2))
+  seeds = [
+    {point.config.train.seed for point in batch}
+    for batch in runner.batches(grid.make_points({}, sweep), together=4)
+  ]
+  assert sorted(seeds, key=min) == [{0}, {1}, {2}]
+
+
+def test_points_that_train_together_are_those_that_train_alone(tiny, tmp_path):
+  settings = tiny | {"products": "float32"}
+  points = plan(settings, sweep="x_max=1,10", seeds=2)
+  assert run(points, tmp_path / "many", together=4, keep_tables=True) == 0
+  assert run(points, tmp_path / "alone", keep_tables=True) == 0
+  for point in points.points:
+    many, alone = (
+      formats.read_tables(
+        runner.point_folder(tmp_path / name, point) / "tables.npz"
+      )[0]
+      for name in ("many", "alone")
+    )
+    np.testing.assert_allclose(many.word, alone.word, atol=1e-4)
 
 
 def test_too_little_memory_for_all_trains_one_by_one(
@@ -359,6 +428,72 @@ def test_a_search_goes_on_with_its_study(tiny, tmp_path):
   command.rewrite(tmp_path, None, say=said.append)
   with pytest.raises(ValueError, match="no score 'googel'"):
     search_again(4, "googel")
+
+
+@pytest.mark.parametrize("sweep, more, objective, message", [
+  ("x_max=1..9", {"epochs": 2}, "pairs", "a search with epochs=1, not 2"),
+  ("alpha=0..1", {}, "pairs", "a search with sweep='x_max=1..9', not 'alpha"),
+  ("x_max=1..9", {}, "questions", "a search with objective='pairs', not"),
+])  # fmt: skip
+def test_a_study_keeps_its_space_settings_and_objective(
+  tiny, searched, sweep, more, objective, message
+):
+  before = (searched / "results.csv").read_bytes()
+  with pytest.raises(ValueError, match=message):
+    search_for(
+      tiny | more, searched, print, search="optuna", sweep=sweep, trials=1,
+      objective=objective,
+    )  # fmt: skip
+  assert (searched / "results.csv").read_bytes() == before
+
+
+def test_a_sweep_and_a_search_refuse_the_folder_of_another(
+  tiny, swept, searched
+):
+  with pytest.raises(ValueError, match="has a search"):
+    run(plan(tiny, sweep="x_max=1,10"), searched)
+  with pytest.raises(ValueError, match=r"of another sweep, such as x_max=1_"):
+    run(plan(tiny, sweep="x_max=10,30", seeds=2), swept[0])
+  with pytest.raises(ValueError, match="of another sweep"):
+    search_for(tiny, swept[0], print, sweep="x_max=1..9", trials=1)
+  assert len(rows_of(swept[0])) == 4
+
+
+@pytest.fixture(scope="module")
+def searched(tiny, tmp_path_factory):
+  """The work directory of a search of one trial."""
+  pytest.importorskip("optuna")
+  workdir = tmp_path_factory.mktemp("search")
+  options = {"sweep": "x_max=1..9", "trials": 1, "objective": "pairs"}
+  search_for(tiny, workdir, lambda line: None, search="optuna", **options)
+  return workdir
+
+
+@pytest.mark.parametrize("objective, space, message", [
+  ("num_counts", "x_max=1..9", "no score 'num_counts'"),
+  ("pairs_coverage", "x_max=1..9", "no score 'pairs_coverage'"),
+  ("cost", "dim=4..8;alpha=0..1", "Costs with different alpha"),
+  ("cost", "window=2..3", "Costs with different window"),
+])  # fmt: skip
+def test_only_what_can_be_compared_is_an_objective(
+  tiny, tmp_path, objective, space, message
+):
+  varied = {name for name, _ in grid.split(space)}
+  settings = {k: v for k, v in tiny.items() if k not in varied}
+  with pytest.raises(ValueError, match=message):
+    search_for(settings, tmp_path / "w", print, sweep=space,
+               objective=objective)  # fmt: skip
+  assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("objective, direction", [
+  ("cost", "MINIMIZE"), ("pairs", "MAXIMIZE"),
+])  # fmt: skip
+def test_a_cost_is_minimised(tiny, tmp_path, objective, direction):
+  pytest.importorskip("optuna")
+  first = plan(tiny, sweep="learning_rate=0.1")
+  config = SweepConfig(sweep="learning_rate=0.1..1", objective=objective)
+  assert search.open_study(first, config, tmp_path).direction.name == direction
 
 
 def test_a_search_without_optuna_or_space(tiny, tmp_path, monkeypatch):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from glove_jax.sweeps import plots, results, scores, uncertainty
+from glove_jax.sweeps import command, plots, results, scores, uncertainty
+from glove_jax.sweeps.options import SweepConfig
 from glove_jax.vectors import intervals
 
 
@@ -103,3 +104,20 @@ def test_a_plot_shows_intervals_and_coverage(kind, three_points, tmp_path):
   axis = plots.draw(plot, rows, given).axes[0]
   label = axis.get_xlabel() if kind == "bars" else axis.get_ylabel()
   assert label == "set\nn = 400, 25%"
+
+
+def test_draws_of_documents_are_repeats_of_a_point(tmp_path):
+  text, pairs = tmp_path / "text.txt", tmp_path / "pairs.tsv"
+  text.write_text("a b c d e\nb c a d\ne d c b a\n" * 20)
+  pairs.write_text("a\tb\t9\na\tc\t2\nd\te\t1\n")
+  sweep = command.make_plan(
+    SweepConfig(sweep="dim=2,3;bootstrap=1,2"),
+    {"corpus": str(text), "analogies": (), "similarity": str(pairs),
+     "engine": "rows", "epochs": 1, "window": 2},
+  )  # fmt: skip
+  assert command.run(sweep, SweepConfig(), tmp_path / "w", print) == 0
+  rows = results.read_results(sweep.points, tmp_path / "w")
+  assert [row["bootstrap"] for row in rows] == [1, 2, 1, 2]
+  assert results.varied_names(sweep.points) == ["dim"]
+  assert len({row["cost"] for row in rows if row["dim"] == 2}) == 2
+  assert [r["num_points"] for r in results.mean_rows(rows, ["dim"])] == [2, 2]

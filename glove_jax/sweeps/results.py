@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from glove_jax import atomic, metrics
 from glove_jax.sweeps import grid, scores, uncertainty
 from glove_jax.sweeps.folders import ANSWERS, damage, is_done, point_folder
-from glove_jax.sweeps.grid import Point
+from glove_jax.sweeps.grid import LABEL, Point
 from glove_jax.sweeps.scores import Answers
 
 Row = dict[str, Any]
@@ -36,6 +36,11 @@ LABELS = {
   "google_coverage": "Google, coverage",
   "wordsim353_coverage": "WordSim-353, coverage",
   "simlex999_coverage": "SimLex-999, coverage",
+  "period": "period, accuracy",
+  "party": "party, accuracy",
+  "length_frequency": "length and frequency, Spearman",
+  "along_mean": "along the mean",
+  "length_frequency_rest": "the same without the mean",
   "train_seconds": "training (s)",
   "wall_seconds": "wall time (s)",
   "cost": "cost per count",
@@ -118,12 +123,28 @@ def _make_row(point: Point, training, results, lines) -> Row:
 
 
 def varied_names(points: Sequence[Point]) -> list[str]:
-  """The settings that the sweep varies, without those that repeat a point.
+  """The settings that have a column in tables.
 
-  These are `seed` and `bootstrap`, unless nothing else varies.
+  These are the settings that the sweep varies, but for `REPEATS` and for those
+  that follow from the label.
   """
   names = dict.fromkeys(name for point in points for name in point.varied)
-  return [name for name in names if name not in REPEATS]
+  return [
+    name
+    for name in names
+    if name not in REPEATS and (name == LABEL or not _follows(name, points))
+  ]
+
+
+def _follows(name: str, points: Sequence[Point]) -> bool:
+  """Whether all points of each label have one value of a setting."""
+  values: dict[str, set] = {}
+  for point in points:
+    if LABEL not in point.varied:
+      return False
+    value = repr(point.varied.get(name))
+    values.setdefault(point.varied[LABEL], set()).add(value)
+  return all(len(found) == 1 for found in values.values())
 
 
 def mean_rows(
@@ -228,10 +249,10 @@ def to_cells(
   """Makes a table of the mean rows.
 
   A score is its mean ± standard deviation over the seeds, with its 95% interval
-  in brackets if the answers are given; then `best` marks the highest mean of a
-  column, and `≈ best` those that cannot be told from it. Beside the scores of a
-  set stands how many of its questions they are of. Numbers of words and counts
-  are left out if they are equal in all rows.
+  in parentheses if the answers are given; then `best` marks the highest mean of
+  a column, and `≈ best` those that cannot be told from it. Beside the scores of
+  a set stands how many of its questions they are of. Numbers of words and of
+  counts are left out if they are equal in all rows.
 
   Args:
     rows: of points.
@@ -301,7 +322,7 @@ def _measure(name: str, part_of: str | None, row: Row, several: bool) -> Cell:
   if deviation is not None:
     text += f" ± {deviation:.{digits}f}"
   if row.get(f"{name}_low") is not None:
-    text += f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+    text += f" ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
     text += f" {mark(row, name)}" * several
   low = part_of and (row[f"{part_of}_coverage"] or 0) < LOW_COVERAGE
   return Cell(text.rstrip(), bool(low))

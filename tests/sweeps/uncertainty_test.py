@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glove_jax.sweeps import command, plots, results, scores, uncertainty
+from glove_jax.sweeps import command, grid, plots, results, scores, uncertainty
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.vectors import intervals
 
@@ -87,10 +87,23 @@ def three_points():
 def test_a_table_marks_what_cannot_be_told_from_the_best(three_points):
   heads, cells = results.to_cells(three_points[0], ["x_max"], three_points[1])
   assert heads[:3] == ["x_max (count)", "set", "set, questions"]
-  marks = [line[1].text.partition("] ")[2] for line in cells]
+  marks = [line[1].text.partition(") ")[2] for line in cells]
   assert sorted(marks) == ["", "best", "≈ best"] and marks[2] == ""
   assert all(line[1].is_low for line in cells)
   assert [line[2].text for line in cells] == ["400 (25.0%)"] * 3
+
+
+def test_settings_that_follow_from_the_label_have_no_column():
+  sweep = [
+    {"label": label, "dim": dim, "epochs": epochs}
+    for label, dim in (("a", 4), ("b", 8))
+    for epochs in (1, 2)
+  ]
+  points = grid.make_points({}, sweep)
+  assert results.varied_names(points) == ["label", "epochs"]
+  assert results.varied_names(
+    grid.make_points({}, grid.param("dim", 4, 8))
+  ) == ["dim"]
 
 
 @pytest.mark.parametrize("kind", ["lines", "bars", "scatter"])

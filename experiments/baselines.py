@@ -14,6 +14,7 @@ For what to expect see docs/experiments.md.
 """
 
 import functools
+import math
 import os
 import pathlib
 import tempfile
@@ -80,7 +81,7 @@ def _timed(side, point, counts, folder, on_epoch):
   with tempfile.TemporaryDirectory(dir=folder) as scratch:
     vectors = side(point.config, pathlib.Path(scratch))
   seconds = time.perf_counter() - start
-  on_epoch({"epoch": 1, "cost": None, "seconds": seconds})
+  on_epoch({"epoch": 1, "cost": math.nan, "seconds": seconds})
   return vectors
 
 

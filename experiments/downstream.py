@@ -16,6 +16,7 @@ docs/experiments.md.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +67,7 @@ def _draw(point, counts, folder, on_epoch):
   words = vocab.read_vocab(counts / "vocab.txt").words
   rng = np.random.default_rng(point.config.train.seed)
   table = rng.normal(size=(len(words), point.config.train.dim))
-  on_epoch({"epoch": 1, "cost": None, "seconds": 0.0})
+  on_epoch({"epoch": 1, "cost": math.nan, "seconds": 0.0})
   return WordVectors(words, table.astype(np.float32))
 
 

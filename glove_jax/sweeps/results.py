@@ -4,6 +4,7 @@ import csv
 import functools
 import html
 import io
+import math
 import pathlib
 import re
 import statistics
@@ -113,13 +114,18 @@ def _make_row(point: Point, training, results, lines) -> Row:
     | {"seed": point.config.train.seed}
     | scores.flat(results)
     | {
-      "cost": lines[-1]["cost"] if lines else None,
+      "cost": _known(lines[-1]["cost"]) if lines else None,
       "train_seconds": sum(line["seconds"] for line in lines),
       "wall_seconds": training["wall_seconds"],
     }
     | {name: training[name] for name in _COUNTED}
     | scores.covered(results)
   )
+
+
+def _known(cost: float) -> float | None:
+  """A cost; None for the NaN of a program that has none."""
+  return None if math.isnan(cost) else cost
 
 
 def varied_names(points: Sequence[Point]) -> list[str]:

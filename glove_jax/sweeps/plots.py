@@ -114,7 +114,9 @@ def draw(plot: Plot, rows: Sequence[Row], answers: Judgements | None = None):
   figure._repr_png_ = functools.partial(
     _to_png, figure
   )  # what a notebook shows
-  axes = figure.subplots(1, num_panels, squeeze=False)
+  axes = figure.subplots(
+    1, num_panels, squeeze=False, sharey=plot.kind == "bars"
+  )
   figure.suptitle(plot.title)
   panel = {
     "lines": _lines,
@@ -243,19 +245,19 @@ def _crowded(values) -> bool:
 
 
 def _bars(axis, plot: Plot, means, measure: str) -> None:
-  means = [r for r in means if r[measure] is not None]
-  positions = range(len(means))
+  known = [i for i, row in enumerate(means) if row[measure] is not None]
+  some = [means[i] for i in known]
   axis.barh(
-    positions,
-    [r[measure] for r in means],
-    xerr=_errors(means, measure),
-    color=["white" if _is_told(r, measure) else "#56B4E9" for r in means],
+    known,
+    [r[measure] for r in some],
+    xerr=_errors(some, measure),
+    color=["white" if _is_told(r, measure) else "#56B4E9" for r in some],
     edgecolor="black",
     capsize=3,
   )
-  axis.set_yticks(positions, [_value(r[plot.x]) for r in means])
-  axis.invert_yaxis()
-  axis.set_xlabel(_measured(measure, means))
+  axis.set_yticks(range(len(means)), [_value(r[plot.x]) for r in means])
+  axis.set_ylim(len(means) - 0.5, -0.5)
+  axis.set_xlabel(_measured(measure, some))
   axis.grid(axis="x", alpha=0.3)
 
 

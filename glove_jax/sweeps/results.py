@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from glove_jax import atomic, metrics
+from glove_jax import config as configs
 from glove_jax.sweeps import grid, scores, uncertainty
 from glove_jax.sweeps.folders import ANSWERS, damage, is_done, point_folder
 from glove_jax.sweeps.grid import LABEL, Point
@@ -204,7 +205,7 @@ def _means(group: Sequence[Row], names: Sequence[str]) -> Row:
 
 
 def measures(rows: Sequence[Row], by: Sequence[str]) -> list[str]:
-  """The columns of numbers, without those in `by` and the seed."""
+  """The columns of numbers, without those in `by` and `REPEATS`."""
   found = {}
   for row in rows:
     found |= {k: None for k, v in row.items() if isinstance(v, (int, float))}
@@ -287,6 +288,7 @@ def _columns(rows, by) -> list[tuple[str, Callable[[Row, bool], Cell]]]:
   names = measures(rows, by)
   sets = [n.removesuffix("_n") for n in names if n.endswith("_n")]
   hidden = {f"{name}{end}" for name in sets for end in ("_n", "_coverage")}
+  hidden |= {field.name for field in configs.fields()}  # follow from the label
   columns = []
   for name in names:
     equal = len({row.get(name) for row in rows}) == 1

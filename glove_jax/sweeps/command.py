@@ -8,14 +8,13 @@ from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic
 from glove_jax.sweeps import (
   estimate,
   folders,
   grid,
   plots,
   report,
-  results,
   runner,
   search,
 )
@@ -27,6 +26,7 @@ from glove_jax.sweeps.scores import Evaluator
 from glove_jax.training import loop, multihost
 from glove_jax.vectors import evaluate
 from glove_jax.workdir import inputs
+from glove_jax.workdir.lock import lock
 
 _REPORT_SHARE = 0.1  # of the time goes to reports while a sweep runs
 _LONGEST_LINE = 12  # values along x; with more, each point is a dot
@@ -266,6 +266,7 @@ def run_search(
     ValueError: no space was given, no such objective, or another search in
       the work directory.
     ValueError, OSError: as `check_points`.
+    Busy: another process searches in the work directory.
   """
   if not config.sweep:
     raise ValueError(
@@ -285,15 +286,17 @@ def run_search(
   first = make(config, sweep=[search.first_values(config.sweep)])
   check_points(first, workdir)
   search.check_objective(first, config)
-  study = search.open_study(first, config, workdir)
-  keep_up = _Reports(lambda tried: report.write(tried_plan(tried), workdir))
-  tried = search.run(
-    study,
-    lambda values: make(config, sweep=[values]).points,
-    runner.Runner(workdir, config, say=say, evaluate=first.evaluate),
-    config,
-    keep_up,
-  )
+  workdir.mkdir(parents=True, exist_ok=True)
+  with lock(workdir):  # of one process, as a study has no points to share
+    study = search.open_study(first, config, workdir)
+    keep_up = _Reports(lambda tried: report.write(tried_plan(tried), workdir))
+    tried = search.run(
+      study,
+      lambda values: make(config, sweep=[values]).points,
+      runner.Runner(workdir, config, say=say, evaluate=first.evaluate),
+      config,
+      keep_up,
+    )
   plan = tried_plan(tried)
   write_report(plan, workdir, say, tensorboard=config.tensorboard)
   return 1 if folders.read_failures(plan.points, workdir) else 0
@@ -324,7 +327,7 @@ def write_report(
   if rows:
     say((workdir / "results.md").read_text().rstrip())
   if tensorboard:
-    write_tensorboard(plan.points, workdir)
+    report.write_tensorboard(plan.points, workdir)
   num_done, failed = len(rows), folders.read_failures(plan.points, workdir)
   which = (
     "all results"
@@ -334,22 +337,6 @@ def write_report(
   say(f"{workdir / 'report.html'} has {which}.")
   for name, why in failed.items():
     say(f"failed: {name}: {why} (see {workdir / 'points' / name})")
-
-
-def write_tensorboard(points: list[Point], workdir: pathlib.Path) -> None:
-  """Writes each finished point to <workdir>/tensorboard, one run a point."""
-  for point in points:
-    if not folders.is_done(workdir, point):
-      continue
-    folder = folders.point_folder(workdir, point)
-    row = results.read_row(point, folder)
-    scores = results.measures([row], point.varied)
-    metrics.write_tensorboard(
-      workdir / "tensorboard" / point.name,
-      metrics.read_metrics(folder / "metrics.jsonl"),
-      {name: row[name] for name in (*point.varied, "seed")},
-      {name: row[name] for name in scores},
-    )
 
 
 def rewrite(

@@ -6,7 +6,7 @@ import pathlib
 import string
 from collections.abc import Sequence
 
-from glove_jax import atomic
+from glove_jax import atomic, metrics
 from glove_jax.sweeps import plots, results
 from glove_jax.sweeps.folders import is_done, point_folder, read_failures
 from glove_jax.sweeps.grid import Point
@@ -55,6 +55,22 @@ def keep(plan: Plan, workdir: pathlib.Path, output: pathlib.Path) -> None:
   record = {"command": plan.record["command"]}
   record |= read_record(plan.points, workdir)
   atomic.write_json(output / "config.json", record)
+
+
+def write_tensorboard(points: Sequence[Point], workdir: pathlib.Path) -> None:
+  """Writes each finished point to <workdir>/tensorboard, one run a point."""
+  for point in points:
+    if not is_done(workdir, point):
+      continue
+    folder = point_folder(workdir, point)
+    row = results.read_row(point, folder)
+    scores = results.measures([row], point.varied)
+    metrics.write_tensorboard(
+      workdir / "tensorboard" / point.name,
+      metrics.read_metrics(folder / "metrics.jsonl"),
+      {name: row[name] for name in (*point.varied, "seed")},
+      {name: row[name] for name in scores},
+    )
 
 
 def _write_tables(

@@ -14,7 +14,15 @@ import pytest
 import experiments
 from glove_jax import atomic
 from glove_jax import config as configs
-from glove_jax.sweeps import command, grid, plots, results, runner, search
+from glove_jax.sweeps import (
+  command,
+  grid,
+  plots,
+  report,
+  results,
+  runner,
+  search,
+)
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.training import loop
 from glove_jax.vectors import formats
@@ -513,7 +521,7 @@ def test_a_search_needs_ranges_of_numbers(space):
 def test_points_can_be_read_by_tensorboard(swept, tiny):
   pytest.importorskip("tensorboardX")
   workdir, _ = swept
-  command.write_tensorboard(plan(tiny, seeds=2).points, workdir)
+  report.write_tensorboard(plan(tiny, seeds=2).points, workdir)
   runs = list((workdir / "tensorboard").iterdir())
   assert len(runs) == 4
   for folder in runs:

@@ -1,16 +1,17 @@
 """How sure a mean score is, and which means cannot be told from the best.
 
 A score is of some questions, and its mean of some seeds; other questions and
-other seeds would give another one. Both are drawn with replacement (Owen, 2007,
-for such crossed factors): all points are asked the same drawn questions, so
-that differences are paired, and the seeds of each setting are drawn by
-themselves. Of few seeds the deviations from their mean are enlarged by
-sqrt(S / (S - 1)), so that their variance is not underestimated.
+other seeds would give another one. Questions are drawn with replacement, the
+same for all points, so that differences are paired. To the mean score of the
+drawn questions is added what drawing seeds changes: deviations of seeds from
+the mean of their setting, drawn from those of all settings, since three seeds
+are too few to know how much one setting varies. S seeds deviate too little from
+their own mean, which sqrt(S / (S - 1)) corrects.
 
 p is twice the share of draws in which a difference from the best mean has the
 other sign (Davison & Hinkley, 1997, section 4.2). It is not corrected for the
 number of settings, so with many of them some are told from the best by chance.
-Questions share words, and seeds are few: intervals are somewhat too narrow.
+Questions share words, so that intervals are somewhat too narrow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,6 +97,9 @@ class _Draws:
     self._mask = np.zeros(0, bool)  # of the questions that were drawn last
     self._counts = np.zeros((0, 0), np.float32)
     self._known: dict[tuple[int, bytes], np.ndarray] = {}
+    self._deviations = np.concatenate(
+      [np.zeros(0), *(self._deviate(i) for i, t in enumerate(tables) if t)]
+    )  # [seeds of all groups]
 
   def mean(self, i: int, seen: np.ndarray) -> float:
     """The mean score of a group over the questions of a mask."""
@@ -113,9 +117,26 @@ class _Draws:
       self._counts = np.concatenate([c.astype(np.float32) for c in counts])
       self._mask = seen
     scores = self._scores(i, seen, self._counts)
-    rng = np.random.default_rng([i, 1])
-    self._known[key] = _draw_seeds(scores, rng)
+    self._known[key] = scores.mean(axis=1) + self._draw_seeds(i)
     return self._known[key]
+
+  def _draw_seeds(self, i: int) -> np.ndarray | float:
+    """[draws]: what other seeds change of the mean of group i."""
+    if not len(self._deviations):
+      return 0.0
+    shape = intervals.DRAWS, len(self.tables[i].values)
+    rng = np.random.default_rng([i, 1])
+    return rng.choice(self._deviations, shape).mean(axis=1)
+
+  def _deviate(self, i: int) -> np.ndarray:
+    """[S]: the deviations of the seeds of group i; none of a single seed."""
+    seen = self.tables[i].seen
+    whole = np.ones((1, np.count_nonzero(seen)), np.float32)
+    (scores,) = self._scores(i, seen, whole)
+    num = len(scores)
+    if num == 1 or np.isnan(scores).any():
+      return np.zeros(0)
+    return np.sqrt(num / (num - 1)) * (scores - scores.mean())
 
   def _scores(self, i, seen, counts) -> np.ndarray:
     """[draws, S]: the score of each point in each draw of the questions."""
@@ -127,17 +148,6 @@ class _Draws:
     return np.stack(
       [intervals.resampled(row, people, counts) for row in values], axis=1
     )
-
-
-def _draw_seeds(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-  """[draws]: means over seeds that are drawn anew for each draw."""
-  draws, num = scores.shape
-  mean = scores.mean(axis=1)
-  if num == 1:
-    return mean
-  chosen = rng.integers(num, size=(draws, num))
-  moved = np.take_along_axis(scores, chosen, axis=1).mean(axis=1) - mean
-  return mean + np.sqrt(num / (num - 1)) * moved
 
 
 def _compare(draws: _Draws, best: int, other: int) -> float:

@@ -41,6 +41,15 @@ def test_seeds_that_differ_widen_the_interval():
   assert same.low == same.high == 1
 
 
+def test_what_is_known_of_seeds_is_used_for_all_settings():
+  rng = np.random.default_rng(0)
+  few = {"s": (rng.random(300) < 0.5).astype(np.float32)}
+  many = [answers(rng, accuracy, 300)["set"] for accuracy in (0.2, 0.5, 0.8)]
+  (alone,) = uncertainty.judge([[few]], "s")
+  known, _ = uncertainty.judge([[few], [{"s": m} for m in many]], "s")
+  assert known.high - known.low > 3 * (alone.high - alone.low)
+
+
 def test_differences_are_paired():
   """Twelve questions of 400, in one direction: no interval alone shows them."""
   rng = np.random.default_rng(0)

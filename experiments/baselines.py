@@ -34,7 +34,7 @@ SMOOTHING = 0.75  # of the probabilities of contexts in PMI (Levy et al., 2015)
 GENSIM = {
   "CBOW": ("Word2Vec", {"sg": 0}),
   "skip-gram": ("Word2Vec", {"sg": 1}),
-  "fastText": ("FastText", {"sg": 1, "bucket": 100_000}),
+  "fastText": ("FastText", {"sg": 0, "bucket": 100_000}),
 }
 GLOVES = {
   "GloVe, J alone": {"missing": 0.0},
@@ -121,7 +121,9 @@ def _gensim(name, config, folder):
     seed=config.train.seed + 1,
     **options,
   )
-  return WordVectors(model.wv.index_to_key, np.array(model.wv.vectors))
+  words = model.wv.index_to_key
+  counts = [model.wv.get_vecattr(word, "count") for word in words]
+  return WordVectors(words, np.array(model.wv.vectors), counts)
 
 
 def _factorised(config, folder):
@@ -143,4 +145,5 @@ def _factorised(config, folder):
   ppmi = sparse.csr_array((value, (x.row, x.col)), (size, size))
   rng = np.random.default_rng(config.train.seed)
   u, s, _ = linalg.svds(ppmi, config.train.dim, v0=rng.normal(size=size))
-  return WordVectors(words.words, (u * np.sqrt(s)).astype(np.float32))
+  table = (u * np.sqrt(s)).astype(np.float32)
+  return WordVectors(words.words, table, words.counts)

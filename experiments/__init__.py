@@ -37,6 +37,7 @@ NAMES = (
   "downstream",
   "learning_curves",
   "weighting",
+  "documents",
 )
 
 

@@ -1,5 +1,6 @@
 """What `python run.py --experiment=...`, `--sweep=...` and `report` do."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -209,7 +210,9 @@ class _Reports:
   def __call__(self, *given) -> None:
     start = time.monotonic()
     if start >= self._next:
-      self._write(*given)
+      # Another process may write what is read; the last report says more.
+      with contextlib.suppress(OSError, ValueError):
+        self._write(*given)
       end = time.monotonic()
       self._next = end + (end - start) / _REPORT_SHARE
 

@@ -53,7 +53,7 @@ LABELS = {
   "share": "fraction of the corpus",
   "vocab_size": "vocabulary (words)",
   "num_counts": "non-zero counts",
-  "num_points": "seeds",
+  "num_points": "runs",
   "bootstrap": "draw of the documents",
   "learning_rate": "learning rate",
   "min_count": "count of the rarest word",

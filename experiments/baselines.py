@@ -127,23 +127,33 @@ def _gensim(name, config, folder):
 
 
 def _factorised(config, folder):
+  run = pipeline.Pipeline(config, folder, say=lambda line: None)
+  words, counts = run.count()
+  table = factorise(counts, config.train.dim, config.train.seed)
+  return WordVectors(words.words, table, words.counts)
+
+
+def factorise(counts, dim, seed=0):
   """Positive pointwise mutual information, and its singular vectors.
 
-  The vectors are U sqrt(S): the first D singular vectors, each scaled by the
-  root of its singular value (Levy et al., 2015).
+  Args:
+    counts: row [N], col [N] and count [N] of X.
+    dim: D.
+    seed: of the iteration's start.
+
+  Returns:
+    [V, D] float32, U sqrt(S): the first singular vectors, each scaled by the
+    root of its singular value (Levy et al., 2015).
   """
   from scipy import sparse
   from scipy.sparse import linalg
 
-  run = pipeline.Pipeline(config, folder, say=lambda line: None)
-  words, counts = run.count()
-  size = len(words.words)
+  size = counts.vocab_size
   x = sparse.coo_array((counts.count, (counts.row, counts.col)), (size, size))
   row, col = x.sum(axis=1), x.sum(axis=0) ** SMOOTHING
   expected = row[x.row] * (col / col.sum())[x.col]
   value = np.maximum(0, np.log(x.data / expected))
   ppmi = sparse.csr_array((value, (x.row, x.col)), (size, size))
-  rng = np.random.default_rng(config.train.seed)
-  u, s, _ = linalg.svds(ppmi, config.train.dim, v0=rng.normal(size=size))
-  table = (u * np.sqrt(s)).astype(np.float32)
-  return WordVectors(words.words, table, words.counts)
+  start = np.random.default_rng(seed).normal(size=size)
+  u, s, _ = linalg.svds(ppmi, dim, v0=start)
+  return (u * np.sqrt(s)).astype(np.float32)

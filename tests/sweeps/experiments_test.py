@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import experiments
+from glove_jax.counts import triplets
 from glove_jax.sweeps import command, plots, results
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.vectors.word_vectors import WordVectors
@@ -58,6 +59,20 @@ def test_baselines_find_the_topics(text, tmp_path):
       for other, _ in others
     ]
     assert np.mean(same) > 0.7, name
+
+
+def test_a_factorised_matrix_is_that_of_its_formula():
+  rng = np.random.default_rng(0)
+  x = rng.poisson(2, (12, 12)).astype(float)
+  row, col = np.nonzero(x)
+  counts = triplets.Triplets(row, col, x[row, col], 12)
+  smooth = x.sum(axis=0) ** 0.75
+  with np.errstate(divide="ignore"):
+    pmi = np.log(x / x.sum(axis=1)[:, None] / (smooth / smooth.sum()))
+  u, s, _ = np.linalg.svd(np.maximum(pmi, 0))
+  expected = (u[:, :3] * np.sqrt(s[:3])) @ (u[:, :3] * np.sqrt(s[:3])).T
+  table = experiments.load("baselines").factorise(counts, 3)
+  np.testing.assert_allclose(table @ table.T, expected, atol=1e-4)
 
 
 def test_changes_after_training_are_of_one_training(text, tmp_path):

@@ -1,13 +1,17 @@
 """Commands: which flags each uses, and what they are asked."""
 
+import os
 import pathlib
 import re
+import subprocess
+import sys
 import tomllib
 
 import numpy as np
 import pytest
 from run_test import run, sentence
 
+import experiments
 from glove_jax import commands
 from glove_jax.vectors import formats, queries
 from glove_jax.vectors.word_vectors import WordVectors
@@ -85,6 +89,20 @@ def test_help_is_that_of_the_command():
   assert "neighbors WORD" in text and "--input" in text and "--dim" not in text
   sentence(run("help", "nothing"), "There is no command 'nothing'")
   assert re.fullmatch(r"glove_jax \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+def test_installed_the_experiments_are_in_the_package(tmp_path):
+  package = tmp_path / "glove_jax"
+  package.mkdir()
+  for path in (*(ROOT / "glove_jax").iterdir(), ROOT / "experiments"):
+    (package / path.name).symlink_to(path)
+  done = subprocess.run(
+    [sys.executable, "-P", "-m", "glove_jax", "--help"],
+    env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    cwd=tmp_path, capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert all(f"\n  {name}" in done.stdout for name in experiments.NAMES)
 
 
 def test_each_optional_requirement_is_in_an_extra():

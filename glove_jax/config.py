@@ -61,6 +61,14 @@ class CorpusConfig(Part):
     above=0,
     high=1,
   )
+  bootstrap: int = setting(
+    0,
+    "draw as many documents as there are, with replacement, by this seed: how "
+    "vectors vary with the documents; 0 uses each document once",
+    low=0,
+    high=2**32 - 1,
+    late=True,
+  )
   add_to: tuple[str, ...] = setting(
     (),
     "work directories whose counts are added to those of the corpus; an empty "
@@ -333,12 +341,17 @@ def no_setting(name: str, known: Iterable[str]) -> str:
 
 
 def settings(part: Part) -> dict[str, Any]:
-  """The resolved settings that a part's results depend on: no resources."""
+  """The resolved settings that a part's results depend on.
+
+  These are no resources, and no settings that are at a default which stands for
+  what earlier versions did.
+  """
   part = part.resolved
   return {
     f.name: getattr(part, f.name)
     for f in dataclasses.fields(part)
     if not f.metadata["resource"]
+    and not (f.metadata["late"] and getattr(part, f.name) == f.default)
   }
 
 

@@ -28,6 +28,7 @@ def setting(
   above: float | None = None,
   high: float | None = None,
   resource: bool = False,
+  late: bool = False,
 ) -> Any:
   """Makes a dataclass field that is a setting.
 
@@ -40,9 +41,11 @@ def setting(
     high: the greatest value allowed.
     resource: the setting (threads, memory, devices) changes how a stage runs,
       not what it produces; changing it does not rerun the stage.
+    late: the setting is younger than runs on disk; with its default they are
+      valid as they are.
   """
   metadata = {"help": doc, "choices": choices, "low": low, "above": above}
-  metadata |= {"high": high, "resource": resource}
+  metadata |= {"high": high, "resource": resource, "late": late}
   return dataclasses.field(default=default, metadata=metadata)
 
 

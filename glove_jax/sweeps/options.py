@@ -25,7 +25,7 @@ class SweepConfig(Part):
   together: int = setting(
     0,
     "number of points of a sweep that train at once, in one program, if they "
-    "differ only in x_max, alpha, learning rate or seed; 0 means 1 on a CPU "
+    "differ only in x_max, alpha, learning rate or missing; 0 means 1 on a CPU "
     "and 4 on an accelerator",
     low=0,
     high=10_000,
@@ -50,8 +50,9 @@ class SweepConfig(Part):
   )
   objective: str = setting(
     SIMILARITY,
-    "what a search maximises: a column of the results such as google, or "
-    "'similarity', the mean of all similarity sets",
+    "what a search maximises: a score such as google, or 'similarity', the "
+    "mean of all similarity sets; it minimises cost, train_seconds and "
+    "wall_seconds",
   )
   stanford: str = setting(
     "", "folder of Stanford's built programs, for the experiment stanford"

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -40,7 +41,7 @@ _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 def write_config(
   config: Config, workdir: pathlib.Path, stage: str | None = None
 ) -> None:
-  """Writes config.json: every setting, the versions, the devices and CPUs.
+  """Writes config.json: settings, versions, the commit, devices and CPUs.
 
   Args:
     config: the settings.
@@ -61,6 +62,7 @@ def write_config(
     "settings": settings,
     "fingerprint": atomic.fingerprint(settings),  # shows damage
     "versions": versions(),
+    "commit": commit(),
     "devices": [str(device) for device in jax.devices()],
     "cpus": default_threads(),  # on which the last bits depend
   }
@@ -74,6 +76,28 @@ def versions() -> dict[str, str]:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
       found[name] = importlib.metadata.version(name)
   return found
+
+
+@functools.cache
+def commit() -> str | None:
+  """The commit of this code, with + if files of it differ; None if unknown."""
+  folder = pathlib.Path(__file__).parents[2]
+  if not (folder / ".git").exists():
+    return None  # installed, perhaps inside of another repository
+  try:
+    head, changes = (
+      subprocess.run(
+        ["git", "-C", folder, *words], capture_output=True, text=True,
+        check=True, timeout=20,
+      ).stdout.strip()
+      for words in (
+        ["rev-parse", "--short=12", "HEAD"],
+        ["status", "--porcelain", "--untracked-files=no"],
+      )
+    )  # fmt: skip
+  except (OSError, subprocess.SubprocessError):
+    return None
+  return head + "+" * bool(changes)
 
 
 def read_settings(workdir: str | os.PathLike) -> dict:

@@ -136,9 +136,9 @@ class Pipeline:
       yield
 
   def _run_sample(self) -> list[str]:
-    """The files of the corpus, or the one with the share of it to use."""
+    """The files of the corpus, or the one with the sample of it to use."""
     config = self.config.corpus
-    if config.share == 1:
+    if config.share == 1 and not config.bootstrap:
       return self._paths
     output = self.workdir / "sample.txt"
     with self._stage("sample", self._paths) as todo:

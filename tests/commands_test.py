@@ -112,3 +112,15 @@ def test_each_optional_requirement_is_in_an_extra():
   wanted = {line.partition("#")[0].strip() for line in lines} - {""}
   assert {line for extra in extras for line in extra} == wanted
   assert project["scripts"] == {"glove-jax": "glove_jax.commands:main"}
+
+
+def test_an_empty_corpus_is_one_sentence(tmp_path):
+  (tmp_path / "empty.txt").write_text("")
+  done = run(f"--corpus={tmp_path}/empty.txt", f"--workdir={tmp_path}/run")
+  sentence(done, "empty")
+
+
+def test_vectors_of_another_width_are_one_sentence(tmp_path):
+  (tmp_path / "bad.txt").write_text("a 1 2 3\nb 1 2\nc 4 5 6\n")
+  done = run("neighbors", f"--input={tmp_path}/bad.txt", "a")
+  sentence(done, "bad.txt", "Line 2")

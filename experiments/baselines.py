@@ -22,12 +22,13 @@ import time
 
 import numpy as np
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 from glove_jax.text import reading
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs, pipeline
+
+from . import GLOVE
 
 PASSES = 30  # over the text, of word2vec and fastText; few texts need more
 SMOOTHING = 0.75  # of the probabilities of contexts in PMI (Levy et al., 2015)

@@ -11,9 +11,10 @@ On the default corpus with one seed it takes 100 s on 2 cores. For what to
 expect see docs/experiments.md.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -11,9 +11,10 @@ The 54 points of one seed take 250 s on 2 cores. For what to expect see
 docs/experiments.md.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 TEXTS = (("enwiki_sample",), ("sotu",))
 

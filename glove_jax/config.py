@@ -4,7 +4,8 @@ The flags of `run.py` are made from the fields, so that the name, type, default,
 range and help of a setting stand here once. A value is checked whenever a part
 is made: by its class, by `dataclasses.replace` or by `make_config`.
 
-Flags of sweeps are in `sweeps/options.py`, the others in `run.py`.
+The settings of training are in `train_config.py`, flags of sweeps in
+`sweeps/options.py`, and the others in `run_flags.py`.
 """
 
 import dataclasses

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from glove_jax import atomic, config, presets, settings
-from glove_jax.commands import RunFlags
 from glove_jax.config import TrainConfig
+from glove_jax.run_flags import ProcessFlags, RunFlags
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.text import sampling
 from glove_jax.training import loop
@@ -28,6 +28,7 @@ def test_every_number_has_a_range():
     *config.fields(),
     *dataclasses.fields(SweepConfig),
     *dataclasses.fields(RunFlags),
+    *dataclasses.fields(ProcessFlags),
   ]:
     if settings.kind(field) in (int, float):
       rule = field.metadata

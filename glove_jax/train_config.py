@@ -227,7 +227,7 @@ class TrainConfig(Part):
     rate = 0.05 if self.optimizer == "stanford" else 0.2
     defaults |= {"learning_rate": rate}
     epochs = defaults["epochs"] if self.epochs is None else self.epochs
-    joint = _JOINT_EPOCHS if missing else 0
+    joint = _JOINT_EPOCHS if missing and is_blocked else 0
     defaults |= {"joint_epochs": max(0, min(joint, epochs - 1))}
     unset = {n: v for n, v in defaults.items() if getattr(self, n) is None}
     return dataclasses.replace(self, **unset) if unset else self

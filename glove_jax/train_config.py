@@ -66,19 +66,19 @@ class TrainConfig(Part):
     low=1,
     high=MOST,
   )
-  joint_epochs: int | None = setting(
-    None,
-    "with --core: in the last this many of --epochs, which come after the fit, "
-    "the other words train together with the core (default: 2, and fewer than "
-    "--epochs)",
-    low=0,
-    high=MOST,
-  )
   epochs: int | None = setting(
     None,
     "passes over all counts, or with --core over all pairs of the core, after "
     "those of --growth (default: 6, or 5 without --missing, or 15 for the "
     "engines rows and dense)",
+    low=0,
+    high=MOST,
+  )
+  joint_epochs: int | None = setting(
+    None,
+    "with --core: in the last this many of --epochs, which come after the fit, "
+    "the other words train together with the core (default: 2, and fewer than "
+    "--epochs)",
     low=0,
     high=MOST,
   )

@@ -188,7 +188,7 @@ class VectorsConfig(Part):
   context_weight: float | None = setting(
     None,
     "with --vectors=sum: the factor on the context vector; a smaller one "
-    "answers more questions of grammar and fewer of facts (default: 0.4, or 1 "
+    "answers more questions of grammar and fewer of facts (default: 0.3, or 1 "
     "without --missing)",
     low=0,
     high=1000,
@@ -262,7 +262,7 @@ class Config:
   def __post_init__(self):
     """Chooses the factor on context vectors that suits the objective."""
     if self.vectors.context_weight is None:
-      weight = 0.4 if self.train.resolved.missing else 1.0
+      weight = 0.3 if self.train.resolved.missing else 1.0
       vectors = dataclasses.replace(self.vectors, context_weight=weight)
       object.__setattr__(self, "vectors", vectors)
 

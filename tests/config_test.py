@@ -115,7 +115,7 @@ def test_joint_epochs_leave_a_first_one(given, joint):
 @pytest.mark.parametrize(
   "given, weight",
   [
-    ({}, 0.4),
+    ({}, 0.3),
     ({"missing": 0}, 1.0),
     ({"preset": "glove"}, 1.0),
     ({"context_weight": 0.7}, 0.7),

@@ -212,16 +212,12 @@ def count_section(
     text, vocab = _read_text(home), _read_vocab(home)
     budget = _make_budget(config, resources, len(vocab))
     tail = _find_tail(text, vocab, config, section.start)
-    words = []
     with atomic.write_folder(target) as folder:
-      runs = Runs(
-        folder, {}, threads=budget.threads, entries=budget.max_keys // 4
-      )
+      runs = Runs(folder, {}, threads=budget.threads, entries=budget.entries)
       for entries, facts in out_of_core.count_parts(
-        text._replace(section=section), vocab, config, budget,
-        tail=tail, progress=words.append,
-      ):  # fmt: skip
-        runs.write(entries, **facts, words=sum(words))
+        text._replace(section=section), vocab, config, budget, tail=tail
+      ):
+        runs.write(entries, **facts)
   finished = _finished(target)
   return Counted(finished, _sample(finished), finished[-1].facts["words"])
 
@@ -284,7 +280,7 @@ def merge_range(
   if not _finished(target):
     budget = _make_budget(config, resources, len(_read_vocab(path.parent)))
     merged = spill.merge(
-      _read_runs(path), threads=budget.threads, entries=budget.max_keys // 4,
+      _read_runs(path), threads=budget.threads, entries=budget.entries,
       low=low, high=high,
     )  # fmt: skip
     with atomic.write_folder(target) as folder:

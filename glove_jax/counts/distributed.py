@@ -39,7 +39,7 @@ from glove_jax.counts import (
 from glove_jax.counts.dask_pool import Resources
 from glove_jax.counts.out_of_core import Added
 from glove_jax.counts.spill import Run, Runs
-from glove_jax.text import compiled, reading, sources
+from glove_jax.text import compiled, reading, sources, word_table
 from glove_jax.text.compiled import Text
 from glove_jax.text.reading import Position, Section
 from glove_jax.text.symbols import END
@@ -136,9 +136,9 @@ def count_words(
   sections = cut_sections(text.paths)
   for words in run(functools.partial(_count_section_words, home), sections):
     progress(words)
-  table = compiled.read_tables(_words_path(home, part) for part in sections)
+  table = word_table.read(_words_path(home, part) for part in sections)
   atomic.remove_folder(home.parent)
-  return compiled.to_counter(table, min_count)
+  return word_table.to_counter(table, min_count)
 
 
 def _count_section_words(
@@ -146,11 +146,11 @@ def _count_section_words(
 ) -> int:
   path = _words_path(home, section)
   with contextlib.suppress(Exception):  # missing, or damaged in any way
-    return int(compiled.read_tables([path]).counts.sum())
+    return int(word_table.read([path]).counts.sum())
   text = _read_text(home)._replace(section=section)
   table = compiled.count_table(text, threads=resources.threads)
-  compiled.write_table(table, path)
-  return int(compiled.read_tables([path]).counts.sum())
+  word_table.write(table, path)
+  return int(word_table.read([path]).counts.sum())
 
 
 def _words_path(home: pathlib.Path, section: Section) -> pathlib.Path:

@@ -63,7 +63,7 @@ def make_budget(config: CountConfig, vocab_size: int) -> Budget:
     ValueError: `memory_gb` is too small for the vocabulary and the threads.
   """
   threads = config.threads or default_threads()
-  memory = min(config.memory_gb, _MOST_GB) * 1e9 or machine_memory() / 2
+  memory = _memory(config)
   per_thread = _THREAD_BYTES + _ROW_BYTES * vocab_size
   fixed = _SHARD_BYTES + _WORD_BYTES * vocab_size + (threads + 1) * per_thread
   max_words = int((memory - fixed) // _ID_BYTES)
@@ -77,6 +77,19 @@ def make_budget(config: CountConfig, vocab_size: int) -> Budget:
   return Budget(threads, max_words, memory)
 
 
+def max_kept(config: CountConfig) -> int:
+  """How many words of a text to keep while its words are counted.
+
+  With what counting pairs adds, they take half of the memory; the other half is
+  for the table of words.
+  """
+  return int(_memory(config) / 2 // _ID_BYTES)
+
+
+def _memory(config: CountConfig) -> float:
+  return min(config.memory_gb, _MOST_GB) * 1e9 or machine_memory() / 2
+
+
 def count_corpus(
   text: Text,
   vocab: Vocab,
@@ -85,6 +98,7 @@ def count_corpus(
   *,
   source: dict,
   added: Sequence[Added] = (),
+  kept: compiled.Kept | None = None,
   progress: Callable[[int], object] | None = None,
 ) -> None:
   """Counts how often words occur near each other, into a folder of triplets.
@@ -97,6 +111,7 @@ def count_corpus(
     source: everything that the counts depend on, as JSON. The parts of a killed
       count are reused only if its source was equal.
     added: counts to add to those of the text.
+    kept: the words of the text, if they were kept when they were counted.
     progress: called with the number of words counted since its last call.
 
   Raises:
@@ -116,18 +131,20 @@ def count_corpus(
   )
   add_counts(runs, added, config)
   if not runs.facts.get("done"):
-    _count_text(text, vocab, folder, config, budget, runs, progress)
+    _count_text(text, vocab, folder, config, budget, runs, kept, progress)
   if len(runs):
     _write(runs.merge(), folder, vocab, config)
   runs.remove()
 
 
-def _count_text(text, vocab, folder, config, budget, runs, progress) -> None:
+def _count_text(
+  text, vocab, folder, config, budget, runs, kept, progress
+) -> None:
   """Counts the text after the last run: into runs, or directly if it fits."""
   start = reading.Position(*runs.facts.get("end", ()))
   parts = count_parts(
     text._replace(section=reading.Section(start)), vocab, config, budget,
-    tail=runs.facts.get("tail", []), progress=progress,
+    tail=runs.facts.get("tail", []), kept=kept, progress=progress,
   )  # fmt: skip
   for entries, facts in parts:
     if facts.get("done") and not len(runs):
@@ -143,6 +160,7 @@ def count_parts(
   budget: Budget,
   *,
   tail: Sequence[int] = (),
+  kept: compiled.Kept | None = None,
   progress: Callable[[int], object] | None = None,
 ) -> Iterator[tuple[Iterator[Entries], dict]]:
   """Counts text in parts that fit into memory.
@@ -153,6 +171,7 @@ def count_parts(
     config: what to count.
     budget: the threads and memory to use.
     tail: ids before the section with which its first ones can pair.
+    kept: the words of the section, if they were kept when they were counted.
     progress: called with the number of words counted since its last call.
 
   Yields:
@@ -161,8 +180,9 @@ def count_parts(
     of the last part are `done`, and `words`.
   """
   ids = compiled.read_ids(
-    text, vocab, keep_places=config.keep_places, threads=budget.threads
-  )
+    text, vocab, keep_places=config.keep_places, threads=budget.threads,
+    kept=kept,
+  )  # fmt: skip
   end, words = text.section.start, 0
   counter = PairCounter(
     len(vocab),

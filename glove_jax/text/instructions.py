@@ -36,3 +36,21 @@ def prefetch(_, array, index):
     return context.get_dummy_value()
 
   return types.void(array, types.int64), generate
+
+
+@intrinsic
+def load_bytes(_, array, index):
+  """The 8 bytes array[index:index + 8] of a uint8 array as a uint64.
+
+  The first is the lowest: load_bytes([1, 2, 0, 0, 0, 0, 0, 0], 0) == 0x201. It
+  is not checked that they are within the array.
+  """
+
+  def generate(context, builder, signature, arguments):
+    view = cgutils.create_struct_proxy(signature.args[0])
+    data = view(context, builder, arguments[0]).data
+    eight = ir.IntType(64).as_pointer()
+    address = builder.bitcast(builder.gep(data, [arguments[1]]), eight)
+    return builder.load(address, align=1)
+
+  return types.uint64(array, types.uint64), generate

@@ -130,7 +130,7 @@ class Pipeline:
       self._paths = inputs.corpus_paths(config, self.workdir, self._say)
       self._stages = Stages(self.workdir, self._say)
       self._text = inputs.make_text(config, self._run_sample())
-      self._cluster = None
+      self._cluster = self._kept = None
       if self.config.count.dask:
         self._cluster = dask_pool.Cluster(self.config.count, self._say)
       yield
@@ -236,12 +236,17 @@ class Pipeline:
         source=self._source("vocab", self._vocab_inputs()), min_count=min_count,
         run=self._cluster.map, progress=progress,
       )  # fmt: skip
-    return compiled.count_words(
+    # The words of a text that fits in memory are kept for `_count`.
+    self._kept = compiled.Kept(out_of_core.max_kept(self.config.count))
+    found = compiled.count_words(
       self._text,
       min_count=min_count,
       threads=self.config.count.threads or default_threads(),
       progress=progress,
+      kept=self._kept,
     )
+    self._kept_of = self._stages.hashes(self._text.paths)
+    return found
 
   def _count(self, words: vocab.Vocab, output: pathlib.Path) -> None:
     config, corpus = self.config.count, self.config.corpus
@@ -257,7 +262,13 @@ class Pipeline:
         corpus.add_to, inputs.added_words(corpus), strict=True
       )
     ]
-    count_corpus, num_sections = out_of_core.count_corpus, 0
+    kept, self._kept = self._kept, None
+    if kept and self._kept_of != self._stages.hashes(self._text.paths):
+      kept = None
+    count_corpus, num_sections = (
+      functools.partial(out_of_core.count_corpus, kept=kept),
+      0,
+    )
     if self._cluster:
       count_corpus = functools.partial(
         distributed.count_corpus, run=self._cluster.map

@@ -6,6 +6,8 @@
 - `get_config()`: the settings that all points share;
 - `get_sweep()`: the points, made by the functions of `glove_jax.sweeps.grid`;
 - `report(results)`: what to plot of the rows of results, as a list of `Plot`s;
+- `evaluate(vectors)`, if there are scores beside those of question sets: a dict
+  of them, by column of the results;
 - `get_trainers(stanford)`, if other programs train some of the points: a
   function for each label of such points.
 """
@@ -28,6 +30,14 @@ NAMES = (
   "vocabulary",
   "stanford",
   "paper",
+  "baselines",
+  "length",
+  "context",
+  "postprocessing",
+  "downstream",
+  "learning_curves",
+  "weighting",
+  "documents",
 )
 
 

@@ -16,6 +16,8 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
+MOST = 2**31 - 1  # of what is counted in int32, as words and steps are
+
 
 def setting(
   default,
@@ -26,6 +28,7 @@ def setting(
   above: float | None = None,
   high: float | None = None,
   resource: bool = False,
+  late: bool = False,
 ) -> Any:
   """Makes a dataclass field that is a setting.
 
@@ -38,9 +41,11 @@ def setting(
     high: the greatest value allowed.
     resource: the setting (threads, memory, devices) changes how a stage runs,
       not what it produces; changing it does not rerun the stage.
+    late: the setting is younger than runs on disk; with its default they are
+      valid as they are.
   """
   metadata = {"help": doc, "choices": choices, "low": low, "above": above}
-  metadata |= {"high": high, "resource": resource}
+  metadata |= {"high": high, "resource": resource, "late": late}
   return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -93,10 +98,13 @@ def checked(field: dataclasses.Field, value):
     raise ValueError(
       f"{name} must be greater than {rule['above']}, got {value}."
     )
-  if rule["high"] is not None and value > rule["high"]:
-    raise ValueError(f"{name} must be at most {rule['high']:,}, got {value:,}.")
   if type(value) is float and not math.isfinite(value):
     raise ValueError(f"{name} must be a finite number, got {value}.")
+  if rule["high"] is not None and value > rule["high"]:
+    form = "," if type(value) is int else "g"
+    raise ValueError(
+      f"{name} must be at most {rule['high']:{form}}, got {value:{form}}."
+    )
   return value
 
 

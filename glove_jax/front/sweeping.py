@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from glove_jax import config as configs
-from glove_jax import metrics, settings
+from glove_jax import effects, metrics, settings
 from glove_jax.counts import stanford
 from glove_jax.front import fitting
 from glove_jax.front.cooccurrences import Cooccurrences
 from glove_jax.front.keywords import configure, fields, takes
 from glove_jax.presets import PRESETS
-from glove_jax.sweeps import command, grid, results, runner
+from glove_jax.sweeps import command, folders, grid, results, runner
 from glove_jax.sweeps.options import SweepConfig
+from glove_jax.sweeps.scores import Evaluator
 from glove_jax.text import forms, records, vocab
 
 
@@ -26,7 +27,7 @@ def sweep(
   sentences,
   *,
   seeds: int = 1,
-  evaluate: runner.Evaluator | None = None,
+  evaluate: Evaluator | None = None,
   workdir: str | os.PathLike | None = None,
   preset: str = "",
   quiet: bool = False,
@@ -53,7 +54,7 @@ def sweep(
       `evaluate` they have their defaults.
     workdir: keeps what is done: the same sweep goes on from there after an
       interruption, and writes the tables, plots and page that the command line
-      does. By default a temporary folder.
+      does. A sweep of other points is refused. By default a temporary folder.
     preset: the settings of a published recipe; those given as well win.
     quiet: shows no progress and prints nothing.
     **options: settings of a run.
@@ -87,13 +88,14 @@ def sweep(
     points = grid.product(*(grid.param(k, *v) for k, v in varied.items()))
     config = SweepConfig(seeds=seeds)
     plan = command.make_plan(config, base, sweep=points)
+    runs = [configs.all_settings(point.config) for point in plan.points]
+    effects.check(runs, options.keys() & {*base, *varied})
     say = fitting.say(quiet)
     if workdir:
       command.run(plan, config, folder, say, evaluate)
     else:
       run = runner.Runner(folder, config, say=say, evaluate=evaluate)
-      for name, why in run.run(plan.points).items():
-        say(f"failed: {name}: {why}")
+      run.run(plan.points)
     return pandas.DataFrame([_row(point, folder) for point in plan.points])
 
 
@@ -167,8 +169,8 @@ def _as_records(counts: Cooccurrences, folder: Path) -> dict[str, Any]:
 
 def _row(point: grid.Point, folder: Path) -> results.Row:
   """The row of a point, or why it failed."""
-  path = runner.point_folder(folder, point)
-  if runner.is_done(folder, point):
+  path = folders.point_folder(folder, point)
+  if folders.is_done(folder, point):
     row = results.read_row(point, path)
     sets = [name.removesuffix("_n") for name in row if name.endswith("_n")]
     return row | {name: row.get(name, math.nan) for name in sets}

@@ -1,18 +1,22 @@
 """What `python run.py --experiment=...`, `--sweep=...` and `report` do."""
 
+import contextlib
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, effects
+from glove_jax.config import all_settings
 from glove_jax.sweeps import (
   estimate,
+  folders,
   grid,
   plots,
   report,
-  results,
   runner,
   search,
 )
@@ -20,10 +24,13 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.sweeps.plots import Plot
 from glove_jax.sweeps.runner import Plan
+from glove_jax.sweeps.scores import Evaluator
 from glove_jax.training import loop, multihost
 from glove_jax.vectors import evaluate
 from glove_jax.workdir import inputs
+from glove_jax.workdir.lock import lock
 
+_REPORT_SHARE = 0.1  # of the time goes to reports while a sweep runs
 _LONGEST_LINE = 12  # values along x; with more, each point is a dot
 
 
@@ -73,6 +80,7 @@ def make_plan(
       "stanford": config.stanford,
       "command": command,
     },
+    getattr(module, "evaluate", None),
   )
 
 
@@ -125,6 +133,7 @@ def main(
   workdir: pathlib.Path,
   command: str,
   say: Callable[[str], None],
+  named: Iterable[str] = (),
 ) -> int:
   """Runs a sweep, a search or a dry run.
 
@@ -135,12 +144,14 @@ def main(
     workdir: the work directory.
     command: the command line, for the report.
     say: called with each line of news.
+    named: those of the settings that the user gave by name.
 
   Returns:
     The exit code: 1 if a point failed.
 
   Raises:
-    ValueError: options that do not fit each other, or as `make_plan`.
+    ValueError: options that do not fit each other, a setting without effect
+      on any point, or as `make_plan`.
     ValueError, OSError: as `check_points`.
   """
   if config.dry_run and multihost.several():
@@ -151,6 +162,11 @@ def main(
   if config.search:
     return run_search(config, settings, experiment, workdir, command, say)
   plan = make_plan(config, settings, experiment, command=command)
+  varied = {name for point in plan.points for name in point.varied}
+  effects.check(
+    [all_settings(point.config) for point in plan.points],
+    sorted({*named, *(varied if config.sweep else ())}),
+  )
   if config.dry_run:
     dry_run(plan, config, workdir, say)
     return 0
@@ -163,7 +179,7 @@ def run(
   config: SweepConfig,
   workdir: pathlib.Path,
   say: Callable[[str], object] = print,
-  evaluate: runner.Evaluator | None = None,
+  evaluate: Evaluator | None = None,
 ) -> int:
   """Runs a sweep and reports it.
 
@@ -176,13 +192,38 @@ def run(
 
   Returns:
     The exit code: 1 if a point failed.
+
+  Raises:
+    ValueError: the folder has a search or results of other points.
   """
+  if (workdir / search.STUDY).exists():
+    raise ValueError(f"{workdir} has a search: name another workdir.")
+  folders.check_same_sweep(plan.points, workdir)
   workdir.mkdir(parents=True, exist_ok=True)
   atomic.write_json(workdir / "sweep.json", plan.record)
-  points = runner.Runner(workdir, config, plan.trainers, say, evaluate)
+  keep_up = _Reports(lambda: report.write(plan, workdir))
+  points = runner.Runner(
+    workdir, config, plan.trainers, say, evaluate or plan.evaluate, keep_up
+  )
   failed = points.run(plan.points)
-  write_report(plan, workdir, failed, say, tensorboard=config.tensorboard)
+  write_report(plan, workdir, say, tensorboard=config.tensorboard)
   return 1 if failed else 0
+
+
+class _Reports:
+  """Writes a report each time it is called, unless that takes too long."""
+
+  def __init__(self, write: Callable[..., object]):
+    self._write, self._next = write, 0.0
+
+  def __call__(self, *given) -> None:
+    start = time.monotonic()
+    if start >= self._next:
+      # Another process may write what is read; the last report says more.
+      with contextlib.suppress(OSError, ValueError):
+        self._write(*given)
+      end = time.monotonic()
+      self._next = end + (end - start) / _REPORT_SHARE
 
 
 def check_points(plan: Plan, workdir: pathlib.Path) -> None:
@@ -194,7 +235,7 @@ def check_points(plan: Plan, workdir: pathlib.Path) -> None:
   """
   checked = set()  # parts of configs: points share most of them
   for number, point in enumerate(plan.points, 1):
-    if runner.is_done(workdir, point):
+    if folders.is_done(workdir, point):
       continue
     config = point.config
     checks = {
@@ -234,33 +275,43 @@ def run_search(
     The exit code: 1 if a point failed.
 
   Raises:
-    ValueError: no space was given, or no such objective.
+    ValueError: no space was given, no such objective, or another search in
+      the work directory.
     ValueError, OSError: as `check_points`.
+    Busy: another process searches in the work directory.
   """
   if not config.sweep:
     raise ValueError(
       'search needs what to search: sweep="x_max=1..300;alpha=0.25..1".'
     )
 
-  def make_points(values: grid.Settings) -> list[Point]:
-    return make_plan(config, settings, experiment, sweep=[values]).points
+  make = functools.partial(
+    make_plan, settings=settings, experiment=experiment, command=command
+  )
 
-  plan = make_plan(
-    config, settings, experiment, sweep=[search.first_values(config.sweep)]
-  )
-  check_points(plan, workdir)
-  search.check_objective(plan.points[0].config.evaluate, config.objective)
-  tried, failed = search.run(make_points, workdir, config, say)
-  plan = make_plan(
-    dataclasses.replace(config, seeds=0),  # the points vary the seed already
-    settings,
-    experiment,
-    sweep=[point.varied for point in tried],
-    command=command,
-  )
-  atomic.write_json(workdir / "sweep.json", plan.record)
-  write_report(plan, workdir, failed, say, tensorboard=config.tensorboard)
-  return 1 if failed else 0
+  def tried_plan(tried: list[Point]) -> Plan:
+    once = dataclasses.replace(config, seeds=0)  # the points vary the seed
+    plan = make(once, sweep=[point.varied for point in tried])
+    atomic.write_json(workdir / "sweep.json", plan.record)
+    return plan
+
+  first = make(config, sweep=[search.first_values(config.sweep)])
+  check_points(first, workdir)
+  search.check_objective(first, config)
+  workdir.mkdir(parents=True, exist_ok=True)
+  with lock(workdir):  # of one process, as a study has no points to share
+    study = search.open_study(first, config, workdir)
+    keep_up = _Reports(lambda tried: report.write(tried_plan(tried), workdir))
+    tried = search.run(
+      study,
+      lambda values: make(config, sweep=[values]).points,
+      runner.Runner(workdir, config, say=say, evaluate=first.evaluate),
+      config,
+      keep_up,
+    )
+  plan = tried_plan(tried)
+  write_report(plan, workdir, say, tensorboard=config.tensorboard)
+  return 1 if folders.read_failures(plan.points, workdir) else 0
 
 
 def dry_run(
@@ -277,38 +328,27 @@ def dry_run(
 def write_report(
   plan: Plan,
   workdir: pathlib.Path,
-  failed: runner.Failures,
-  say: Callable[[str], None],
+  say: Callable[[str], object],
   *,
   tensorboard: bool = False,
 ) -> None:
   """Writes the tables, plots and page of a sweep, and shows the table."""
-  rows = report.write(plan, workdir, failed)
+  rows = report.write(plan, workdir)
   if rows and not plots.has_matplotlib():
     say(plots.MISSING)
   if rows:
     say((workdir / "results.md").read_text().rstrip())
   if tensorboard:
-    write_tensorboard(plan.points, workdir)
-  say(f"{workdir / 'report.html'} has all results.")
+    report.write_tensorboard(plan.points, workdir)
+  num_done, failed = len(rows), folders.read_failures(plan.points, workdir)
+  which = (
+    "all results"
+    if num_done == len(plan.points)
+    else (f"the results of {num_done} of {len(plan.points)} points")
+  )
+  say(f"{workdir / 'report.html'} has {which}.")
   for name, why in failed.items():
     say(f"failed: {name}: {why} (see {workdir / 'points' / name})")
-
-
-def write_tensorboard(points: list[Point], workdir: pathlib.Path) -> None:
-  """Writes each finished point to <workdir>/tensorboard, one run a point."""
-  for point in points:
-    if not runner.is_done(workdir, point):
-      continue
-    folder = runner.point_folder(workdir, point)
-    row = results.read_row(point, folder)
-    scores = results.measures([row], point.varied)
-    metrics.write_tensorboard(
-      workdir / "tensorboard" / point.name,
-      metrics.read_metrics(folder / "metrics.jsonl"),
-      {name: row[name] for name in (*point.varied, "seed")},
-      {name: row[name] for name in scores},
-    )
 
 
 def rewrite(
@@ -331,7 +371,7 @@ def rewrite(
   """
   plan = read_plan(workdir, load)
   if output is None:
-    write_report(plan, workdir, {}, say)
+    write_report(plan, workdir, say)
     return
   report.keep(plan, workdir, pathlib.Path(output))
   say(f"The results are in {output}.")

@@ -202,6 +202,11 @@ def describe(varied: Settings) -> str:
   )
 
 
+def result_settings(config: configs.Config) -> Settings:
+  """The settings that the results of a point depend on."""
+  return _settings(config, configs.parts())
+
+
 def counts_settings(config: configs.Config) -> Settings:
   """The settings that counts depend on: points that share them share counts."""
   return _settings(config, ("corpus", "vocab", "count"))
@@ -228,7 +233,7 @@ def _join(points: Sequence[Settings]) -> Settings:
 
 def _name(varied: Settings, config: configs.Config) -> str:
   words = "_".join(f"{k}={value_text(v)}" for k, v in varied.items()) or "base"
-  whole = _settings(config, configs.parts()) | varied
+  whole = result_settings(config) | varied
   readable = re.sub(r"[^\w=.+-]", "-", words)[:80]
   return f"{readable}-{atomic.fingerprint(whole)}"
 

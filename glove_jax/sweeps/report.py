@@ -6,35 +6,34 @@ import pathlib
 import string
 from collections.abc import Sequence
 
-from glove_jax import atomic
-from glove_jax.sweeps import plots, results, runner
+from glove_jax import atomic, metrics
+from glove_jax.sweeps import plots, results
+from glove_jax.sweeps.folders import is_done, point_folder, read_failures
 from glove_jax.sweeps.grid import Point
-from glove_jax.sweeps.results import Row
+from glove_jax.sweeps.results import Cell, Judgements, Row
 from glove_jax.sweeps.runner import Plan
 
 _PAGE = pathlib.Path(__file__).parent / "report_template.html"
 
 
-def write(
-  plan: Plan, workdir: pathlib.Path, failed: dict[str, str]
-) -> list[Row]:
+def write(plan: Plan, workdir: pathlib.Path) -> list[Row]:
   """Writes the report of a sweep to its work directory.
 
   results.csv has one line for each point. results.md, plots/ and report.html
-  show means over the seeds.
+  show means over the seeds, and report.html the points that failed.
 
   Args:
     plan: the points and what to plot of them.
     workdir: the work directory of the sweep.
-    failed: one sentence for each point that failed, by name.
 
   Returns:
     The rows of the points that are done.
   """
-  rows = _write_tables(plan, workdir, workdir)
-  svgs = _write_plots(plan, rows, workdir / "plots")
+  rows, answers = _write_tables(plan, workdir, workdir)
+  svgs = _write_plots(plan, rows, answers, workdir / "plots")
   record = read_record(plan.points, workdir)
-  page = make_page(plan, rows, svgs, record, failed)
+  failed = read_failures(plan.points, workdir)
+  page = make_page(plan, rows, answers, svgs, record, failed)
   atomic.write_text(workdir / "report.html", page)
   return rows
 
@@ -51,58 +50,85 @@ def keep(plan: Plan, workdir: pathlib.Path, output: pathlib.Path) -> None:
     output: the folder; it is created if missing.
   """
   output.mkdir(parents=True, exist_ok=True)
-  rows = _write_tables(plan, workdir, output)
-  _write_plots(plan, rows, output)
+  rows, answers = _write_tables(plan, workdir, output)
+  _write_plots(plan, rows, answers, output)
   record = {"command": plan.record["command"]}
   record |= read_record(plan.points, workdir)
   atomic.write_json(output / "config.json", record)
 
 
-def _write_tables(plan: Plan, workdir, folder: pathlib.Path) -> list[Row]:
-  """Writes results.csv and results.md; returns the rows."""
+def write_tensorboard(points: Sequence[Point], workdir: pathlib.Path) -> None:
+  """Writes each finished point to <workdir>/tensorboard, one run a point."""
+  for point in points:
+    if not is_done(workdir, point):
+      continue
+    folder = point_folder(workdir, point)
+    row = results.read_row(point, folder)
+    scores = results.measures([row], point.varied)
+    metrics.write_tensorboard(
+      workdir / "tensorboard" / point.name,
+      metrics.read_metrics(folder / "metrics.jsonl"),
+      {name: row[name] for name in (*point.varied, "seed")},
+      {name: row[name] for name in scores},
+    )
+
+
+def _write_tables(
+  plan: Plan, workdir, folder: pathlib.Path
+) -> tuple[list[Row], Judgements]:
+  """Writes results.csv and results.md; returns the rows and the answers."""
   rows = results.read_results(plan.points, workdir)
+  answers = results.read_answers(plan.points, workdir)
   by = results.varied_names(plan.points)
   atomic.write_text(folder / "results.csv", results.to_csv(rows))
-  atomic.write_text(folder / "results.md", results.to_markdown(rows, by))
-  return rows
+  table = results.to_markdown(rows, by, answers)
+  atomic.write_text(folder / "results.md", table)
+  return rows, answers
 
 
-def _write_plots(plan: Plan, rows, folder: pathlib.Path) -> list[str]:
+def _write_plots(plan: Plan, rows, answers, folder: pathlib.Path) -> list[str]:
   """Writes the plots as PNG and SVG; returns the SVGs, if any are drawn."""
   if not rows or not plots.has_matplotlib():
     return []
   folder.mkdir(parents=True, exist_ok=True)
-  return [plots.write(plot, rows, folder) for plot in plan.plots(rows)]
+  return [plots.write(plot, rows, folder, answers) for plot in plan.plots(rows)]
 
 
 def read_record(points: Sequence[Point], workdir: pathlib.Path) -> dict:
-  """The settings shared by all finished points, and the versions and devices
-  used.
+  """What the finished points share, and what they ran on.
+
+  Returns:
+    `settings` that all of them share, `seconds` of all together, and each
+    different `versions`, `devices` and `commits`.
   """
-  records = [
-    atomic.read_json(runner.point_folder(workdir, p) / "config.json")
-    for p in points
-    if runner.is_done(workdir, p)
-  ]
+  folders = [point_folder(workdir, p) for p in points if is_done(workdir, p)]
+  records = [atomic.read_json(folder / "config.json") for folder in folders]
   if not records:
     return {}
-  first = records[0]
+  times = [atomic.read_json(folder / "training.json") for folder in folders]
+  first = records[0]["settings"]
   shared = {
     name: value
-    for name, value in first["settings"].items()
-    if all(record["settings"][name] == value for record in records)
+    for name, value in first.items()
+    if all(record["settings"].get(name) == value for record in records)
   }
-  devices = dict.fromkeys(d for r in records for d in r["devices"])
+  versions: dict[str, dict] = {}
+  for record in records:
+    for name, version in record["versions"].items():
+      versions.setdefault(name, {})[version] = None
   return {
     "settings": shared,
-    "versions": first["versions"],
-    "devices": list(devices),
+    "versions": {name: ", ".join(found) for name, found in versions.items()},
+    "devices": list(dict.fromkeys(d for r in records for d in r["devices"])),
+    "commits": list(dict.fromkeys(r.get("commit") for r in records)),
+    "seconds": round(sum(time["wall_seconds"] for time in times), 1),
   }
 
 
 def make_page(
   plan: Plan,
   rows: list[Row],
+  answers: Judgements,
   svgs: list[str],
   record: dict,
   failed: dict[str, str],
@@ -112,6 +138,7 @@ def make_page(
   Args:
     plan: its name, description and command.
     rows: of the points that are done.
+    answers: of these points.
     svgs: the plots.
     record: from `read_record`.
     failed: one sentence for each point that failed, by name.
@@ -122,11 +149,12 @@ def make_page(
     reason = "No point is done yet." if not rows else plots.MISSING
     figures = f"<p>{html.escape(reason)}</p>"
   by = results.varied_names(plan.points)
-  heads, cells = results.to_cells(rows, by) if rows else ([], [])
+  heads, cells = results.to_cells(rows, by, answers) if rows else ([], [])
   page = string.Template(_PAGE.read_text())
   return page.substitute(
     title=html.escape(plan.record["experiment"] or "sweep"),
     about=html.escape(plan.about),
+    state=_state(len(rows), len(plan.points), len(failed)),
     command=html.escape(plan.record["command"]),
     figures=figures,
     table=_table(heads, cells),
@@ -140,15 +168,29 @@ def _inline(svg: str) -> str:
   return svg[svg.index("<svg") :]
 
 
-def _table(heads, cells) -> str:
+def _state(num_done: int, num_points: int, num_failed: int) -> str:
+  """How much of the sweep the page shows.
+
+  >>> _state(8, 36, 1)
+  '8 of 36 points are done, 1 failed.'
+  """
+  failed = f", {num_failed} failed" if num_failed else ""
+  return f"{num_done} of {num_points} points are done{failed}."
+
+
+def _table(heads: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
   head = "".join(
     f'<th><button type="button">{html.escape(h)}</button></th>' for h in heads
   )
   lines = "\n".join(
-    "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>"
-    for line in cells
+    "<tr>" + "".join(map(_cell, line)) + "</tr>" for line in cells
   )
   return f"<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody>"
+
+
+def _cell(cell: Cell) -> str:
+  kind = ' class="low"' if cell.is_low else ""
+  return f"<td{kind}>{html.escape(cell.text)}</td>"
 
 
 def _failures(failed: dict[str, str]) -> str:

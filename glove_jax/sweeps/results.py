@@ -1,19 +1,28 @@
 """Results of a sweep as rows, and rows as CSV and Markdown."""
 
 import csv
+import functools
 import html
 import io
+import math
 import pathlib
 import re
 import statistics
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from glove_jax import atomic, metrics
-from glove_jax.sweeps import grid, runner
-from glove_jax.sweeps.grid import Point
+from glove_jax import config as configs
+from glove_jax.sweeps import grid, scores, uncertainty
+from glove_jax.sweeps.folders import ANSWERS, damage, is_done, point_folder
+from glove_jax.sweeps.grid import LABEL, Point
+from glove_jax.sweeps.scores import Answers
 
 Row = dict[str, Any]
+Judgements = Mapping[str, Answers]  # the answers of points, by name
+
+REPEATS = ("seed", "bootstrap")  # settings that repeat a point, see `mean_rows`
+LOW_COVERAGE = 0.5  # scores of a smaller part of a set are shown in grey
 
 # Column heads and axis labels; other columns are shown by their name.
 LABELS = {
@@ -29,6 +38,11 @@ LABELS = {
   "google_coverage": "Google, coverage",
   "wordsim353_coverage": "WordSim-353, coverage",
   "simlex999_coverage": "SimLex-999, coverage",
+  "period": "period, accuracy",
+  "party": "party, accuracy",
+  "length_frequency": "length and frequency, Spearman",
+  "along_mean": "along the mean",
+  "length_frequency_rest": "the same without the mean",
   "train_seconds": "training (s)",
   "wall_seconds": "wall time (s)",
   "cost": "cost per count",
@@ -39,7 +53,8 @@ LABELS = {
   "share": "fraction of the corpus",
   "vocab_size": "vocabulary (words)",
   "num_counts": "non-zero counts",
-  "num_points": "seeds",
+  "num_points": "runs",
+  "bootstrap": "draw of the documents",
   "learning_rate": "learning rate",
   "min_count": "count of the rarest word",
   "epochs": "passes over all counts",
@@ -59,10 +74,19 @@ def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:
     `<set>_coverage`.
   """
   return [
-    read_row(point, runner.point_folder(workdir, point))
+    read_row(point, point_folder(workdir, point))
     for point in points
-    if runner.is_done(workdir, point)
+    if is_done(workdir, point)
   ]
+
+
+def read_answers(points: Sequence[Point], workdir: pathlib.Path) -> Judgements:
+  """The answers of the points that are done, by the name of the point."""
+  return {
+    point.name: scores.read_answers(point_folder(workdir, point) / ANSWERS)
+    for point in points
+    if is_done(workdir, point)
+  }
 
 
 def read_row(point: Point, folder: pathlib.Path) -> Row:
@@ -72,7 +96,7 @@ def read_row(point: Point, folder: pathlib.Path) -> Row:
     FileNotFoundError: a file is missing.
     ValueError: a file is damaged.
   """
-  if why := runner.damage(folder):
+  if why := damage(folder):
     raise ValueError(f"{why}: run the sweep again.")
   training = atomic.read_json(folder / "training.json")
   results = atomic.read_json(folder / "evaluation.json")
@@ -89,51 +113,85 @@ def _make_row(point: Point, training, results, lines) -> Row:
     {"point": point.name}
     | varied
     | {"seed": point.config.train.seed}
-    | runner.flat_scores(results)
+    | scores.flat(results)
     | {
-      "cost": lines[-1]["cost"] if lines else None,
+      "cost": _known(lines[-1]["cost"]) if lines else None,
       "train_seconds": sum(line["seconds"] for line in lines),
       "wall_seconds": training["wall_seconds"],
     }
     | {name: training[name] for name in _COUNTED}
-    | _covered(results)
+    | scores.covered(results)
   )
 
 
-def _covered(results: dict) -> Row:
-  """How many questions each score is of, and which fraction that is of all."""
-  found = {}
-  for name, result in results.items():
-    score = result.get("total", result)
-    if "seen" in score:
-      found[f"{name}_n"] = score["seen"]
-      found[f"{name}_coverage"] = score["coverage"]
-  return found
+def _known(cost: float) -> float | None:
+  """A cost; None for the NaN of a program that has none."""
+  return None if math.isnan(cost) else cost
 
 
 def varied_names(points: Sequence[Point]) -> list[str]:
-  """The settings that the sweep varies, without the seed."""
+  """The settings that have a column in tables.
+
+  These are the settings that the sweep varies, but for `REPEATS` and for those
+  that follow from the label.
+  """
   names = dict.fromkeys(name for point in points for name in point.varied)
-  return [name for name in names if name != "seed"]
+  return [
+    name
+    for name in names
+    if name not in REPEATS and (name == LABEL or not _follows(name, points))
+  ]
 
 
-def mean_rows(rows: Sequence[Row], by: Sequence[str]) -> list[Row]:
+def _follows(name: str, points: Sequence[Point]) -> bool:
+  """Whether all points of each label have one value of a setting."""
+  values: dict[str, set] = {}
+  for point in points:
+    if LABEL not in point.varied:
+      return False
+    value = repr(point.varied.get(name))
+    values.setdefault(point.varied[LABEL], set()).add(value)
+  return all(len(found) == 1 for found in values.values())
+
+
+def mean_rows(
+  rows: Sequence[Row], by: Sequence[str], answers: Judgements | None = None
+) -> list[Row]:
   """Averages the rows that have the same values in the columns `by`.
+
+  Args:
+    rows: of points.
+    by: columns of settings.
+    answers: of the points, for intervals and comparisons.
 
   Returns:
     Rows with the columns `by`, `num_points`, and for each measure `m` its mean
-    `m` and standard deviation `m_sd`, which is None for a single point.
+    `m` and standard deviation `m_sd`, which is None for a single point. With
+    answers, a score `m` also has the 95% interval `m_low` and `m_high`, `m_p`,
+    the p-value of no difference from the best mean, and `m_is_best`.
   """
   groups: dict[tuple, list[Row]] = {}
   for row in rows:
     groups.setdefault(tuple(row.get(name) for name in by), []).append(row)
   names = measures(rows, by)
-  return [
+  means = [
     dict(zip(by, key, strict=True))
     | {"num_points": len(group)}
     | _means(group, names)
     for key, group in groups.items()
   ]
+  if answers:
+    given = [
+      [answers.get(row["point"], {}) for row in group]
+      for group in groups.values()
+    ]
+    for name in names:
+      for mean, found in zip(
+        means, uncertainty.judge(given, name), strict=True
+      ):
+        if found:
+          mean |= {f"{name}_{k}": v for k, v in found._asdict().items()}
+  return means
 
 
 def _means(group: Sequence[Row], names: Sequence[str]) -> Row:
@@ -147,11 +205,11 @@ def _means(group: Sequence[Row], names: Sequence[str]) -> Row:
 
 
 def measures(rows: Sequence[Row], by: Sequence[str]) -> list[str]:
-  """The columns of numbers, without those in `by` and the seed."""
+  """The columns of numbers, without those in `by` and `REPEATS`."""
   found = {}
   for row in rows:
     found |= {k: None for k, v in row.items() if isinstance(v, (int, float))}
-  return [name for name in found if name not in ("seed", *by)]
+  return [name for name in found if name not in (*REPEATS, *by)]
 
 
 def to_csv(rows: Sequence[Row]) -> str:
@@ -163,11 +221,21 @@ def to_csv(rows: Sequence[Row]) -> str:
   return text.getvalue()
 
 
-def to_markdown(rows: Sequence[Row], by: Sequence[str]) -> str:
-  """The mean rows as a Markdown table of means ± deviations."""
-  heads, cells = to_cells(rows, by)
+class Cell(NamedTuple):
+  """The text of one cell of a table."""
+
+  text: str
+  is_low: bool = False  # a score of few of the questions of a set
+
+
+def to_markdown(
+  rows: Sequence[Row], by: Sequence[str], answers: Judgements | None = None
+) -> str:
+  """The mean rows as a Markdown table, see `to_cells`."""
+  heads, cells = to_cells(rows, by, answers)
   rule = ["---"] * len(heads)
-  lines = [[_escaped(x) for x in line] for line in (heads, *cells)]
+  lines = [heads, *([cell.text for cell in line] for line in cells)]
+  lines = [[_escaped(x) for x in line] for line in lines]
   lines.insert(1, rule)
   return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
@@ -183,48 +251,97 @@ def _escaped(text: str) -> str:
 
 
 def to_cells(
-  rows: Sequence[Row], by: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
-  """Makes the text of a table of the mean rows.
+  rows: Sequence[Row], by: Sequence[str], answers: Judgements | None = None
+) -> tuple[list[str], list[list[Cell]]]:
+  """Makes a table of the mean rows.
 
-  Sizes and coverages that are equal in all rows are left out.
+  A score is its mean ± standard deviation over the seeds, with its 95% interval
+  in parentheses if the answers are given; then `best` marks the highest mean of
+  a column, and `≈ best` those that cannot be told from it. Beside the scores of
+  a set stands how many of its questions they are of. Numbers of words and of
+  counts are left out if they are equal in all rows.
+
+  Args:
+    rows: of points.
+    by: the settings that have a line for each of their values.
+    answers: of the points.
 
   Returns:
     The column heads, and the cells of each line.
   """
-  means = mean_rows(rows, by)
-  names = [n for n in measures(rows, by) if _is_shown(n, rows)]
-  heads = [LABELS.get(n, n) for n in (*by, *names, "num_points")]
+  means = mean_rows(rows, by, answers)
+  columns = _columns(rows, by)
+  heads = [LABELS.get(name, name) for name in by]
+  heads += [head for head, _ in columns]
+  several = len(means) > 1
   cells = [
-    [_setting(row[name]) for name in by]
-    + [_measure(name, row[name], row[f"{name}_sd"]) for name in names]
-    + [str(row["num_points"])]
+    [Cell(_setting(row[name])) for name in by]
+    + [make(row, several) for _, make in columns]
+    + [Cell(str(row["num_points"]))]
     for row in means
   ]
-  return heads, cells
+  return [*heads, LABELS["num_points"]], cells
 
 
-def _is_shown(name: str, rows: Sequence[Row]) -> bool:
-  is_size = _is_counted(name) or name.endswith("_coverage")
-  return not is_size or len({row.get(name) for row in rows}) > 1
+def _columns(rows, by) -> list[tuple[str, Callable[[Row, bool], Cell]]]:
+  """The head of each column of measures, and (mean row, several) -> cell."""
+  names = measures(rows, by)
+  sets = [n.removesuffix("_n") for n in names if n.endswith("_n")]
+  hidden = {f"{name}{end}" for name in sets for end in ("_n", "_coverage")}
+  hidden |= {field.name for field in configs.fields()}  # follow from the label
+  columns = []
+  for name in names:
+    equal = len({row.get(name) for row in rows}) == 1
+    if name in hidden or (name in _COUNTED and equal):
+      continue
+    part_of = scores.set_of(name, sets)
+    make = functools.partial(_measure, name, part_of)
+    columns.append((LABELS.get(name, name), make))
+    if name == part_of:
+      head = LABELS.get(f"{name}_n", f"{name}, questions")
+      columns.append((head, functools.partial(_seen, name)))
+  for name in [n for n in sets if n not in names]:  # no question could be asked
+    head = LABELS.get(f"{name}_n", f"{name}, questions")
+    columns.append((head, functools.partial(_seen, name)))
+  return columns
 
 
-def _is_counted(name: str) -> bool:
-  return name in _COUNTED or name.endswith("_n")
+def _seen(name: str, row: Row, several: bool) -> Cell:
+  """How many questions a score is of, and the fraction of the set."""
+  del several
+  num, coverage = row[f"{name}_n"], row[f"{name}_coverage"]
+  if num is None:
+    return Cell("-")
+  return Cell(f"{num:,.0f} ({coverage or 0:.1%})")
 
 
 def _setting(value) -> str:
   return "default" if value is None else grid.value_text(value)
 
 
-def _measure(name: str, mean: float | None, deviation: float | None) -> str:
+def _measure(name: str, part_of: str | None, row: Row, several: bool) -> Cell:
+  mean, deviation = row[name], row[f"{name}_sd"]
   if mean is None:
-    return "-"
-  if _is_counted(name):
-    return f"{mean:,.0f}"
+    return Cell("-")
+  if name in _COUNTED:
+    return Cell(f"{mean:,.0f}")
   digits = 1 if name.endswith("_seconds") else 4
   text = f"{mean:.{digits}f}"
-  return text if deviation is None else f"{text} ± {deviation:.{digits}f}"
+  if deviation is not None:
+    text += f" ± {deviation:.{digits}f}"
+  if row.get(f"{name}_low") is not None:
+    text += f" ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
+    text += f" {mark(row, name)}" * several
+  low = part_of and (row[f"{part_of}_coverage"] or 0) < LOW_COVERAGE
+  return Cell(text.rstrip(), bool(low))
+
+
+def mark(row: Row, name: str) -> str:
+  """What a comparison with the best mean says of a mean row, as a word."""
+  p = row.get(f"{name}_p")
+  if row.get(f"{name}_is_best"):
+    return "best"
+  return "≈ best" if p is not None and p >= uncertainty.LEVEL else ""
 
 
 def _cell(value):

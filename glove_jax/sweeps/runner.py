@@ -1,8 +1,4 @@
-"""Runs the points of a sweep in a work directory.
-
-    counts/<hash>/        a vocabulary and its counts, shared by many points
-    points/<name>/        config.json, metrics.jsonl, training.json, and last
-                          evaluation.json: a point that has it is done
+"""Runs the points of a sweep in a work directory, see `folders`.
 
 A sweep that was stopped continues with the points that are not done; a point
 that was training resumes from its last checkpoint. A point that fails leaves
@@ -15,7 +11,6 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,9 +20,21 @@ from glove_jax import atomic, metrics
 from glove_jax import config as configs
 from glove_jax.counts import triplets
 from glove_jax.model import Params
-from glove_jax.sweeps import grid
+from glove_jax.sweeps import grid, scores
+from glove_jax.sweeps.folders import (
+  ANSWERS,
+  Failures,
+  clear_error,
+  counts_folder,
+  damage,
+  is_done,
+  point_folder,
+  write_checksums,
+  write_error,
+)
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
+from glove_jax.sweeps.scores import Evaluator
 from glove_jax.text import vocab
 from glove_jax.training.starts import Start
 from glove_jax.training.together import (
@@ -37,7 +44,7 @@ from glove_jax.training.together import (
 )
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, fingerprints, pipeline, starting
+from glove_jax.workdir import artifacts, pipeline, starting
 from glove_jax.workdir.fingerprints import Fingerprints
 from glove_jax.workdir.lock import Busy, lock
 
@@ -45,13 +52,8 @@ from glove_jax.workdir.lock import Busy, lock
 Trainer = Callable[
   [Point, pathlib.Path, pathlib.Path, Callable[[dict], None]], WordVectors
 ]
-# vectors -> a score, or scores by name
-Evaluator = Callable[[WordVectors], float | Mapping[str, float]]
-Failures = dict[str, str]  # what went wrong, by the name of the point
 
 _TOGETHER_ON_ACCELERATORS = 4
-_MEASURED = ("training.json", "metrics.jsonl", "evaluation.json")
-_CHECKSUMS = ".checksums.json"  # of the files that a report reads
 _DEFAULTS = SweepConfig()
 
 
@@ -63,6 +65,7 @@ class Plan(NamedTuple):
   plots: Callable[[list[dict]], list]  # rows of results -> what to plot
   about: str  # the docstring of the experiment
   record: dict[str, Any]  # what sweep.json keeps: enough to make the plan again
+  evaluate: Evaluator | None = None  # scores beside the question sets
 
 
 class Runner:
@@ -75,6 +78,7 @@ class Runner:
     trainers: Mapping[str, Trainer] | None = None,
     say: Callable[[str], object] = print,
     evaluate: Evaluator | None = None,
+    on_points: Callable[[], object] = lambda: None,
   ):
     """Nothing runs yet.
 
@@ -84,13 +88,15 @@ class Runner:
       trainers: other ways to make vectors, by the label of their points.
       say: called with each line of news.
       evaluate: scores the vectors of each point, beside the question sets.
+      on_points: called after each point, or points that trained together.
     """
     self.workdir = pathlib.Path(workdir)
     self._evaluator = evaluate
     self._together = num_together(config)
     self._keep_tables = config.keep_tables
     self._trainers = trainers or {}
-    self._say = say
+    self.say = say
+    self._on_points = on_points
 
   def run(self, points: Sequence[Point]) -> Failures:
     """Runs the points that are not done.
@@ -99,7 +105,7 @@ class Runner:
       One sentence for each point that failed.
     """
     num_started = sum(is_done(self.workdir, point) for point in points)
-    self._say(f"{num_started} of {len(points)} points are done.")
+    self.say(f"{num_started} of {len(points)} points are done.")
     failed = {}
     for group in by_counts(points):
       if all(is_done(self.workdir, point) for point in group) and not (
@@ -110,15 +116,17 @@ class Runner:
         folder = self._count(group[0].config)
         todo = self._drop_stale(group, folder)
       except Exception as error:
-        failed |= self._fail(group, error)
+        todo = [p for p in group if not is_done(self.workdir, p)]
+        failed |= self._fail(todo, error)
         continue
       for batch in batches(todo, self._together):
         with self._claim(batch) as claimed:
           num_started += len(claimed)
           if claimed:
             names = "; ".join(grid.describe(p.varied) for p in claimed)
-            self._say(f"[{num_started}/{len(points)}] {names}")
+            self.say(f"[{num_started}/{len(points)}] {names}")
             failed |= self._run_batch(claimed, folder)
+            self._on_points()
     return failed
 
   def _drop_stale(self, group: Sequence[Point], counts) -> list[Point]:
@@ -132,13 +140,13 @@ class Runner:
       folder = point_folder(self.workdir, point)
       path, source = folder / "source.json", _source(point, counts)
       if path.exists() and atomic.read_json(path) != source:
-        self._say(
+        self.say(
           f"{grid.describe(point.varied)} again: its counts or question sets "
           "have changed."
         )
         atomic.remove(folder)
       elif why := damage(folder):
-        self._say(f"{grid.describe(point.varied)} again: {why}.")
+        self.say(f"{grid.describe(point.varied)} again: {why}.")
         atomic.remove(folder)
       if not is_done(self.workdir, point):
         todo.append(point)
@@ -155,7 +163,7 @@ class Runner:
         try:
           stack.enter_context(lock(folder))
         except Busy:
-          self._say(f"Another process trains {grid.describe(point.varied)}.")
+          self.say(f"Another process trains {grid.describe(point.varied)}.")
           continue
         if not is_done(self.workdir, point):
           claimed.append(point)
@@ -166,7 +174,7 @@ class Runner:
     if "-" in config.corpus.corpus:
       raise ValueError("A sweep cannot read standard input: name a file.")
     folder = counts_folder(self.workdir, config)
-    pipeline.Pipeline(config, folder, self._say, wait=True).count()
+    pipeline.Pipeline(config, folder, self.say, wait=True).count()
     return folder
 
   def _run_batch(self, batch: Sequence[Point], counts) -> Failures:
@@ -178,7 +186,7 @@ class Runner:
       vectors = self._train(batch, counts)
     except Exception as error:
       if several and "RESOURCE_EXHAUSTED" in str(error):
-        self._say("Too little memory to train these at once: one by one.")
+        self.say("Too little memory to train these at once: one by one.")
         return self._run_one_by_one(batch, counts)
       return self._fail(batch, error)
     failed = {}
@@ -207,13 +215,16 @@ class Runner:
     if trainer := self._trainers.get(_label(batch[0])):
       vectors = [_train_otherwise(trainer, batch[0], counts, folders[0])]
     else:
-      words = vocab.read_vocab(counts / "vocab.txt").words
-      given = starting.read(batch[0].config.train, words, self._say)
+      known = vocab.read_vocab(counts / "vocab.txt")
+      words = known.words
+      given = starting.read(batch[0].config.train, words, self.say)
       trained = _train_params(
-        batch, counts / "counts", folders, given, self._say
+        batch, counts / "counts", folders, given, self.say
       )
       vectors = [
-        artifacts.make_vectors(words, params, point.config.vectors)
+        artifacts.make_vectors(
+          words, params, point.config.vectors, known.counts
+        )
         for point, params in zip(batch, trained, strict=True)
       ]
     seconds = (time.perf_counter() - start) / len(batch)
@@ -227,7 +238,7 @@ class Runner:
   def _new_folder(self, point: Point, counts: pathlib.Path) -> pathlib.Path:
     folder = point_folder(self.workdir, point)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "error.txt").unlink(missing_ok=True)
+    clear_error(folder)
     atomic.write_json(folder / "source.json", _source(point, counts))
     artifacts.write_config(point.config, folder)
     return folder
@@ -235,69 +246,28 @@ class Runner:
   def _evaluate(self, point: Point, vectors: WordVectors) -> None:
     """Evaluates a point, and removes the checkpoints of its training."""
     folder = point_folder(self.workdir, point)
-    results = evaluate.evaluate_vectors(vectors, point.config.evaluate)
-    if self._evaluator:
-      results |= _scores(self._evaluator(vectors))
+    results, answers = scores.evaluate_point(
+      vectors, point.config.evaluate, self._evaluator
+    )
     atomic.remove(folder / "checkpoints")
+    scores.write_answers(answers, folder / ANSWERS)
     atomic.write_json(folder / "evaluation.json", results)
-    atomic.write_json(folder / _CHECKSUMS, _checksums(folder))
-    scores = flat_scores(results).items()
-    self._say("  " + ", ".join(f"{name} {v:.4f}" for name, v in scores))
+    write_checksums(folder)
+    self.say(f"  {scores.describe(results)}")
 
   def _fail(self, points: Sequence[Point], error: Exception) -> Failures:
+    failed = {}
     for point in points:
-      folder = point_folder(self.workdir, point)
-      folder.mkdir(parents=True, exist_ok=True)
-      text = "".join(traceback.format_exception(error))
-      atomic.write_text(folder / "error.txt", text)
-    lines = str(error).strip().splitlines()
-    sentence = lines[0] if lines else type(error).__name__
-    return {point.name: sentence for point in points}
+      why = write_error(point_folder(self.workdir, point), error)
+      self.say(f"  failed: {grid.describe(point.varied)}: {why}")
+      failed[point.name] = why
+    return failed
 
 
 def num_together(config: SweepConfig) -> int:
   """How many points train at once: as configured, or by device."""
   on_cpu = jax.default_backend() == "cpu"
   return config.together or (1 if on_cpu else _TOGETHER_ON_ACCELERATORS)
-
-
-def counts_folder(
-  workdir: pathlib.Path, config: configs.Config
-) -> pathlib.Path:
-  """The work directory with the counts of this config."""
-  name = atomic.fingerprint(grid.counts_settings(config))
-  return pathlib.Path(workdir, "counts", name)
-
-
-def point_folder(workdir: pathlib.Path, point: Point) -> pathlib.Path:
-  return pathlib.Path(workdir, "points", point.name)
-
-
-def is_done(workdir: pathlib.Path, point: Point) -> bool:
-  return (point_folder(workdir, point) / "evaluation.json").exists()
-
-
-def damage(folder: pathlib.Path) -> str | None:
-  """What is not as it was written in the folder of a finished point, if any."""
-  path = folder / _CHECKSUMS
-  if not path.exists():  # of a point that is not finished
-    return None
-  try:
-    known, found = atomic.read_json(path), _checksums(folder)
-  except (ValueError, OSError) as error:
-    return str(error).rstrip(".")
-  if known == found:
-    return None
-  changed = [
-    name
-    for name in found
-    if not isinstance(known, dict) or known.get(name) != found[name]
-  ]
-  return f"{folder / (changed or [_CHECKSUMS])[0]} is not as it was written"
-
-
-def _checksums(folder: pathlib.Path) -> dict[str, str]:
-  return {name: fingerprints.hash_file(folder / name) for name in _MEASURED}
 
 
 def by_counts(points: Sequence[Point]) -> list[list[Point]]:
@@ -312,18 +282,17 @@ def by_counts(points: Sequence[Point]) -> list[list[Point]]:
 def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
   """Splits points that share counts into batches that train at once.
 
-  The points of a batch differ only in `TOGETHER`. Points are sorted by
-  seed first, because a batch visits the counts in the order of the seed of its
-  first point.
+  The points of a batch differ only in `TOGETHER`, and not in the seed: they
+  visit the counts in one order, which is that of each of them alone.
 
   Args:
     points: points with the same counts.
     together: the largest batch.
   """
   groups = {}
-  for point in sorted(points, key=lambda point: point.config.train.seed):
+  for point in points:
     settings = dataclasses.asdict(point.config.train.resolved)
-    for name in TOGETHER:
+    for name in set(TOGETHER) - {"seed"}:
       del settings[name]
     key = atomic.fingerprint(settings | {"label": _label(point)})
     groups.setdefault(key, []).append(point)
@@ -332,37 +301,6 @@ def batches(points: Sequence[Point], together: int) -> list[list[Point]]:
     for group in groups.values()
     for start in range(0, len(group), together)
   ]
-
-
-def flat_scores(results: Mapping) -> dict[str, float]:
-  """The score of each question set; an analogy set has three.
-
-  A set of which no question could be asked has none.
-
-  Args:
-    results: of `evaluate.evaluate_vectors`.
-  """
-  scores = {}
-  for name, result in results.items():
-    if result["kind"] == "score":
-      scores[name] = result["score"]
-      continue
-    if result["kind"] == "similarity":
-      scores[name] = result["spearman"]
-      continue
-    scores[name] = result["total"]["accuracy"]
-    for part in ("semantic", "syntactic"):
-      scores[f"{name}_{part}"] = result[part]["accuracy"]
-  return {name: score for name, score in scores.items() if score is not None}
-
-
-def _scores(found: float | Mapping[str, float]) -> dict[str, dict]:
-  """The results of an `Evaluator`, as `evaluation.json` holds them."""
-  scores = found if isinstance(found, Mapping) else {"score": found}
-  return {
-    name: {"kind": "score", "score": float(score)}
-    for name, score in scores.items()
-  }
 
 
 def _source(point: Point, counts: pathlib.Path) -> dict:

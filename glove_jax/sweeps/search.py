@@ -1,69 +1,80 @@
 """Searches: each point is chosen by the results of the earlier ones (optuna).
 
 The study is `study.db` in the work directory. A search that was stopped resumes
-it, beginning with the trial that was interrupted. Points are folders, as in a
-sweep.
+it, beginning with the trial that was interrupted. A study keeps its space,
+settings and objective. Points are folders, as in a sweep.
 """
 
+import json
 import pathlib
 import statistics
 from collections.abc import Callable
 from typing import Any
 
-from glove_jax.config import EvaluateConfig
-from glove_jax.sweeps import grid, results, runner
+from glove_jax import config as configs
+from glove_jax.sweeps import folders, grid, results, runner
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SIMILARITY, SweepConfig
+from glove_jax.sweeps.runner import Plan
 from glove_jax.vectors import standard
 
+STUDY = "study.db"
+
+# Objectives that are better if they are smaller.
+_MINIMISED = ("cost", "train_seconds", "wall_seconds")
+# Settings that change what the cost is, beside those of text and counts.
+_COSTS = ("x_max", "alpha", "missing", "missing_count")
 _FAILED = "failed"  # marks a trial that ended in an error
+_REQUEST = "request"  # what the study searches
 _LOG_FROM = 10  # ranges at least this factor wide have a logarithmic scale
 
 
 def run(
+  study,
   make_points: Callable[[grid.Settings], list[Point]],
-  workdir: pathlib.Path,
+  point_runner: runner.Runner,
   config: SweepConfig,
-  say: Callable[[str], None],
-) -> tuple[list[Point], runner.Failures]:
+  on_trial: Callable[[list[Point]], object] = lambda tried: None,
+) -> list[Point]:
   """Tries settings until `config.trials` trials are finished.
 
   Args:
+    study: of `open_study`.
     make_points: the points for the settings of a trial, one for each seed.
-    workdir: the work directory of the search.
+    point_runner: trains them, in the work directory of the search.
     config: `sweep`, the space, as field=low..high or field=value,value
       separated by semicolons; `trials`, including those of earlier calls;
       `objective`, a column of the results or 'similarity'.
-    say: called with each line of news.
+    on_trial: called after each trial with the points of all finished trials.
 
   Returns:
-    The points of all finished trials, and one sentence for each that failed.
+    The points of all finished trials.
 
   Raises:
     ValueError: a space that cannot be read.
-    ModuleNotFoundError: optuna is not installed.
   """
-  suggest = read_space(config.sweep)
-  point_runner = runner.Runner(workdir, config, say=say)
-  study, done, failed = _open_study(workdir), [], {}
+  suggest, workdir = read_space(config.sweep), point_runner.workdir
+  tried: dict[str, Point] = {}
   for old in _finished(study):
-    done += make_points(_read(old.params, suggest))
+    points = make_points(_read(old.params, suggest))
+    tried |= {point.name: point for point in points}
   while len(_finished(study)) < config.trials:
     trial = study.ask()
     settings = {name: ask(trial) for name, ask in suggest.items()}
-    say(f"trial {trial.number}: {grid.describe(settings)}")
+    point_runner.say(f"trial {trial.number}: {grid.describe(settings)}")
     points = make_points(settings)
-    failures = point_runner.run(points)
-    if failures:
+    if point_runner.run(points):
       trial.set_user_attr(_FAILED, True)
       study.tell(trial, state=_states().FAIL)
     else:
       study.tell(trial, score(points, workdir, config.objective))
-    done, failed = done + points, failed | failures
+    tried |= {point.name: point for point in points}
+    on_trial(list(tried.values()))
   if any(trial.value is not None for trial in study.trials):
     best = grid.describe(_read(study.best_params, suggest))
-    say(f"best: {best}: {config.objective} {study.best_value:.4f}")
-  return list({point.name: point for point in done}.values()), failed
+    value = f"{config.objective} {study.best_value:.4f}"
+    point_runner.say(f"best: {best}: {value}")
+  return list(tried.values())
 
 
 def read_space(space: str) -> dict[str, Callable[[Any], Any]]:
@@ -105,27 +116,45 @@ def first_values(space: str) -> grid.Settings:
   return {name: ask(_First()) for name, ask in read_space(space).items()}
 
 
-def check_objective(config: EvaluateConfig, objective: str) -> None:
-  """Checks, before anything is trained, that there will be such a score.
+def check_objective(first: Plan, config: SweepConfig) -> None:
+  """Checks, before anything is trained, that there will be such a measure.
+
+  Args:
+    first: the plan of a point of the search.
+    config: the objective and the space.
 
   Raises:
-    ValueError: there will not; the message lists the scores.
+    ValueError: there will not, and the message lists the measures; or the space
+      has settings with which the cost is another one.
   """
+  objective, asked = config.objective, first.points[0].config.evaluate
   if objective == SIMILARITY:
-    if not config.similarity:
+    if not asked.similarity:
       raise ValueError("objective=similarity needs sets: give similarity=.")
     return
-  known = ["cost", *results.SIZES]
-  for entry in standard.find_sets(config):
-    endings = ["", "_coverage"]
-    if entry.kind != "similarity":
-      endings += ["_semantic", "_syntactic"]
-    known += [f"{entry.name}{ending}" for ending in endings]
-  if objective not in known:
+  if objective == "cost":
+    _check_costs(config.sweep)
+  known = list(_MINIMISED)
+  for entry in standard.find_sets(asked):
+    parts = ["", "_semantic", "_syntactic"]
+    ends = parts[:1] if entry.kind == "similarity" else parts
+    known += [f"{entry.name}{end}" for end in ends]
+  if objective not in known and not first.evaluate:
     raise ValueError(
       f"There is no score {objective!r} to search by: use one of "
       f"{', '.join([SIMILARITY, *known])}."
     )
+
+
+def _check_costs(space: str) -> None:
+  """Refuses settings with which costs cannot be compared."""
+  of_training = set(configs.settings(configs.TrainConfig())) - set(_COSTS)
+  for name, _ in grid.split(space):
+    if name not in of_training:
+      raise ValueError(
+        f"Costs with different {name} cannot be compared, since it changes "
+        "what the cost is: search by a score, or leave it out."
+      )
 
 
 def _range(name: str, text: str):
@@ -175,8 +204,19 @@ def _similarity_sets(point: Point) -> list[str]:
   return [pathlib.Path(n).stem for n in point.config.evaluate.similarity]
 
 
-def _open_study(workdir: pathlib.Path):
-  """Opens the study on disk; an interrupted trial goes to its queue's head."""
+def open_study(first: Plan, config: SweepConfig, workdir: pathlib.Path):
+  """Opens the study on disk; an interrupted trial goes to its queue's head.
+
+  Args:
+    first: the plan of a point of the search.
+    config: the space, the objective and the seeds.
+    workdir: the work directory of the search.
+
+  Raises:
+    ModuleNotFoundError: optuna is not installed.
+    ValueError: the study in the work directory is of another search, or there
+      are results of a sweep.
+  """
   try:
     import optuna
   except ImportError as error:
@@ -184,19 +224,57 @@ def _open_study(workdir: pathlib.Path):
       "search=optuna needs the package optuna: pip install optuna."
     ) from error
   optuna.logging.set_verbosity(optuna.logging.WARNING)
+  path = workdir / STUDY
+  if not path.exists():
+    folders.check_same_sweep([], workdir)
   workdir.mkdir(parents=True, exist_ok=True)
+  downwards = config.objective in _MINIMISED
   study = optuna.create_study(
     study_name="search",
-    storage=f"sqlite:///{workdir.resolve() / 'study.db'}",
-    direction="maximize",
+    storage=f"sqlite:///{path.resolve()}",
+    direction="minimize" if downwards else "maximize",
     load_if_exists=True,
   )
+  _check_request(study, _request(first, config), workdir)
   # A new seed each time: else a resumed search repeats its first proposals.
   study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
   for trial in study.get_trials(states=[_states().RUNNING]):
     study.tell(trial.number, state=_states().FAIL)
     study.enqueue_trial(trial.params)
   return study
+
+
+def _request(first: Plan, config: SweepConfig) -> dict[str, Any]:
+  """What must stay the same in a search that goes on."""
+  point = first.points[0]
+  settings = grid.result_settings(point.config)
+  for name in point.varied:
+    settings.pop(name, None)
+  request = {
+    "sweep": config.sweep,
+    "objective": config.objective,
+    "seeds": config.seeds,
+    "experiment": config.experiment,
+  }
+  return json.loads(json.dumps(request | settings))
+
+
+def _check_request(study, request: dict, workdir: pathlib.Path) -> None:
+  old = study.user_attrs.get(_REQUEST)
+  if old is None and not study.trials:
+    study.set_user_attr(_REQUEST, request)
+    return
+  if old is None:
+    raise ValueError(
+      f"The search in {workdir} is of an earlier version, which did not keep "
+      "what it searches: name another workdir."
+    )
+  for name, value in request.items():
+    if old.get(name) != value:
+      raise ValueError(
+        f"{workdir} has a search with {name}={old.get(name)!r}, not "
+        f"{value!r}: give the same settings, or name another workdir."
+      )
 
 
 def _states():

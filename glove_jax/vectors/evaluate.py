@@ -104,7 +104,10 @@ def question_files(config: EvaluateConfig) -> list[pathlib.Path]:
 
 
 def evaluate_vectors(
-  vectors: WordVectors, config: EvaluateConfig, lowercase: bool | None = None
+  vectors: WordVectors,
+  config: EvaluateConfig,
+  lowercase: bool | None = None,
+  asked: dict | None = None,
 ) -> dict:
   """Evaluates vectors on every set that the config names.
 
@@ -113,6 +116,8 @@ def evaluate_vectors(
     config: which sets to evaluate on, and how.
     lowercase: whether to look up words in lower case; by default if the
       vocabulary is in lower case.
+    asked: receives by the name of each set its content and what the vectors
+      answered: `analogy.Answers` or the cosines of pairs.
 
   Returns:
     Results by the name of the set, as the head of this file describes them.
@@ -123,7 +128,6 @@ def evaluate_vectors(
       not finite.
   """
   entries = standard.find_sets(config)
-  is_plain = not (config.sets or config.against) and config.suite == "none"
   other = formats.load_vectors(config.against) if config.against else None
   results, contents = {}, []
   with metrics.progress("evaluating", len(entries), " sets") as bar:
@@ -131,11 +135,15 @@ def evaluate_vectors(
       content, reason = _read(entry)
       # A folder may have another copy of a set: its questions count once.
       if entry.kind or content is None or content not in contents:
-        results[entry.name] = (
-          _missing(entry.kind, reason, config.analogy_method)
-          if content is None
-          else _evaluate(content, vectors, config, is_plain, other, lowercase)
-        )
+        if content is None:
+          method = config.analogy_method
+          results[entry.name] = _missing(entry.kind, reason, method)
+        else:
+          results[entry.name], given = _evaluate(
+            content, vectors, config, other, lowercase, asked is not None
+          )
+          if asked is not None:
+            asked[entry.name] = content, given
       contents.append(content)
       bar.update()
   return results
@@ -224,17 +232,26 @@ def _read(entry: standard.Entry) -> tuple[sets.Content | None, str]:
     return None, str(error)
 
 
-def _evaluate(content, vectors, config, is_plain, other, lowercase) -> dict:
-  method = config.analogy_method
-  if isinstance(content, dict):
-    if is_plain:
-      return analogy.evaluate_analogies(
-        vectors, content, method=method, lowercase=lowercase
-      )
-    return compare_analogies(vectors, content, method, other, lowercase)
+def _evaluate(content, vectors, config, other, lowercase, ask: bool):
+  """The result of a set and, if asked for, what the vectors answer."""
+  is_plain = not (config.sets or config.against) and config.suite == "none"
+  is_analogies, method = isinstance(content, dict), config.analogy_method
+  given = None  # `analogy.Answers`, or the cosines of pairs
+  if is_plain or ask:
+    given = (
+      analogy.ask(vectors, content, method, lowercase)
+      if is_analogies
+      else similarity.cosines(vectors, content, lowercase)
+    )
+  if is_plain and is_analogies:
+    head = {"kind": "analogies", "method": method}
+    return head | analogy.scores(given, content), given
   if is_plain:
-    return similarity.evaluate_similarity(vectors, content, lowercase=lowercase)
-  return compare_similarity(vectors, content, other, lowercase)
+    return similarity.score(given, content), given
+  if is_analogies:
+    found = compare_analogies(vectors, content, method, other, lowercase)
+    return found, given
+  return compare_similarity(vectors, content, other, lowercase), given
 
 
 def _missing(kind: str, reason: str, method: str) -> dict:

@@ -98,7 +98,7 @@ def spearman_interval(
     return None
   counts = resamples(len(first), draws, seed)
   return _percentiles(
-    np.concatenate([_resampled(first, second, part) for part in counts])
+    np.concatenate([resampled(first, second, part) for part in counts])
   )
 
 
@@ -132,7 +132,7 @@ def spearman_difference(
     return None
   drawn = np.concatenate(
     [
-      _resampled(first, scores, counts) - _resampled(second, scores, counts)
+      resampled(first, scores, counts) - resampled(second, scores, counts)
       for counts in resamples(len(scores), draws, seed)
     ]
   )
@@ -174,8 +174,19 @@ def resamples(num: int, draws: int, seed: int) -> Iterator[np.ndarray]:
     yield counts.reshape(rows, num)
 
 
-def _resampled(first, second, counts) -> np.ndarray:
-  """[draws] Spearman's rho of each resample; NaN where it is not defined."""
+def resampled(
+  first: np.ndarray, second: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+  """Spearman's rho in resamples.
+
+  Args:
+    first: [N] values.
+    second: [N] values.
+    counts: [draws, N], of `resamples`.
+
+  Returns:
+    [draws] float64; NaN where rho is not defined.
+  """
   x, y = ranks(first, counts), ranks(second, counts)
   mean = (len(first) + 1) / 2  # of the ranks of any resample
   x -= mean

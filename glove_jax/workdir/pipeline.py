@@ -136,9 +136,9 @@ class Pipeline:
       yield
 
   def _run_sample(self) -> list[str]:
-    """The files of the corpus, or the one with the share of it to use."""
+    """The files of the corpus, or the one with the sample of it to use."""
     config = self.config.corpus
-    if config.share == 1:
+    if config.share == 1 and not config.bootstrap:
       return self._paths
     output = self.workdir / "sample.txt"
     with self._stage("sample", self._paths) as todo:
@@ -287,7 +287,7 @@ class Pipeline:
 
   def _report_epoch(self, line: dict) -> None:
     self._say(
-      f"epoch {line['epoch']:3d}  cost {line['cost']:.5f}  "
+      f"pass {line['epoch']:3d}  cost {line['cost']:.5f}  "
       f"{line['triplets_per_second']:,.0f} counts/s  {line['seconds']:.1f} s"
     )
 
@@ -308,10 +308,10 @@ class Pipeline:
       return
     if saved:
       same = settings | {"inputs": old.get("inputs")}
-      other = "it is of more epochs" if too_far else "its inputs have changed"
+      other = "it is of more passes" if too_far else "its inputs have changed"
       why = difference(old, same) or other
       self._say(
-        f"Training starts anew, and the checkpoint of epoch {saved[-1]} is "
+        f"Training starts anew, and the checkpoint of pass {saved[-1]} is "
         f"removed: {why}."
       )
     atomic.remove(folder)

@@ -7,7 +7,7 @@ import pytest
 
 from glove_jax.sweeps import command, results, runner
 from glove_jax.sweeps.options import SweepConfig
-from glove_jax.workdir.lock import lock
+from glove_jax.workdir.lock import Busy, lock
 
 
 @pytest.fixture
@@ -87,6 +87,17 @@ def test_a_point_that_another_process_trains_is_left_to_it(tiny, tmp_path):
   assert trained == [points[1].name]
   assert "Another process trains x_max=1." in said
   assert run(tiny, tmp_path / "sweep")[1] == [points[0].name]
+
+
+def test_a_search_is_of_one_process(tiny, tmp_path):
+  pytest.importorskip("optuna")
+  config = SweepConfig(search="optuna", sweep="x_max=1..9", trials=1)
+  with (
+    lock(tmp_path),
+    pytest.raises(Busy, match="Another process works in"),
+  ):
+    command.run_search(config, tiny, None, tmp_path)
+  assert not (tmp_path / "study.db").exists()
 
 
 def test_finished_points_do_not_need_their_counts(tiny, tmp_path):

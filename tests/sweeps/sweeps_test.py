@@ -14,38 +14,20 @@ import pytest
 import experiments
 from glove_jax import atomic
 from glove_jax import config as configs
-from glove_jax.sweeps import command, grid, plots, results, runner, search
+from glove_jax.sweeps import (
+  command,
+  grid,
+  plots,
+  report,
+  results,
+  runner,
+)
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.training import loop
 from glove_jax.vectors import formats
 from glove_jax.workdir import artifacts, pipeline
 
 REPO = pathlib.Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> dict:
-  """Settings of a run that takes a moment."""
-  folder = tmp_path_factory.mktemp("corpus")
-  rng = np.random.default_rng(0)
-  topics = np.array([f"w{i}" for i in range(64)]).reshape(4, 16)
-  (folder / "text.txt").write_text(
-    "".join(
-      " ".join(rng.choice(topics[rng.integers(4)], 30)) + "\n"
-      for _ in range(100)
-    )
-  )
-  (folder / "pairs.tsv").write_text("w1\tw2\t9\nw1\tw40\t2\nw3\tw50\t1\n")
-  (folder / "questions.txt").write_text(": gram1\nw1 w2 w3 w4\n")
-  return {
-    "corpus": [f"{folder}/text.txt"],
-    "analogies": [f"{folder}/questions.txt"],
-    "similarity": [f"{folder}/pairs.tsv"],
-    "dim": 8,
-    "epochs": 1,
-    "growth": [],
-    "window": 3,
-  }
 
 
 def plan(tiny, sweep="x_max=1,10", experiment=None, **options):
@@ -57,12 +39,6 @@ def plan(tiny, sweep="x_max=1,10", experiment=None, **options):
 
 def run(plan, workdir, say=lambda line: None, **options):
   return command.run(plan, SweepConfig(**options), workdir, say)
-
-
-def search_for(tiny, workdir, say, **options):
-  return command.run_search(
-    SweepConfig(**options), tiny, None, workdir, "python run.py", say
-  )
 
 
 def rows_of(workdir):
@@ -77,14 +53,6 @@ def flags(tiny):
   ]
 
 
-@pytest.fixture(scope="module")
-def swept(tiny, tmp_path_factory):
-  """A finished sweep of two points and two seeds: (workdir, lines said)."""
-  workdir, said = tmp_path_factory.mktemp("sweep"), []
-  assert run(plan(tiny, seeds=2), workdir, said.append) == 0
-  return workdir, said
-
-
 def test_every_point_leaves_its_folder(swept):
   workdir, _ = swept
   assert len(list((workdir / "counts").iterdir())) == 1
@@ -94,7 +62,7 @@ def test_every_point_leaves_its_folder(swept):
     names = {path.name for path in folder.iterdir() if path.name[0] != "."}
     assert names == {
       "config.json", "source.json", "metrics.jsonl", "training.json",
-      "evaluation.json",
+      "answers.npz", "evaluation.json",
     }  # fmt: skip
 
 
@@ -121,6 +89,40 @@ def test_a_finished_sweep_runs_nothing_again(swept, tiny, monkeypatch):
   said = []
   assert run(plan(tiny, seeds=2), swept[0], said.append) == 0
   assert said[0] == "4 of 4 points are done."
+
+
+def test_the_report_is_written_after_every_point(tiny, tmp_path, monkeypatch):
+  right, seen = loop.train, []
+
+  def train(*args, **kwargs):
+    path = tmp_path / "results.csv"
+    seen.append(len(rows_of(tmp_path)) if path.exists() else 0)
+    return right(*args, **kwargs)
+
+  monkeypatch.setattr(loop, "train", train)
+  monkeypatch.setattr(command, "_REPORT_SHARE", 1e9)
+  assert run(plan(tiny, sweep="x_max=1,10,100"), tmp_path) == 0
+  assert seen == [0, 1, 2]
+
+
+def test_every_point_says_what_it_ran_on(swept):
+  for folder in (swept[0] / "points").iterdir():
+    record = atomic.read_json(folder / "config.json")
+    assert record["devices"] and record["versions"]["jax"]
+    assert record["commit"] == artifacts.commit()
+    assert atomic.read_json(folder / "training.json")["wall_seconds"] > 0
+
+
+def test_tables_and_page_show_what_a_score_is_of(tiny, tmp_path):
+  pairs = tmp_path / "rare.tsv"
+  pairs.write_text("w1\tw2\t9\nw3\tw40\t2\nx\ty\t1\nx\tz\t1\ny\tz\t2\n")
+  said = []
+  settings = tiny | {"similarity": [str(pairs)]}
+  run(plan(settings), tmp_path / "w", said.append)
+  table = (tmp_path / "w" / "results.md").read_text()
+  assert table.count("2 (40.0%)") == 2
+  assert sum("(2 of 5)" in line for line in said) == 2
+  assert (tmp_path / "w" / "report.html").read_text().count('class="low"') == 2
 
 
 def test_results_can_be_kept_elsewhere(swept, tmp_path):
@@ -156,6 +158,14 @@ def test_a_failed_point_stops_no_other(tiny, tmp_path, monkeypatch):
   (failed,) = (tmp_path / "points").glob("x_max=1-*")
   assert "FloatingPointError" in (failed / "error.txt").read_text()
   assert "The cost became nan." in (tmp_path / "report.html").read_text()
+  assert "  failed: x_max=1: The cost became nan." in said
+  again = []
+  command.rewrite(tmp_path, None, say=again.append)
+  assert again[-2].endswith("has the results of 1 of 2 points.")
+  assert again[-1].startswith("failed: x_max=1-")
+  page = (tmp_path / "report.html").read_text()
+  assert "The cost became nan." in page
+  assert "1 of 2 points are done, 1 failed." in page
   monkeypatch.setattr(loop, "train", right)
   assert run(plan(tiny), tmp_path, said.append) == 0
   assert not (failed / "error.txt").exists()
@@ -166,7 +176,10 @@ def test_a_missing_corpus_is_said_of_each_point(tiny, tmp_path):
   settings = tiny | {"corpus": ["nowhere.txt"]}
   said = []
   assert run(plan(settings), tmp_path, said.append) == 1
-  assert sum("nowhere.txt" in line for line in said) == 2
+  at_once = [line for line in said if line.startswith("  failed: ")]
+  last = [line for line in said if line.startswith("failed: ")]
+  for lines in (at_once, last):
+    assert sum("nowhere.txt" in line for line in lines) == 2
 
 
 @pytest.mark.parametrize("sweep, message", [
@@ -184,22 +197,6 @@ def test_all_points_are_checked_before_the_first_runs(
     command.main(
       SweepConfig(sweep=sweep), settings, None, tmp_path / "w", "run.py", print
     )
-  assert not (tmp_path / "w").exists()
-
-
-@pytest.mark.parametrize("objective, similarity, message", [
-  ("gogle", "pairs.tsv", "no score 'gogle' .* questions_semantic, .* pairs"),
-  ("similarity", "", "objective=similarity needs sets"),
-])  # fmt: skip
-def test_the_objective_of_a_search_is_checked_before_it(
-  tiny, tmp_path, objective, similarity, message
-):
-  config = SweepConfig(
-    sweep="x_max=1..9", search="optuna", trials=1, objective=objective
-  )
-  settings = tiny | ({} if similarity else {"similarity": []})
-  with pytest.raises(ValueError, match=message):
-    command.run_search(config, settings, None, tmp_path / "w")
   assert not (tmp_path / "w").exists()
 
 
@@ -249,6 +246,30 @@ def test_a_point_and_a_run_of_the_same_settings_give_the_same_vectors(
     tmp_path / "run" / "vectors.txt"
   ).read_bytes()
   assert result.evaluation == atomic.read_json(folder / "evaluation.json")
+
+
+def test_seeds_do_not_train_together():
+  sweep = grid.product(grid.param("x_max", 1, 10), grid.param("seed", 0, 1, 2))
+  seeds = [
+    {point.config.train.seed for point in batch}
+    for batch in runner.batches(grid.make_points({}, sweep), together=4)
+  ]
+  assert sorted(seeds, key=min) == [{0}, {1}, {2}]
+
+
+def test_points_that_train_together_are_those_that_train_alone(tiny, tmp_path):
+  settings = tiny | {"products": "float32"}
+  points = plan(settings, sweep="x_max=1,10", seeds=2)
+  assert run(points, tmp_path / "many", together=4, keep_tables=True) == 0
+  assert run(points, tmp_path / "alone", keep_tables=True) == 0
+  for point in points.points:
+    many, alone = (
+      formats.read_tables(
+        runner.point_folder(tmp_path / name, point) / "tables.npz"
+      )[0]
+      for name in ("many", "alone")
+    )
+    np.testing.assert_allclose(many.word, alone.word, atol=1e-4)
 
 
 def test_too_little_memory_for_all_trains_one_by_one(
@@ -332,53 +353,10 @@ def test_stanford_needs_its_programs(tiny):
     plan({}, sweep=None, experiment=module, stanford="nowhere")
 
 
-def test_a_search_goes_on_with_its_study(tiny, tmp_path):
-  optuna = pytest.importorskip("optuna")
-  space = "x_max=1..100;bias_init=fit,random"
-  said = []
-
-  def search_again(trials, objective="pairs"):
-    return search_for(
-      tiny, tmp_path, said.append, search="optuna", sweep=space,
-      trials=trials, objective=objective,
-    )  # fmt: skip
-
-  assert search_again(2) == 0
-  assert len(list((tmp_path / "points").iterdir())) == 2
-  storage = f"sqlite:///{tmp_path / 'study.db'}"
-  study = optuna.load_study(study_name="search", storage=storage)
-  cut_off = study.ask()  # as by a kill: its trial is still running
-  cut_off.suggest_float("x_max", 1, 100, log=True)
-  cut_off.suggest_categorical("bias_init", ["fit", "random"])
-  assert search_again(3) == 0
-  assert len(list((tmp_path / "points").iterdir())) == 3
-  rows = rows_of(tmp_path)
-  tried = {float(row["x_max"]) for row in rows}
-  assert len(rows) == 3 and cut_off.params["x_max"] in tried
-  assert sum(line.startswith("best: x_max=") for line in said) == 2
-  command.rewrite(tmp_path, None, say=said.append)
-  with pytest.raises(ValueError, match="no score 'googel'"):
-    search_again(4, "googel")
-
-
-def test_a_search_without_optuna_or_space(tiny, tmp_path, monkeypatch):
-  monkeypatch.setitem(sys.modules, "optuna", None)
-  with pytest.raises(ModuleNotFoundError, match="pip install optuna"):
-    search_for(tiny, tmp_path, print, sweep="x_max=1,10")
-  with pytest.raises(ValueError, match="what to search"):
-    search_for(tiny, tmp_path, print)
-
-
-@pytest.mark.parametrize("space", ["x_max=10..1", "bias_init=fit..random"])
-def test_a_search_needs_ranges_of_numbers(space):
-  with pytest.raises(ValueError, match="no range of numbers"):
-    search.read_space(space)
-
-
 def test_points_can_be_read_by_tensorboard(swept, tiny):
   pytest.importorskip("tensorboardX")
   workdir, _ = swept
-  command.write_tensorboard(plan(tiny, seeds=2).points, workdir)
+  report.write_tensorboard(plan(tiny, seeds=2).points, workdir)
   runs = list((workdir / "tensorboard").iterdir())
   assert len(runs) == 4
   for folder in runs:

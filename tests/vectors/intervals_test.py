@@ -73,7 +73,7 @@ def test_ranks_of_resamples_are_those_of_sorting():
 def test_rho_of_each_resample_is_scipys():
   first, _, scores = correlated(np.random.default_rng(4))
   counts = all_resamples(len(scores), 20)
-  found = intervals._resampled(first, scores, counts)
+  found = intervals.resampled(first, scores, counts)
   for rho, count in zip(found, counts, strict=True):
     items = np.repeat(np.arange(len(scores)), count)
     expected = stats.spearmanr(first[items], scores[items]).statistic

@@ -1,0 +1,60 @@
+"""How good are vectors after so many seconds of training, by engine?
+
+    python run.py --experiment=learning_curves --seeds=3
+
+Every point of a curve is a training of its own, whose learning rate falls to 0
+at its end, so that each shows what a whole run of that length is worth. Seconds
+are those of the passes, compilation included; the start (fitting biases,
+cutting tiles) is in `wall time (s)`.
+
+On the default corpus with one seed it takes 100 s on 2 cores. For what to
+expect see docs/experiments.md.
+"""
+
+from experiments import GLOVE
+from glove_jax.sweeps import grid
+from glove_jax.sweeps.plots import Plot
+
+
+def get_config():
+  return {"corpus": GLOVE["corpus"]}
+
+
+def get_sweep():
+  tiles = grid.product(
+    [
+      {grid.LABEL: "blocked, missing pairs"},
+      {grid.LABEL: "blocked, J alone", "missing": 0.0},
+    ],
+    [
+      {"growth": (), "epochs": 1},
+      {"growth": ("8192:2",), "epochs": 2},
+      {"growth": ("8192:4",), "epochs": 4},
+      {"growth": ("8192:8",), "epochs": 8},
+    ],
+  )
+  rule = {"optimizer": "stanford", "learning_rate": 0.05}
+  rows = grid.product(
+    [
+      {grid.LABEL: "rows"},
+      {grid.LABEL: "rows, Stanford's rule", "bias_init": "random"} | rule,
+    ],
+    grid.param("epochs", 1, 2, 5, 15),
+    grid.param("engine", "rows"),
+  )
+  return tiles + rows
+
+
+def report(results):
+  del results
+  return [
+    Plot(
+      "learning_curves",
+      "Scores over seconds of training",
+      "scatter",
+      x="train_seconds",
+      by=grid.LABEL,
+      along="epochs",
+      log=True,
+    )
+  ]

@@ -13,30 +13,35 @@ import os
 import pathlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, lazy, metrics
 from glove_jax import config as configs
 from glove_jax.config import Config, TrainConfig
-from glove_jax.counts import (
-  dask_pool,
-  distributed,
-  forecast,
-  out_of_core,
-  triplets,
-)
-from glove_jax.model import Params
+from glove_jax.counts import forecast, out_of_core, triplets
 from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, loop, optimizer_check
-from glove_jax.training.starts import Start
-from glove_jax.vectors import evaluate, formats
+from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs, model_card, starting
+from glove_jax.workdir import artifacts, inputs
 from glove_jax.workdir.lock import lock
 from glove_jax.workdir.stages import STAGES, Stages, difference
+
+if TYPE_CHECKING:
+  from glove_jax.model import Params
+  from glove_jax.training.starts import Start
+
+# What counting does not need.
+dask_pool = lazy.module("glove_jax.counts.dask_pool")
+distributed = lazy.module("glove_jax.counts.distributed")
+checkpoint = lazy.module("glove_jax.training.checkpoint")
+loop = lazy.module("glove_jax.training.loop")
+optimizer_check = lazy.module("glove_jax.training.optimizer_check")
+evaluate = lazy.module("glove_jax.vectors.evaluate")
+model_card = lazy.module("glove_jax.workdir.model_card")
+starting = lazy.module("glove_jax.workdir.starting")
 
 # Settings that name files, whose content counts.
 _PATHS = {
@@ -130,7 +135,8 @@ class Pipeline:
       self._paths = inputs.corpus_paths(config, self.workdir, self._say)
       self._stages = Stages(self.workdir, self._say)
       self._text = inputs.make_text(config, self._run_sample())
-      self._cluster = self._kept = None
+      self._cluster = None
+      self._kept: compiled.Kept | None = None
       if self.config.count.dask:
         self._cluster = dask_pool.Cluster(self.config.count, self._say)
       yield
@@ -156,7 +162,7 @@ class Pipeline:
           self._count(words, output)
     return words, triplets.read_triplets(output)
 
-  def _run_training(self, words: vocab.Vocab) -> Params:
+  def _run_training(self, words: vocab.Vocab) -> "Params":
     """Trains on the counts, from the last checkpoint with these settings.
 
     Args:
@@ -181,7 +187,7 @@ class Pipeline:
       formats.write_tables(output, params, words.words)
     return params
 
-  def _run_vectors(self, words: vocab.Vocab, params: Params) -> WordVectors:
+  def _run_vectors(self, words: vocab.Vocab, params: "Params") -> WordVectors:
     """Combines the trained tables into vectors, and writes vectors.txt."""
     output = self.workdir / "vectors.txt"
     vectors = artifacts.run_vectors(
@@ -265,15 +271,12 @@ class Pipeline:
     kept, self._kept = self._kept, None
     if kept and self._kept_of != self._stages.hashes(self._text.paths):
       kept = None
-    count_corpus, num_sections = (
-      functools.partial(out_of_core.count_corpus, kept=kept),
-      0,
-    )
     if self._cluster:
-      count_corpus = functools.partial(
-        distributed.count_corpus, run=self._cluster.map
-      )
+      count_corpus, how = distributed.count_corpus, {"run": self._cluster.map}
       num_sections = len(distributed.cut_sections(self._text.paths))
+    else:
+      count_corpus, how = out_of_core.count_corpus, {"kept": kept}
+      num_sections = 0
     self._say(
       forecast.forecast(self._text, words, output, config, added, num_sections)
     )
@@ -282,7 +285,7 @@ class Pipeline:
       count_corpus(
         self._text, words, output, config,
         source=self._source("counts", self._count_inputs()), added=added,
-        progress=bar.update,
+        progress=bar.update, **how,
       )  # fmt: skip
 
   def _report_epoch(self, line: dict) -> None:
@@ -396,8 +399,8 @@ def train(
   folder: str | os.PathLike,
   on_epoch: Callable[[dict], object] | None = None,
   say: Callable[[str], object] = print,
-  start: Start | None = None,
-) -> Params:
+  start: "Start | None" = None,
+) -> "Params":
   """Trains on a folder of counts, and removes what only training needs.
 
   Args:

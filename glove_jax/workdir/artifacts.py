@@ -79,6 +79,7 @@ def write_config(
   atomic.write_json(path, record)
 
 
+@functools.cache
 def versions() -> dict[str, str]:
   """The versions of Python and of the packages that a result depends on."""
   found = {"python": platform.python_version()}

@@ -213,9 +213,11 @@ class Pipeline:
   def _run_vocab(self) -> vocab.Vocab:
     output = self.workdir / "vocab.txt"
     with self._stage("vocab", self._vocab_inputs()) as todo:
-      if todo:
-        vocab.write_vocab(self._make_vocab(), output)
-    return vocab.read_vocab(output)
+      if not todo:
+        return vocab.read_vocab(output)
+      words = self._make_vocab()
+      vocab.write_vocab(words, output)
+    return words
 
   def _make_vocab(self) -> vocab.Vocab:
     if self.config.corpus.records:

@@ -9,24 +9,31 @@ import pathlib
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
-from glove_jax import atomic, effects, metrics
+from glove_jax import atomic, effects, lazy, metrics
 from glove_jax import config as configs
 from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
-from glove_jax.model import Params
 from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
 from glove_jax.threads import default_threads
-from glove_jax.vectors import evaluate, formats, word_vectors
+from glove_jax.vectors import formats, word_vectors
 from glove_jax.vectors.formats import model2vec
 from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import model_card, stages
 from glove_jax.workdir.lock import lock
+
+if TYPE_CHECKING:
+  from glove_jax.model import Params
+
+# What counting does not need.
+jax = lazy.module("jax")
+model = lazy.module("glove_jax.model")
+evaluate = lazy.module("glove_jax.vectors.evaluate")
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
@@ -50,25 +57,29 @@ def write_config(
       the file, so that it always describes what is in the folder.
   """
   settings, path = all_settings(config), workdir / "config.json"
+  names, devices = list(stages.STAGES), []
   if stage and path.exists():
     old = _read_config(path)
-    names = list(stages.STAGES)
+    devices = atomic.read_json(path).get("devices", [])
     for later in names[names.index(stage) + 1 :]:
       for field in dataclasses.fields(
         getattr(config, stages.STAGES[later].part)
       ):
         settings[field.name] = old.get(field.name, settings[field.name])
+  if stage not in names[: names.index("train")]:
+    devices = [str(device) for device in jax.devices()]
   record = {
     "settings": settings,
     "fingerprint": atomic.fingerprint(settings),  # shows damage
     "versions": versions(),
     "commit": commit(),
-    "devices": [str(device) for device in jax.devices()],
+    "devices": devices,  # of the training, [] before it
     "cpus": default_threads(),  # on which the last bits depend
   }
   atomic.write_json(path, record)
 
 
+@functools.cache
 def versions() -> dict[str, str]:
   """The versions of Python and of the packages that a result depends on."""
   found = {"python": platform.python_version()}
@@ -133,7 +144,7 @@ def _read_config(path: pathlib.Path) -> dict:
 
 def make_vectors(
   words: Sequence[str],
-  params: Params,
+  params: "Params",
   config: VectorsConfig,
   counts: Sequence[int] | np.ndarray | None = None,
 ) -> WordVectors:
@@ -210,7 +221,7 @@ def load(
 def run_vectors(
   workdir: str | os.PathLike,
   words: Sequence[str],
-  params: Params,
+  params: "Params",
   config: VectorsConfig,
 ) -> WordVectors:
   """As `make_vectors`, with counts of the words and standard errors.
@@ -234,7 +245,7 @@ def _read_errors(workdir, words, params, config) -> StandardErrors:
 
 def make_errors(
   words: Sequence[str],
-  params: Params,
+  params: "Params",
   counts: triplets.Triplets,
   settings: Mapping,
   config: VectorsConfig,
@@ -390,7 +401,7 @@ def export(
     return pathlib.Path(output, "README.md")
   if form == "npz":
     params, words = formats.read_tables(tables_path(workdir))
-    params = Params(*(table[:limit] for table in params))
+    params = model.Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:
     formats.write_vectors(vectors, output, form)

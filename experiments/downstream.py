@@ -35,7 +35,7 @@ MEASURES = ("period", "party")
 
 
 def get_config():
-  return {"analogies": (), "corpus": GLOVE["corpus"]}
+  return {"analogies": (), "max_vocab": 8192}
 
 
 def get_sweep():

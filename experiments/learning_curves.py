@@ -17,7 +17,7 @@ from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
-  return {"corpus": GLOVE["corpus"]}
+  return {"corpus": GLOVE["corpus"], "dim": 50}
 
 
 def get_sweep():

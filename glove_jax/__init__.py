@@ -2,7 +2,8 @@
 
 Text becomes vectors room by room. A room imports only from those above it.
 
-- `config`, `presets`, `settings`: what a run can be configured to do.
+- `config`, `train_config`, `effects`, `presets`, `settings`: what a run can be
+  configured to do.
 - `model`: the equations of GloVe, and nothing else.
 - `atomic`, `memory`, `threads`, `metrics`: small tools.
 - `text`: files -> words -> ids.

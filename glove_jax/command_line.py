@@ -18,7 +18,7 @@ from typing import NamedTuple
 from absl import flags, logging
 
 import glove_jax
-from glove_jax import settings
+from glove_jax import memory, settings
 from glove_jax.training import loop, multihost
 
 FLAGS = flags.FLAGS
@@ -193,20 +193,17 @@ def run(
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(with_flags(str(error)))
   except Exception as error:
-    if _is_memory(error):
-      _fail(
-        "There is too little memory for these settings: lower --dim, "
-        f"--max_vocab or --batch_size ({' '.join(str(error).split())})."
-      )
+    if memory.is_full(error):
+      why = with_flags(" ".join(str(error).split()))
+      if not why.startswith("There is too little memory"):
+        why = (
+          "There is too little memory for these settings: lower --dim, "
+          f"--max_vocab or --batch_size ({why})."
+        )
+      _fail(why)
     if not multihost.several():
       raise
     _fail(f"{type(error).__name__}: {error}")
-
-
-def _is_memory(error: Exception) -> bool:
-  """Whether an error of Python or of JAX says that memory is full."""
-  signs = ("RESOURCE_EXHAUSTED", "Out of memory")
-  return isinstance(error, MemoryError) or any(x in str(error) for x in signs)
 
 
 def expect(name: str, arguments: list[str], number: int, what: str) -> None:

@@ -15,17 +15,17 @@ try:
 except ImportError:
   import experiments  # beside run.py
 
-from glove_jax import command_line
+from glove_jax import command_line, effects
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
 from glove_jax.presets import PRESETS
-from glove_jax.settings import Part, setting
+from glove_jax.settings import MOST, Part, setting
 from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.vectors import evaluate as evaluation
-from glove_jax.vectors import formats, queries, word_vectors
+from glove_jax.vectors import formats, queries
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, model_card, names, pipeline
+from glove_jax.workdir import artifacts, model_card, names, pipeline, stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,16 +66,20 @@ class RunFlags(Part):
     "multiply each vector by SIF / (SIF + p(word)), for sentence vectors; 1e-3 "
     "is usual, 0 leaves the lengths",
     low=0,
+    high=1,
   )
   remove: int = setting(
-    0, "common directions to remove from vectors, for sentences", low=0
+    0,
+    "common directions to remove from vectors, for sentences",
+    low=0,
+    high=MOST,
   )
   intervals: bool = setting(
     False,
     "show the 95% interval of each cosine, from the counts of the run; a lower "
     "bound, since other text and another seed change cosines more",
   )
-  k: int = setting(10, "number of answers to show", low=1)
+  k: int = setting(10, "number of answers to show", low=1, high=MOST)
   traceback: bool = setting(False, "show where in the code an error arose")
 
 
@@ -89,8 +93,12 @@ class ProcessFlags(Part):
     "needed in Slurm, MPI and Kubernetes jobs and on TPU pods, nor are the "
     "next two flags",
   )
-  num_processes: int = setting(0, "number of processes that train together")
-  process_id: int = setting(-1, "which of these processes this is, from 0")
+  num_processes: int = setting(
+    0, "number of processes that train together", low=0, high=MOST
+  )
+  process_id: int = setting(
+    -1, "which of these processes this is, from 0", low=-1, high=MOST
+  )
 
 
 RUN_FIELDS = dataclasses.fields(RunFlags)
@@ -98,13 +106,24 @@ SWEEP_FIELDS = dataclasses.fields(SweepConfig)
 
 
 def run_flags() -> RunFlags:
-  return RunFlags(**given(RUN_FIELDS))
+  """These flags; an --input that is a run stands for --workdir."""
+  flags = RunFlags(**given(RUN_FIELDS))
+  if flags.input and stages.is_workdir(flags.input):
+    return dataclasses.replace(flags, workdir=flags.input, input="")
+  return flags
 
 
 def given_settings() -> dict:
   """The settings that the command line gives, by preset or by flag."""
   preset = run_flags().preset
   return (PRESETS[preset] if preset else {}) | given(configs.fields())
+
+
+def new_config() -> configs.Config:
+  """The config of a new run; a ValueError if a flag has no effect in it."""
+  config = configs.make_config(**given_settings())
+  effects.check([configs.all_settings(config)], given(configs.fields()))
+  return config
 
 
 def workdir() -> pathlib.Path:
@@ -124,7 +143,7 @@ def train(arguments: list[str]) -> None:
   if given(SWEEP_FIELDS):
     sweep()
     return
-  config = configs.make_config(**given_settings())
+  config = new_config()
   folder = workdir()
   vectors, results = pipeline.Pipeline(config, folder, say).run()
   say(artifacts.summary(folder, vectors, results))
@@ -145,8 +164,9 @@ def sweep() -> None:
   start = ["python", program] if program.endswith(".py") else [program]
   typed = shlex.join([*start, *sys.argv[1:]])
   config = SweepConfig(**flags)
+  named = given(configs.fields()).keys()
   if sweeps.main(
-    config, given_settings(), experiments.load, workdir(), typed, say
+    config, given_settings(), experiments.load, workdir(), typed, say, named
   ):
     sys.exit(1)
 
@@ -159,7 +179,7 @@ def report(arguments: list[str]) -> None:
 
 def count(arguments: list[str]) -> None:
   expect("count", arguments, 0, "no words")
-  config = configs.make_config(**given_settings())
+  config = new_config()
   folder = workdir()
   _, counts = pipeline.Pipeline(config, folder, say).count()
   say(
@@ -226,7 +246,9 @@ def export(arguments: list[str]) -> None:
   expect("export", arguments, 0, "no words")
   flags = run_flags()
   if not flags.output:
-    raise ValueError("export needs --output=FILE.")
+    is_folder = flags.format in ("projector", "model2vec")
+    what = "FOLDER" if is_folder else "FILE"
+    raise ValueError(f"export needs --output={what}.")
   form = flags.format or formats.format_of(flags.output) or "stanford_text"
   _check_export(form, flags)
   if flags.input:
@@ -255,11 +277,11 @@ def _check_export(form: str, flags: RunFlags) -> None:
   kind = "vectors" if flags.input else artifacts.EXPORTS[form]
   if flags.input and artifacts.EXPORTS[form] == "counts":
     raise ValueError(f"--input has no counts: name a workdir for {form}.")
-  used = {"vectors": {"vectors", "unk", "max_vocab"}, "tables": {"max_vocab"}}
+  used = {"vectors": {"max_vocab", *_COMBINED}, "tables": {"max_vocab"}}
   given_flags = given(configs.fields()).keys() - used.get(kind, set())
   if form == "stanford_shuffled":
     given_flags -= {"seed"}
-  unused = given_flags & {"vectors", "unk", "max_vocab", "seed"}
+  unused = given_flags & {"max_vocab", "seed", *_COMBINED}
   if kind != "vectors":
     unused |= given(RUN_FIELDS).keys() & {"sif", "remove"}
   if unused:
@@ -280,9 +302,10 @@ def convert(arguments: list[str]) -> None:
 
 def run_config() -> configs.Config:
   """The config of the run in the workdir, with the flags that are given."""
-  return configs.make_config(
-    **(artifacts.read_settings(workdir()) | given(configs.fields()))
-  )
+  flags = given(configs.fields())
+  config = configs.make_config(**artifacts.read_settings(workdir()) | flags)
+  effects.check([configs.settings(config.vectors)], _COMBINED & flags.keys())
+  return config
 
 
 def trained() -> tuple[WordVectors, configs.Config]:
@@ -307,13 +330,12 @@ def trained() -> tuple[WordVectors, configs.Config]:
 def read_input(path: str, flags: RunFlags) -> WordVectors:
   """The vectors of a file, as many as --max_vocab says."""
   settings = given(configs.fields())
-  vectors = formats.load_vectors(
+  return artifacts.load(
     path,
-    settings.get("vectors"),
     limit=settings.get("max_vocab") or None,
     skip_bad_lines=flags.skip_bad_lines,
+    **{name: settings[name] for name in _COMBINED & settings.keys()},
   )
-  return word_vectors.with_unk(vectors) if settings.get("unk") else vectors
 
 
 def answers(found) -> list[str]:
@@ -326,10 +348,11 @@ def _settings(*parts: str) -> set[str]:
   return {f.name for p in parts for f in dataclasses.fields(all_parts[p])}
 
 
+_COMBINED = {"vectors", "context_weight", "unk"}
 _COUNT = {"workdir", "preset", *_settings("corpus", "vocab", "count")}
 _PROCESSES = {f.name for f in dataclasses.fields(ProcessFlags)}
 _SWEEPS = {f.name for f in SWEEP_FIELDS}
-_FILE = {"max_vocab", "skip_bad_lines", "vectors", "unk"}
+_FILE = {"max_vocab", "skip_bad_lines", *_COMBINED}
 _VECTORS = {"workdir", "corpus", "input", *_FILE}
 
 COMMANDS = {

@@ -11,6 +11,12 @@ def machine_memory() -> int:
   return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def is_full(error: BaseException) -> bool:
+  """Whether an error of Python or of JAX says that memory is full."""
+  signs = ("RESOURCE_EXHAUSTED", "Out of memory")
+  return isinstance(error, MemoryError) or any(x in str(error) for x in signs)
+
+
 def lazy_zeros(size: int, dtype) -> np.ndarray:
   """An array [size] of zeros whose pages are allocated on first write.
 

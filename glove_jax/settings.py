@@ -16,6 +16,8 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
+MOST = 2**31 - 1  # of what is counted in int32, as words and steps are
+
 
 def setting(
   default,
@@ -96,10 +98,13 @@ def checked(field: dataclasses.Field, value):
     raise ValueError(
       f"{name} must be greater than {rule['above']}, got {value}."
     )
-  if rule["high"] is not None and value > rule["high"]:
-    raise ValueError(f"{name} must be at most {rule['high']:,}, got {value:,}.")
   if type(value) is float and not math.isfinite(value):
     raise ValueError(f"{name} must be a finite number, got {value}.")
+  if rule["high"] is not None and value > rule["high"]:
+    form = "," if type(value) is int else "g"
+    raise ValueError(
+      f"{name} must be at most {rule['high']:{form}}, got {value:{form}}."
+    )
   return value
 
 

@@ -63,7 +63,7 @@ def test_a_signal_stops_a_run_with_a_sentence(tmp_path, number, code):
   process = subprocess.Popen(
     command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
   )
-  while "epoch" not in process.stdout.readline():
+  while "pass" not in process.stdout.readline():
     pass
   process.send_signal(number)
   _, errors = process.communicate(timeout=60)

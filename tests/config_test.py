@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from glove_jax import atomic, config, presets, settings
+from glove_jax.commands import RunFlags
 from glove_jax.config import TrainConfig
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.text import sampling
@@ -20,6 +21,28 @@ def test_every_field_has_a_help_and_a_name_of_its_own():
   names = [field.name for field in fields]
   assert len(set(names)) == len(names)
   assert all(len(field.metadata["help"]) > 10 for field in fields)
+
+
+def test_every_number_has_a_range():
+  for field in [
+    *config.fields(),
+    *dataclasses.fields(SweepConfig),
+    *dataclasses.fields(RunFlags),
+  ]:
+    if settings.kind(field) in (int, float):
+      rule = field.metadata
+      assert (rule["low"], rule["above"]) != (None, None), field.name
+      assert rule["high"] is not None, field.name
+
+
+def test_the_default_rate_is_that_of_the_optimizer():
+  rates = [
+    TrainConfig(optimizer=name).resolved.learning_rate
+    for name in ("adagrad", "stanford")
+  ]
+  assert rates == [0.2, 0.05]
+  given = TrainConfig(optimizer="stanford", learning_rate=0.2)
+  assert given.resolved.learning_rate == 0.2
 
 
 def test_defaults_suit_raw_text():
@@ -126,6 +149,11 @@ def test_numpy_scalars_paths_and_strings_are_accepted():
     ("vectors", "average", "vectors must be one of sum, word, context, concat"),
     ("min_count", 0, "min_count must be at least 1"),
     ("epochs", -1, "epochs must be at least 0"),
+    ("missing", 1e30, "missing must be at most 100, got 1e+30"),
+    ("share", 2.0, "share must be at most 1, got 2"),
+    ("min_fill", 2, "min_fill must be at most 1, got 2"),
+    ("tile_size", 10**7, "tile_size must be at most 8,192, got 10,000,000"),
+    ("seed", 2**32, "seed must be at most 4,294,967,295"),  # it would be 0
     ("nonesuch", 1, "There is no setting 'nonesuch'"),
   ],
 )

@@ -13,8 +13,8 @@ import glove_jax
 
 PACKAGE = pathlib.Path(glove_jax.__file__).parent
 GROUND = {
-  "atomic", "config", "memory", "metrics", "model", "presets", "settings",
-  "threads",
+  "atomic", "config", "effects", "memory", "metrics", "model", "presets",
+  "settings", "threads", "train_config",
 }  # fmt: skip
 # What each room may import beside itself and the ground.
 ROOMS = {
@@ -39,7 +39,9 @@ ROOMS = {
 LEAVES = {
   "model": set(),
   "settings": set(),
-  "config": {"settings"},
+  "train_config": {"settings"},
+  "config": {"settings", "train_config"},
+  "effects": set(),
   "presets": set(),
   "text.symbols": set(),
   "counts.triplets": {"atomic", "memory", "threads"},

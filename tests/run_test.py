@@ -84,7 +84,7 @@ def test_a_second_run_does_nothing_again(trained):
   before = (folder / "run" / "vectors.txt").stat().st_mtime_ns
   again = run(*arguments)
   assert again.returncode == 0 and "again" not in again.stdout
-  assert "epoch   1" not in again.stdout
+  assert "pass   1" not in again.stdout
   assert (folder / "run" / "vectors.txt").stat().st_mtime_ns == before
 
 
@@ -207,7 +207,7 @@ def test_stanfords_records_are_trained_on_and_written_again(parity, tmp_path):
     "--similarity=",
   )  # fmt: skip
   assert done.returncode == 0, done.stderr
-  assert "epoch   1" in done.stdout
+  assert "pass   1" in done.stdout
   output = tmp_path / "counts.bin"
   run("export", workdir, "--format=stanford_records", f"--output={output}")
   assert output.read_bytes() == records.read_bytes()
@@ -277,12 +277,12 @@ def test_a_changed_setting_names_what_it_invalidates(tmp_path):
     in (done.stdout)
   )
   assert counts.stat().st_mtime_ns == before
-  assert "epoch   1" not in done.stdout and "epoch   2" in done.stdout
+  assert "pass   1" not in done.stdout and "pass   2" in done.stdout
   done = run(*arguments, "--epochs=2", "--window=3")
   assert "counts (and so train, vectors, evaluate) again: window was 2" in (
     done.stdout
   )
-  assert "epoch   1" in done.stdout
+  assert "pass   1" in done.stdout
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
@@ -298,14 +298,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
   ]  # fmt: skip
   with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
     for line in process.stdout:
-      if line.startswith("epoch  12"):
+      if line.startswith("pass  12"):
         process.send_signal(signal.SIGKILL)
         break
   assert process.returncode == -signal.SIGKILL
   assert not (killed / "tables.npz").exists()
   again = run(*arguments, f"--workdir={killed}")
   assert again.returncode == 0, again.stderr
-  assert "epoch   1 " not in again.stdout and "epoch  45" in again.stdout
+  assert "pass   1 " not in again.stdout and "pass  45" in again.stdout
   for name in ("tables.npz", "vectors.txt"):
     assert (whole / name).read_bytes() == (killed / name).read_bytes()
 

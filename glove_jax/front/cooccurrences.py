@@ -2,11 +2,13 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import scipy.sparse
 
+from glove_jax import config as configs
+from glove_jax import effects
 from glove_jax.config import VectorsConfig, make_part
 from glove_jax.counts import ratios, triplets
 from glove_jax.counts.triplets import Triplets
@@ -98,6 +100,12 @@ class Cooccurrences:
       ValueError: the parameters are of another number of words, or an unknown
         setting.
     """
+    config = make_part(VectorsConfig, settings)
+    effects.check([configs.settings(config)], settings)
+    return self.combined(params, config)
+
+  def combined(self, params: Params, config: VectorsConfig) -> WordVectors:
+    """As `vectors`, with the settings as a config."""
     if not isinstance(params, Params):
       raise ValueError(
         f"params is of type {type(params).__name__}: give what train returns."
@@ -108,7 +116,6 @@ class Cooccurrences:
         f"{len(self.vocab)}: give params that were trained on them."
       )
     known = self.vocab.counts if self.vocab.counts.any() else None
-    config = make_part(VectorsConfig, settings)
     return artifacts.make_vectors(self.vocab.words, params, config, known)
 
   def save(self, folder: str | os.PathLike) -> None:
@@ -171,6 +178,8 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
     words = getattr(matrix, "index", None)
   if words is None or callable(words):
     raise ValueError("words is missing: give the word of each row of matrix.")
+  if isinstance(words, str) or not isinstance(words, Iterable):
+    raise ValueError(f"words must be a list of strings, got {words!r:.80}.")
   words = list(words)
   table = _summed(matrix)
   if not table.nnz:
@@ -199,6 +208,8 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
 
 def _summed(matrix) -> scipy.sparse.csr_array:
   """The matrix without duplicates and zeros, as float32 or float64."""
+  if matrix is None or isinstance(matrix, str):
+    raise ValueError(f"matrix must be a table of numbers, got {matrix!r:.80}.")
   try:
     table = scipy.sparse.coo_array(matrix)
     if table.dtype.kind == "c":
@@ -206,7 +217,9 @@ def _summed(matrix) -> scipy.sparse.csr_array:
     is_float32 = table.dtype == np.float32
     table = table.astype(np.float32 if is_float32 else np.float64).tocsr()
   except (TypeError, ValueError) as error:
-    raise ValueError(f"matrix is no matrix of numbers ({error}).") from error
+    why = str(error).rstrip(".")
+    why = "its rows differ in length" if "inhomogeneous" in why else why
+    raise ValueError(f"matrix is no matrix of numbers ({why}).") from error
   table.sum_duplicates()
   table.eliminate_zeros()
   return table

@@ -22,16 +22,21 @@ import numpy as np
 import scipy.sparse
 
 from glove_jax import config as configs
-from glove_jax import metrics
+from glove_jax import memory, metrics
 from glove_jax.config import Config
 from glove_jax.counts import cooccur, out_of_core
 from glove_jax.counts.triplets import Triplets
 from glove_jax.front.cooccurrences import KIND, Cooccurrences, from_matrix
-from glove_jax.front.keywords import configure, fields, takes
+from glove_jax.front.keywords import (
+  configure,
+  fields,
+  refuse_idle,
+  takes,
+)
 from glove_jax.model import Params
 from glove_jax.text import forms, records, vocab
 from glove_jax.training import loop
-from glove_jax.vectors import formats
+from glove_jax.training.starts import Start
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs, starting
 from glove_jax.workdir.pipeline import Pipeline
@@ -87,13 +92,15 @@ def fit(
     ValueError: an unknown setting, one out of its range, or text that cannot be
       counted or trained on.
     FloatingPointError: training has diverged.
+    MemoryError: there is too little memory for these settings.
   """
   objects, settings = _split(options)
   config = configure(fit, preset, settings)
+  refuse_idle(config, settings, objects)
   with metrics.progress_bars(not quiet):
     counts = _counted(sentences, words, config, settings, quiet)
     params = _train(counts, config, objects, quiet)
-  vectors = counts.vectors(params, **dataclasses.asdict(config.vectors))
+  vectors = counts.combined(params, config.vectors)
   if not {"loss", "cell_loss"} & objects.keys():
     vectors.errors = functools.partial(
       artifacts.make_errors, counts.vocab.words, params, counts.triplets(),
@@ -104,9 +111,7 @@ def fit(
 
 def _counted(given, words, config, settings, quiet: bool) -> Cooccurrences:
   """The counts that `fit` was given, or those of the text."""
-  is_matrix = scipy.sparse.issparse(given) or (
-    isinstance(given, np.ndarray) and given.ndim == 2
-  )
+  is_matrix = _is_matrix(given)
   if not is_matrix and words is not None:
     raise ValueError("words is for a matrix: leave it out.")
   if not is_matrix and not isinstance(given, Cooccurrences):
@@ -117,6 +122,27 @@ def _counted(given, words, config, settings, quiet: bool) -> Cooccurrences:
       f"{unused[0]} is for counting, which is done: leave it out."
     )
   return from_matrix(given, words) if is_matrix else given
+
+
+def _is_matrix(given) -> bool:
+  """Whether this is a matrix: of SciPy, an array, a table or rows of numbers.
+
+  >>> _is_matrix([[0, 2], [2, 1]]), _is_matrix([["a", "b"]])
+  (True, False)
+  """
+  if scipy.sparse.issparse(given):
+    return True
+  if hasattr(given, "columns") and hasattr(given, "dtypes"):  # of pandas
+    kinds = {getattr(kind, "kind", "O") for kind in given.dtypes}
+    return len(kinds) > 0 and kinds <= set("biuf")
+  if isinstance(given, list | tuple) and given:
+    given = given[:1]
+    is_row = isinstance(given[0], list | tuple | np.ndarray)
+    given = np.array(given) if is_row and len(given[0]) else None
+  return (
+    isinstance(given, np.ndarray) and given.ndim == 2
+    and given.dtype.kind in "biufc"
+  )  # fmt: skip
 
 
 @takes(*COUNTING)
@@ -152,6 +178,7 @@ def count(
     OSError: a file cannot be read, or the disk is full.
   """
   config = configure(count, preset, settings)
+  refuse_idle(config, settings, {})
   with metrics.progress_bars(not quiet):
     return _count(sentences, config, settings, quiet)
 
@@ -260,9 +287,11 @@ def train(
   Raises:
     ValueError: an unknown setting, or one that cannot train.
     FloatingPointError: training has diverged.
+    MemoryError: there is too little memory for these settings.
   """
   objects, settings = _split(options)
   config = configure(train, preset, settings)
+  refuse_idle(config, settings, objects)
   with metrics.progress_bars(not quiet):
     return _train(counts, config, objects, quiet)
 
@@ -289,12 +318,27 @@ def _train(counts, config: Config, objects, quiet: bool) -> Params:
     )
   if (start := _start(objects, counts, config, quiet)) is not None:
     objects = objects | {"init": start}
-  return loop.train(triplets, config.train, say=say(quiet), **objects)
+  try:
+    return loop.train(triplets, config.train, say=say(quiet), **objects)
+  except RuntimeError as error:  # of JAX
+    if not memory.is_full(error):
+      raise
+    raise MemoryError(
+      "There is too little memory for these settings: lower dim, max_vocab or "
+      f"batch_size ({error})."
+    ) from error
 
 
 def _start(objects, counts, config: Config, quiet: bool):
   """What training starts from: `init`, or the file of `init_from`."""
   init, named = objects.get("init"), config.train.init_from
+  known = (Params, Start, WordVectors, str, os.PathLike)
+  if not (init is None or isinstance(init, known)):
+    raise ValueError(
+      f"init is of type {type(init).__name__}: give Params, "
+      "WordVectors(words, vectors), or the path of a file of vectors or of a "
+      "run."
+    )
   if not (named or isinstance(init, (WordVectors, str, os.PathLike))):
     return init
   if not isinstance(counts, Cooccurrences):
@@ -316,6 +360,7 @@ def load(
   path: str | os.PathLike,
   *,
   vectors: str | None = None,
+  context_weight: float | None = None,
   limit: int | None = None,
   skip_bad_lines: bool = False,
 ) -> WordVectors:
@@ -324,8 +369,9 @@ def load(
   Args:
     path: a file in any published format, plain or packed, see
       `vectors.formats`; or a work directory.
-    vectors: how to combine the word and context tables of a run: 'sum', the
-      default, 'word', 'context' or 'concat'.
+    vectors: how to combine the word and context tables of a run: 'sum', 'word',
+      'context' or 'concat'; by default as the run did.
+    context_weight: the factor on the context vector in a sum; the same.
     limit: the most vectors to read, from the most frequent word on.
     skip_bad_lines: leaves out malformed lines of text, with a warning.
 
@@ -333,11 +379,10 @@ def load(
     FileNotFoundError: there is no such file, or the run is not finished.
     ValueError: the file is malformed, or no file of vectors.
   """
-  folder = Path(path).expanduser()
-  if not (folder / "vocab.txt").is_file():
-    return formats.load_vectors(
-      path, vectors, limit=limit, skip_bad_lines=skip_bad_lines
-    )
-  config = configs.VectorsConfig(vectors=vectors or "sum")
-  found = artifacts.read_vectors(folder, config)
-  return found.first(limit or len(found))
+  given = {"vectors": vectors, "context_weight": context_weight}
+  return artifacts.load(
+    path,
+    limit=limit,
+    skip_bad_lines=skip_bad_lines,
+    **{name: value for name, value in given.items() if value is not None},
+  )

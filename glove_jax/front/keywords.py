@@ -3,14 +3,23 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from glove_jax import config as configs
+from glove_jax import effects
 from glove_jax.config import Config
 from glove_jax.presets import PRESETS
 
 _Function = TypeVar("_Function", bound=Callable)
+# Flags of the command line, and what stands for them here.
+_HINTS = {
+  "corpus": "give the text as the first argument",
+  "input": "load reads vectors, and init starts from them",
+  "output": "save what it returns, such as vectors.save('v.safetensors')",
+  "workdir": "save what it returns, or run all stages in a folder by "
+  "Pipeline(make_config(corpus=...), folder).run()",
+}
 _FLAG = re.compile("--(?=[a-z])")  # in the help of a setting
 
 
@@ -68,6 +77,8 @@ def configure(function: Any, preset: str, settings: dict[str, Any]) -> Config:
   """
   known = {f.name for f in fields(function.parts)}
   for name in settings.keys() - known:
+    if name in _HINTS:
+      raise ValueError(f"{function.__name__} has no {name}: {_HINTS[name]}.")
     if name in {f.name for f in configs.fields()}:
       raise ValueError(f"{function.__name__} has no {name}: leave it out.")
     names = inspect.signature(function).parameters
@@ -79,3 +90,19 @@ def configure(function: Any, preset: str, settings: dict[str, Any]) -> Config:
   recipe = PRESETS.get(preset, {})
   recipe = {name: value for name, value in recipe.items() if name in known}
   return configs.make_config(**recipe | settings)
+
+
+def refuse_idle(
+  config: Config, settings: Iterable[str], objects: Mapping[str, Any]
+) -> None:
+  """Raises a ValueError if a setting has no effect, see `effects`.
+
+  Args:
+    config: the settings of a call.
+    settings: the names of those that the call gives.
+    objects: its other keywords, such as `loss`.
+  """
+  run = configs.all_settings(config) | {"loss": objects.get("loss")}
+  if objects.get("tx") is not None:
+    run["optimizer"] = effects.OWN
+  effects.check([run], settings)

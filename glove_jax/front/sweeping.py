@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from glove_jax import config as configs
-from glove_jax import metrics, settings
+from glove_jax import effects, metrics, settings
 from glove_jax.counts import stanford
 from glove_jax.front import fitting
 from glove_jax.front.cooccurrences import Cooccurrences
@@ -88,6 +88,8 @@ def sweep(
     points = grid.product(*(grid.param(k, *v) for k, v in varied.items()))
     config = SweepConfig(seeds=seeds)
     plan = command.make_plan(config, base, sweep=points)
+    runs = [configs.all_settings(point.config) for point in plan.points]
+    effects.check(runs, options.keys() & {*base, *varied})
     say = fitting.say(quiet)
     if workdir:
       command.run(plan, config, folder, say, evaluate)

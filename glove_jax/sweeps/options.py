@@ -17,7 +17,10 @@ class SweepConfig(Part):
     "run all combinations of these values: field=value,value;field=value",
   )
   seeds: int = setting(
-    0, "run each point of a sweep with this many seeds, from 0", low=0
+    0,
+    "run each point of a sweep with this many seeds, from 0",
+    low=0,
+    high=10_000,
   )
   together: int = setting(
     0,
@@ -25,6 +28,7 @@ class SweepConfig(Part):
     "differ only in x_max, alpha, learning rate or missing; 0 means 1 on a CPU "
     "and 4 on an accelerator",
     low=0,
+    high=10_000,
   )
   dry_run: bool = setting(
     False, "show the points of a sweep and about how long they take"
@@ -41,7 +45,9 @@ class SweepConfig(Part):
     "search space, as field=low..high or field=value,value",
     choices=("", "optuna"),
   )
-  trials: int = setting(50, "number of settings that a search tries", low=1)
+  trials: int = setting(
+    50, "number of settings that a search tries", low=1, high=1_000_000
+  )
   objective: str = setting(
     SIMILARITY,
     "what a search maximises: a score such as google, or 'similarity', the "

@@ -77,6 +77,8 @@ def recognise(sentences: Any, text_field: str = "") -> Source:
       f"sentences is of type {type(sentences).__name__}: give lists of words, "
       "texts, or files."
     )
+  if hasattr(sentences, "with_format"):  # of Hugging Face: items as dicts
+    sentences = sentences.with_format(None)
   if hasattr(sentences, "to_pylist"):  # of Arrow
     sentences = (item.as_py() for item in sentences)
   items = filter(_is_there, sentences)

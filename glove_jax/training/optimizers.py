@@ -190,6 +190,7 @@ def base(
   Raises:
     ValueError: there is no such optimizer.
   """
+  config = config.resolved
   if is_own(config.optimizer):
     return load(config.optimizer, config.learning_rate)
   if learning_rate is None:

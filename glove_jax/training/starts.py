@@ -116,7 +116,7 @@ def checked(
   start = jax.tree.map(np.asarray, start)
   shapes = [(vocab_size, dim)] * 2 + [(vocab_size,)] * 2
   for part in filter(None, start):
-    found = [table.shape for table in part]
+    found = [np.shape(table) for table in part]
     if found != shapes:
       raise ValueError(
         f"init has tables of shapes {found} and this run needs {shapes}: give "

@@ -1,19 +1,15 @@
 """A run's work directory: settings, vectors and results, and their export."""
 
-import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import os
 import pathlib
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, effects, metrics
 from glove_jax import config as configs
 from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
@@ -25,7 +21,7 @@ from glove_jax.vectors import evaluate, formats, word_vectors
 from glove_jax.vectors.formats import model2vec
 from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import model_card, stages
+from glove_jax.workdir import model_card, provenance, stages
 from glove_jax.workdir.lock import lock
 
 # What `export` can write, and what of a run it writes.
@@ -61,43 +57,12 @@ def write_config(
   record = {
     "settings": settings,
     "fingerprint": atomic.fingerprint(settings),  # shows damage
-    "versions": versions(),
-    "commit": commit(),
+    "versions": provenance.versions(),
+    "commit": provenance.commit(),
     "devices": [str(device) for device in jax.devices()],
     "cpus": default_threads(),  # on which the last bits depend
   }
   atomic.write_json(path, record)
-
-
-def versions() -> dict[str, str]:
-  """The versions of Python and of the packages that a result depends on."""
-  found = {"python": platform.python_version()}
-  for name in ("jax", "jaxlib", "optax", "numpy", "scipy", "gensim"):
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-      found[name] = importlib.metadata.version(name)
-  return found
-
-
-@functools.cache
-def commit() -> str | None:
-  """The commit of this code, with + if files of it differ; None if unknown."""
-  folder = pathlib.Path(__file__).parents[2]
-  if not (folder / ".git").exists():
-    return None  # installed, perhaps inside of another repository
-  try:
-    head, changes = (
-      subprocess.run(
-        ["git", "-C", folder, *words], capture_output=True, text=True,
-        check=True, timeout=20,
-      ).stdout.strip()
-      for words in (
-        ["rev-parse", "--short=12", "HEAD"],
-        ["status", "--porcelain", "--untracked-files=no"],
-      )
-    )  # fmt: skip
-  except (OSError, subprocess.SubprocessError):
-    return None
-  return head + "+" * bool(changes)
 
 
 def read_settings(workdir: str | os.PathLike) -> dict:
@@ -167,6 +132,43 @@ def read_vectors(
   """
   params, words = formats.read_tables(tables_path(workdir))
   return run_vectors(workdir, words, params, config)
+
+
+def load(
+  path: str | os.PathLike,
+  *,
+  limit: int | None = None,
+  skip_bad_lines: bool = False,
+  **settings,
+) -> WordVectors:
+  """Reads the vectors of a file or of a trained run.
+
+  Args:
+    path: a file, see `formats.load_vectors`, or the work directory of a run.
+    limit: the most vectors to read, from the most frequent word on.
+    skip_bad_lines: leaves out malformed lines of text, with a warning.
+    **settings: `vectors`, `context_weight` and `unk`, if not as in the run.
+
+  Raises:
+    FileNotFoundError: there is no such file, or the run is not trained.
+    ValueError: the file is malformed, or a setting does not fit it.
+  """
+  if limit is not None and limit < 1:
+    raise ValueError(f"limit must be at least 1, got {limit}.")
+  given = dataclasses.asdict(configs.make_part(VectorsConfig, settings))
+  given = {name: given[name] for name in settings}
+  if not stages.is_workdir(folder := pathlib.Path(path).expanduser()):
+    unk = given.pop("unk", False)
+    how = given.pop("vectors", None)
+    vectors = formats.load_vectors(
+      path, how, limit=limit, skip_bad_lines=skip_bad_lines, **given
+    )
+    return word_vectors.with_unk(vectors) if unk else vectors
+  tables_path(folder)  # says so if the run is not trained
+  config = configs.make_config(**read_settings(folder) | given).vectors
+  effects.check([configs.settings(config)], given)
+  vectors = read_vectors(folder, config)
+  return vectors if limit is None else vectors.first(limit)
 
 
 def run_vectors(
@@ -266,8 +268,8 @@ def summary(
   elif history := metrics.read_metrics(path):
     first, final = history[0], history[-1]
     lines.append(
-      f"cost per count: {first['cost']:.5f} in epoch {first['epoch']}, "
-      f"{final['cost']:.5f} in epoch {final['epoch']}"
+      f"cost per count: {first['cost']:.5f} in pass {first['epoch']}, "
+      f"{final['cost']:.5f} in pass {final['epoch']}"
     )
   lines.append("nearest neighbours:")
   # For a language without these words: words of middling frequency.
@@ -334,7 +336,12 @@ def export(
   vectors = vectors.first(limit or len(vectors))
   if sif or remove:
     vectors = vectors.weighted(sif or None, remove)
-  changes = {"max_vocab": limit, "sif": sif, "remove": remove}
+  run = read_settings(workdir)
+  changes = {
+    name: value
+    for name, value in configs.settings(config.vectors).items()
+    if run.get(name, value) != value
+  } | {"max_vocab": limit, "sif": sif, "remove": remove}
   text = model_card.page(
     workdir, vectors, pathlib.Path(output).name, config.vectors.license,
     **{name: value for name, value in changes.items() if value},

@@ -276,7 +276,7 @@ class Pipeline:
 
   def _report_epoch(self, line: dict) -> None:
     self._say(
-      f"epoch {line['epoch']:3d}  cost {line['cost']:.5f}  "
+      f"pass {line['epoch']:3d}  cost {line['cost']:.5f}  "
       f"{line['triplets_per_second']:,.0f} counts/s  {line['seconds']:.1f} s"
     )
 
@@ -297,10 +297,10 @@ class Pipeline:
       return
     if saved:
       same = settings | {"inputs": old.get("inputs")}
-      other = "it is of more epochs" if too_far else "its inputs have changed"
+      other = "it is of more passes" if too_far else "its inputs have changed"
       why = difference(old, same) or other
       self._say(
-        f"Training starts anew, and the checkpoint of epoch {saved[-1]} is "
+        f"Training starts anew, and the checkpoint of pass {saved[-1]} is "
         f"removed: {why}."
       )
     atomic.remove(folder)

@@ -6,6 +6,7 @@ made, since that was made from what is replaced.
 """
 
 import contextlib
+import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -140,6 +141,11 @@ class Stages:
   def _notes(settings, inputs, hashes) -> dict:
     paths = [str(path) for path in inputs]
     return {"settings": settings, "inputs": hashes, "paths": paths}
+
+
+def is_workdir(path: str | os.PathLike) -> bool:
+  """Whether a path is the folder of a run, or of counts that were saved."""
+  return any(pathlib.Path(path, n).is_file() for n in (_NOTES, "vocab.txt"))
 
 
 def read_notes(workdir: str | pathlib.Path) -> dict[str, dict]:

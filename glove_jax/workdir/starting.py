@@ -250,7 +250,7 @@ def _read_gradsq(config: TrainConfig) -> tuple[Params, tuple[str, ...]]:
       f"it has {vectors.vector_size}, and optimizer is {config.optimizer}."
     )
   found = _all_parameters(vectors.vectors)
-  scale = config.learning_rate**-2
+  scale = config.resolved.learning_rate**-2
   return found._replace(
     word=found.word * scale, context=found.context * scale
   ), vectors.words

@@ -59,6 +59,16 @@ def test_the_same_text_in_other_forms_has_the_same_counts(counts, given):
   assert same(glove_jax.count(given, **COUNT), counts)
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_dataset_of_hugging_face_has_the_same_counts(counts, streams):
+  data = pytest.importorskip("datasets").Dataset.from_dict({"text": TEXTS})
+  data = data.to_iterable_dataset() if streams else data.with_format("numpy")
+  assert same(glove_jax.count(data, text_field="text", **COUNT), counts)
+  assert same(glove_jax.count(data["text"], **COUNT), counts)
+  with pytest.raises(ValueError, match="its fields are text: give the one"):
+    glove_jax.count(data, **COUNT)
+
+
 def test_files_and_fields_have_the_same_counts(counts, files):
   assert same(glove_jax.count(files, **COUNT), counts)
   folder = pathlib.Path(files[0]).parent
@@ -106,7 +116,7 @@ def test_training_is_that_of_the_loop(counts):
   assert steps[1]["cost"] == pytest.approx(lines[1]["cost"] * num_counts)
 
 
-@pytest.mark.parametrize("form", ["words", "counts", "matrix"])
+@pytest.mark.parametrize("form", ["words", "counts", "matrix", "rows", "table"])
 def test_fit_is_count_then_train(counts, params, form):
   want = counts.vectors(params)
   if form == "words":
@@ -116,7 +126,12 @@ def test_fit_is_count_then_train(counts, params, form):
     got = glove_jax.fit(counts, **TRAIN)
   else:
     matrix = counts.matrix().astype(np.float32)
-    got = glove_jax.fit(matrix, counts.vocab.words, **TRAIN)
+    if form == "rows":
+      matrix = matrix.toarray().tolist()
+    if form == "table":
+      matrix = pd.DataFrame(matrix.toarray(), index=counts.vocab.words)
+    words = counts.vocab.words if form != "table" else None
+    got = glove_jax.fit(matrix, words, **TRAIN)
     assert got.counts is None
     want = want.subset(got.words)
     assert got.words == want.words  # in an order of their own
@@ -136,6 +151,11 @@ def test_a_start_and_an_optimizer_of_ones_own(counts, params):
   assert (held.vectors[:3] != counts.vectors(params).vectors[:3]).all()
 
 
+def test_tables_larger_than_memory_are_a_sentence(counts):
+  with pytest.raises(MemoryError, match="lower dim=1000000000 or max_vocab"):
+    glove_jax.fit(counts, **TRAIN | {"dim": 10**9})
+
+
 def test_a_preset_and_the_way_of_combining(counts):
   options = {"epochs": 1, "dim": 3, "quiet": True}
   vectors = glove_jax.fit(
@@ -153,6 +173,15 @@ def test_a_preset_and_the_way_of_combining(counts):
   (lambda c: glove_jax.train(c, on_epocs=1), "did you mean on_epoch?"),
   (lambda c: glove_jax.count(TEXTS, dim=3), "count has no dim"),
   (lambda c: glove_jax.fit(TEXTS, corpus="a"), "fit has no corpus"),
+  (lambda c: glove_jax.fit(c, workdir="a"), r"no workdir: .*Pipeline\(make"),
+  (lambda c: glove_jax.fit(c, output="a"), r"fit has no output: .*save\("),
+  (lambda c: glove_jax.fit(c, tx=1), "did you mean optimizer?"),
+  (lambda c: glove_jax.fit(c, init=np.eye(3)), "init is of type ndarray: give"),
+  (lambda c: glove_jax.fit([[1, 2], [3]], ["a", "b"]), "rows differ in length"),
+  (lambda c: glove_jax.fit([[1, 2], [3, 1]]), "words is missing"),
+  (lambda c: glove_jax.from_matrix(np.eye(3), "abc"), "words must be a list"),
+  (lambda c: glove_jax.from_matrix("abc", ["a"]), "matrix must be a table of"),
+  (lambda c: glove_jax.load("a.txt", limit=0), "limit must be at least 1"),
   (lambda c: glove_jax.fit(c, window=3), "window is for counting, which is"),
   (lambda c: glove_jax.fit(c, words=["a"]), "words is for a matrix"),
   (lambda c: glove_jax.fit(c, dim="3"), "dim must be of type int, got '3'"),

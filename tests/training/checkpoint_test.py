@@ -134,8 +134,8 @@ def test_damage_falls_back_to_the_checkpoint_before(tmp_path, damage):
   DAMAGE[damage](tmp_path / "epoch_000007.npz")
   assert checkpoint.find_last(tmp_path, 9, said.append) == 6
   assert said == [
-    f"The checkpoint of epoch 7 in {tmp_path} was damaged and is removed: "
-    "training resumes from epoch 6."
+    f"The checkpoint of pass 7 in {tmp_path} was damaged and is removed: "
+    "training resumes from pass 6."
   ]
   assert checkpoint.epochs(tmp_path) == [6]
   DAMAGE[damage](tmp_path / "epoch_000006.npz")

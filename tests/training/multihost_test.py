@@ -128,7 +128,7 @@ def test_a_killed_process_stops_all_and_a_new_start_goes_on(
   assert 20 <= done < 120
   first, second = start_all(2, *small, f"--workdir={broken}")
   report = first.communicate(timeout=200)[0]
-  assert f"epoch {done + 1:3d} " in report and "epoch   1 " not in report
+  assert f"pass {done + 1:3d} " in report and "pass   1 " not in report
   assert finish([second])[0][0] == 0
   for name in ("tables.npz", "vectors.txt", "evaluation.json"):
     assert (whole / name).read_bytes() == (broken / name).read_bytes()

@@ -105,6 +105,19 @@ def test_a_model_has_the_layout_of_sentence_transformers(vectors, tmp_path):
   assert not table[vocab["<unk>"]].any()
 
 
+def test_sentence_transformers_gives_our_sentence_vectors(vectors, tmp_path):
+  """Run by hand, as it needs torch; its lengths differ by unknown words."""
+  library = pytest.importorskip("sentence_transformers")
+  chosen = vectors.weighted(sif=0.01, remove=1)
+  formats.write_vectors(chosen, tmp_path / "model", "model2vec")
+  model = library.SentenceTransformer(str(tmp_path / "model"), device="cpu")
+  np.testing.assert_allclose(
+    model.encode(TEXTS[:3]), chosen.encode(TEXTS[:3]), atol=1e-6
+  )
+  known, mixed = model.encode(["the cat", "the unheard of cat"])
+  np.testing.assert_allclose(mixed, known / 2, atol=1e-6)
+
+
 def test_a_model_is_read_back_and_replaced_whole(vectors, tmp_path):
   folder = tmp_path / "model"
   unk = WordVectors(

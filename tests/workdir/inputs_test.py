@@ -102,7 +102,6 @@ def test_records_without_the_field_are_named(tmp_path):
     ({"add_to": "gone"}, "no finished counts in gone"),
     ({"add_to": "run"}, "cannot be added to itself"),
     ({"add_to": "./run/../run"}, "cannot be added to itself"),
-    ({"share": 2.0}, "share must be at most 1"),
   ],
 )
 def test_mistakes_are_found_before_anything_is_written(

@@ -78,6 +78,7 @@ def test_a_run_goes_on_from_the_tables_and_sums_of_another(
 ):
   """Two epochs, and one epoch that goes on after one, in one batch each."""
   how = {"engine": engine, "optimizer": optimizer, "schedule": "constant"}
+  how |= {"tile_size": 8} if engine == "blocked" else {}
   # The biases of Stanford's rule take steps as large as the whole gradient.
   biases = "random" if optimizer == "adagrad" else "fit"
   how |= {"keep": 1.0, "learning_rate": 0.1, "bias_init": biases}

@@ -15,6 +15,7 @@ tiles that share no block are batched to minimise the number of steps.
 import abc
 import functools
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -391,10 +392,9 @@ def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
   """
   stages = []
   for stage in config.resolved.growth:
-    words, _, passes = stage.partition(":")
-    if not (words.isdecimal() and passes.isdecimal()):
-      raise ValueError(
-        f"growth takes words:passes, such as 8192:6, got {stage!r}."
-      )
-    stages.append((int(words), int(passes)))
+    match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", stage, re.ASCII)
+    words, passes = map(int, match.groups()) if match else (0, 0)
+    if not (words and passes):
+      raise ValueError(f"growth takes words:passes, as 8192:6, got {stage!r}.")
+    stages.append((words, passes))
   return stages

@@ -27,6 +27,7 @@ import pathlib
 import warnings
 from collections.abc import Callable
 
+from glove_jax import effects
 from glove_jax.text import content
 from glove_jax.vectors.formats import (
   arrays,
@@ -139,6 +140,7 @@ def load_vectors(
   path: Path,
   how: str | None = None,
   *,
+  context_weight: float | None = None,
   limit: int | None = None,
   skip_bad_lines: bool = False,
 ) -> WordVectors:
@@ -150,6 +152,7 @@ def load_vectors(
       a projector or of a static embedding model.
     how: how to combine the word and context tables of a run's .npz, see
       `combine`; 'sum' by default.
+    context_weight: the factor on the context vector in that sum; 1 by default.
     limit: the most vectors to read, from the start, which are usually those of
       the most frequent words.
     skip_bad_lines: leaves out malformed lines of text; a warning says how many
@@ -175,17 +178,19 @@ def load_vectors(
   """
   if limit is not None and limit < 1:
     raise ValueError(f"limit must be at least 1, got {limit}.")
+  if context_weight is not None:
+    effects.check([{"vectors": how or "sum"}], ["context_weight"])
   path = os.fsdecode(path)
   folder = pathlib.Path(path).expanduser()
   if (folder / projector.CONFIG).is_file():
-    arrays.refuse_how(how, str(folder))
+    arrays.refuse_how(how, context_weight, str(folder))
     vectors = projector.read(folder)
   elif model2vec.is_model(folder):
-    arrays.refuse_how(how, str(folder))
+    arrays.refuse_how(how, context_weight, str(folder))
     vectors = model2vec.read(folder)
   else:
     with opening.open_file(path) as opened:
-      vectors = _read(opened, how, limit, skip_bad_lines)
+      vectors = _read(opened, how, context_weight, limit, skip_bad_lines)
   vectors = vectors if limit is None else vectors.first(limit)
   if repeated := len(vectors) - len(vectors.index):
     first = next(w for i, w in enumerate(vectors) if vectors.index[w] != i)
@@ -197,12 +202,12 @@ def load_vectors(
   return vectors
 
 
-def _read(opened, how, limit, skip_bad_lines) -> WordVectors:
+def _read(opened, how, weight, limit, skip_bad_lines) -> WordVectors:
   """Reads a file by the reader that its head asks for."""
   head = opened.head
   if content.packing(head) == "zip":
-    return arrays.read_npz(opened, how)
-  arrays.refuse_how(how, opened.name)
+    return arrays.read_npz(opened, how, weight)
+  arrays.refuse_how(how, weight, opened.name)
   if opening.is_parquet(head):
     return arrays.read_parquet(opened, limit)
   if opening.is_safetensors(head):

@@ -65,7 +65,9 @@ def read_tables(
   return Params(**tables), words
 
 
-def read_npz(opened: opening.Opened, how: str | None) -> WordVectors:
+def read_npz(
+  opened: opening.Opened, how: str | None, context_weight: float | None
+) -> WordVectors:
   """Reads the vectors of `write_npz`, or combines those of `write_tables`.
 
   Raises:
@@ -73,10 +75,11 @@ def read_npz(opened: opening.Opened, how: str | None) -> WordVectors:
   """
   arrays = _load_npz(opened)
   if "vectors" in arrays and "words" in arrays:
-    refuse_how(how, opened.name)
+    refuse_how(how, context_weight, opened.name)
     return _from_arrays(opened.name, arrays["vectors"], arrays)
   tables, words = _tables(opened.name, arrays)
-  table = combine(tables["word"], tables["context"], how or "sum")
+  weight = 1.0 if context_weight is None else context_weight
+  table = combine(tables["word"], tables["context"], how or "sum", weight)
   return WordVectors(words, table, _counts(opened.name, arrays, len(words)))
 
 
@@ -190,13 +193,17 @@ def write_parquet(vectors: WordVectors, path: str | os.PathLike) -> None:
     parquet.write_table(table, file)
 
 
-def refuse_how(how: str | None, name: str) -> None:
+def refuse_how(
+  how: str | None, context_weight: float | None, name: str
+) -> None:
   """Raises a ValueError if tables should be combined that are not there."""
-  if how is not None:
-    raise ValueError(
-      f"{name} has one vector for each word: leave out vectors={how}, which "
-      "combines the tables of a run."
-    )
+  given = {"vectors": how, "context_weight": context_weight}
+  for setting, value in given.items():
+    if value is not None:
+      raise ValueError(
+        f"{name} has one vector for each word: leave out {setting}={value}, "
+        "which combines the tables of a run."
+      )
 
 
 def pack_words(words: Sequence[str], path: str | os.PathLike) -> np.ndarray:

@@ -163,9 +163,10 @@ def _split(path: str) -> tuple[str, str]:
     if parent.is_file():
       return str(parent), pathlib.Path(path).relative_to(parent).as_posix()
   if os.path.isdir(path):
-    raise IsADirectoryError(
-      f"{path} is a folder: name a file of vectors, or a folder that was "
-      "exported for the TensorBoard projector."
+    raise ValueError(
+      f"{path} is a folder: name a file of vectors, such as the vectors.txt of "
+      "a run, or a folder that was exported for TensorBoard's projector or as "
+      "a static embedding model."
     )
   raise FileNotFoundError(
     f"There is no vector file {path}: check the path, or train first."

@@ -135,7 +135,7 @@ def test_points_with_and_without_missing_do_not_train_together():
 def test_a_stage_without_a_tile_is_skipped(tmp_path):
   """The first 4 words fill no block of 8: that stage changes nothing."""
   counts = make_triplets()
-  settings = {"missing": 0.0, "min_fill": 2.0}  # no tiles, only lines
+  settings = {"missing": 0.0, "min_fill": 1.0}  # no tiles, only lines
   stage, plain = {"growth": ("4:2",)}, {"growth": ()}
   lines = []
   skipped = loop.train(

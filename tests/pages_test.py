@@ -1,0 +1,35 @@
+"""Pages of the documentation, and the links between them."""
+
+import pages
+import pytest
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+  monkeypatch.setattr(pages, "ROOT", tmp_path)
+  (tmp_path / "docs").mkdir()
+  (tmp_path / "docs" / "b.md").write_text("# Two words\n![](b.png)\n")
+  (tmp_path / "docs" / "b.png").write_bytes(b"picture")
+  return tmp_path
+
+
+def test_links_lead_to_the_pages(site):
+  first = site / "README.md"
+  first.write_text("# A\n[b](docs/b.md#two-words) [web](https://x.org/a.md)\n")
+  assert pages.write_all(first, site / "out") == {first, site / "docs/b.md"}
+  page = (site / "out" / "index.html").read_text()
+  assert 'href="docs/b.html#two-words"' in page and "https://x.org/a.md" in page
+  other = (site / "out" / "docs" / "b.html").read_text()
+  assert 'href="../index.html"' in other and "<title>Two words" in other
+  assert (site / "out" / "docs" / "b.png").read_bytes() == b"picture"
+
+
+@pytest.mark.parametrize("link, message", [
+  ("docs/none.md", "does not exist"),
+  ("docs/b.md#three", "leads to no heading"),
+])  # fmt: skip
+def test_a_link_that_leads_nowhere_is_an_error(site, link, message):
+  first = site / "README.md"
+  first.write_text(f"[b]({link})\n")
+  with pytest.raises(ValueError, match=message):
+    pages.write_all(first, site / "out")

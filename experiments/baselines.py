@@ -29,6 +29,7 @@ from glove_jax.text import reading
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs, pipeline
 
+MEASURES = ("google_semantic", "google_syntactic", "wordsim353", "simlex999")
 PASSES = 30  # over the text, of word2vec and fastText; few texts need more
 SMOOTHING = 0.75  # of the probabilities of contexts in PMI (Levy et al., 2015)
 GENSIM = {
@@ -61,6 +62,7 @@ def report(results):
       "scatter",
       x="train_seconds",
       by=grid.LABEL,
+      measures=MEASURES,
       log=True,
     )
   ]

@@ -18,7 +18,7 @@ from glove_jax.sweeps.plots import Plot
 
 
 def get_config():
-  return GLOVE | {"dim": 50}
+  return {"corpus": GLOVE["corpus"], "dim": 50}
 
 
 def get_sweep():

@@ -65,7 +65,7 @@ class CorpusConfig(Part):
     "draw as many documents as there are, with replacement, by this seed: how "
     "vectors vary with the documents; 0 uses each document once",
     low=0,
-    high=1_000_000,
+    high=2**32 - 1,
     late=True,
   )
   add_to: tuple[str, ...] = setting(

@@ -9,7 +9,7 @@ documents, drawn with replacement, with one seed: compare the deviations of the
 two lines. A drawn text has about 63% of the documents, some several times, and
 so fewer words; its means are lower for that reason too.
 
-On the default corpus it takes 100 s on 2 cores. For what to expect see
+On the default corpus it takes at most 3 minutes on 2 cores. For the results see
 docs/experiments.md.
 """
 

@@ -11,8 +11,9 @@ points compare vectors of a small encyclopedia, which has none of this text,
 with those that saw it too, and with random ones, which can use no more than
 which words occur. The largest class is `majority`.
 
-It takes 80 s on 2 cores with one seed. For what to expect see
-docs/experiments.md.
+It takes at most 4 minutes on 2 cores with one seed. Expect 0.34 of the periods
+with random vectors, 0.40 with those of the encyclopedia, 0.55 with those of
+both texts and 0.61 in 300 dimensions; and 0.64 to 0.69 of the parties.
 """
 
 import functools

@@ -12,8 +12,10 @@ never occur, and for CBOW (of gensim, which this needs). `along the mean` is the
 part of the squared length that lies in the direction of the mean vector, and
 the last correlation is without it.
 
-On the default corpus with one seed it takes 75 s on 2 cores. For what to expect
-see docs/experiments.md.
+On the default corpus with one seed it takes at most 7 minutes on 2 cores.
+Expect -0.57 with the default, 0.8 with Stanford's rule whatever the biases, and
+0.94 with CBOW: what counts is whether rare words are trained to the end, and
+not how biases start.
 """
 
 import numpy as np

@@ -195,7 +195,7 @@ def run(
   """
   if (workdir / search.STUDY).exists():
     raise ValueError(f"{workdir} has a search: name another workdir.")
-  folders.check_same_sweep(plan.points, workdir)
+  folders.adopt(plan.points, workdir)
   workdir.mkdir(parents=True, exist_ok=True)
   atomic.write_json(workdir / "sweep.json", plan.record)
   keep_up = report.Reports(lambda: report.write(plan, workdir))

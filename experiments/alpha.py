@@ -7,9 +7,10 @@ to rise from 0.11 at alpha 0 to 0.30 at alpha 1, and to fall beyond. Google
 stays below 0.013: the corpus is too small to choose by it.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

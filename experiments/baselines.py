@@ -24,12 +24,13 @@ import time
 
 import numpy as np
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 from glove_jax.text import reading
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs, pipeline
+
+from . import GLOVE
 
 MEASURES = ("google_semantic", "google_syntactic", "wordsim353", "simlex999")
 PASSES = 30  # over the text, of word2vec and fastText; few texts need more

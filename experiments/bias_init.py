@@ -7,9 +7,10 @@ of 0.18 after one epoch with fitted biases and 0.13 with random ones; after 15
 epochs, 0.25 and 0.22.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

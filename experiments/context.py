@@ -12,9 +12,10 @@ On the default corpus with one seed it takes at most 3 minutes on 2 cores. For
 the results see docs/experiments.md.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -8,9 +8,10 @@ of such different question sets cannot be compared: read them with the coverage
 beside them.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

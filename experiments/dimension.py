@@ -7,9 +7,10 @@ Google about 0.01 and WordSim-353 between 0.23 and 0.28. Training takes 3.5 s
 with 25 dimensions and 11.7 s with 300.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

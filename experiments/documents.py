@@ -14,9 +14,10 @@ of WordSim-353 of 0.024 with other seeds and 0.037 with other documents, and of
 SimLex-999 of 0.018 and 0.065.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -24,11 +24,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 from glove_jax.text import tokenizers, vocab
 from glove_jax.vectors.word_vectors import WordVectors
+
+from . import GLOVE
 
 PIECE, PERIODS, HELD_OUT = 100, 10, 5
 RANDOM = "random vectors"

@@ -10,10 +10,11 @@ of 0.28 with `blocked`, 0.25 with `rows` and 0.20 with Stanford's rule, and
 Google between 0.013 and 0.016 with each.
 """
 
-from experiments import GLOVE
 from glove_jax import presets
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

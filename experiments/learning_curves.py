@@ -12,9 +12,10 @@ Expect WordSim-353 of 0.5 after 8 s with missing pairs, and of less than 0.3
 with J alone, whatever the engine and the time.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

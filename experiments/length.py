@@ -20,10 +20,11 @@ not how biases start.
 
 import numpy as np
 
-from experiments import GLOVE, baselines
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 from glove_jax.vectors import intervals
+
+from . import GLOVE, baselines
 
 MEASURES = ("length_frequency", "along_mean", "length_frequency_rest")
 

@@ -11,9 +11,10 @@ RMSProp; SGD learns nothing at its rate. Google stays below 0.02: the corpus is
 too small to choose by it.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -11,9 +11,10 @@ five corpora, and figure 4 shows GloVe without word2vec.
 On the default corpus with one seed it takes 165 s on 2 cores.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 PARTS = ("google_semantic", "google_syntactic", "google")
 # Every point sets every field that some figure varies, so that each figure can

@@ -19,12 +19,13 @@ import tempfile
 
 import numpy as np
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 from glove_jax.text import vocab
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import pipeline
+
+from . import GLOVE
 
 
 def get_config():

@@ -18,12 +18,13 @@ import time
 
 import numpy as np
 
-from experiments import GLOVE
 from glove_jax.counts import stanford, triplets
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
 from glove_jax.text import vocab
 from glove_jax.vectors import word_vectors
+
+from . import GLOVE
 
 PROGRAM = "Stanford's glove"
 

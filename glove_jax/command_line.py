@@ -194,16 +194,18 @@ def run(
     _fail(with_flags(str(error)))
   except Exception as error:
     if memory.is_full(error):
-      why = with_flags(" ".join(str(error).split()))
-      if not why.startswith("There is too little memory"):
-        why = (
-          "There is too little memory for these settings: lower --dim, "
-          f"--max_vocab or --batch_size ({why})."
-        )
-      _fail(why)
+      _fail(_too_little_memory(error))
     if not multihost.several():
       raise
     _fail(f"{type(error).__name__}: {error}")
+
+
+def _too_little_memory(error: Exception) -> str:
+  why = with_flags(" ".join(str(error).split()))
+  start = "There is too little memory for these settings: lower"
+  if why.startswith(start):
+    return why  # the library's own sentence
+  return f"{start} --dim, --max_vocab or --batch_size ({why})."
 
 
 def expect(name: str, arguments: list[str], number: int, what: str) -> None:

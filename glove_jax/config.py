@@ -4,7 +4,8 @@ The flags of `run.py` are made from the fields, so that the name, type, default,
 range and help of a setting stand here once. A value is checked whenever a part
 is made: by its class, by `dataclasses.replace` or by `make_config`.
 
-Flags of sweeps are in `sweeps/options.py`, the others in `run.py`.
+The settings of training are in `train_config.py`, flags of sweeps in
+`sweeps/options.py`, and the others in `run_flags.py`.
 """
 
 import dataclasses
@@ -184,10 +185,11 @@ class VectorsConfig(Part):
     "two alone, or the two joined ('concat')",
     choices=("sum", "word", "context", "concat"),
   )
-  context_weight: float = setting(
-    1.0,
-    "with --vectors=sum: the factor on the context vector; below 1, vectors "
-    "answer more questions of grammar and fewer of facts",
+  context_weight: float | None = setting(
+    None,
+    "with --vectors=sum: the factor on the context vector; a smaller one "
+    "answers more questions of grammar and fewer of facts (default: 0.4, or 1 "
+    "without --missing)",
     low=0,
     high=1000,
   )
@@ -202,6 +204,13 @@ class VectorsConfig(Part):
     "Hugging Face Hub such as mit or cc-by-sa-4.0",
     resource=True,
   )
+
+  @property
+  def resolved(self) -> "VectorsConfig":
+    """This config with w + w~, the paper's vector, if no factor is given."""
+    if self.context_weight is not None:
+      return self
+    return dataclasses.replace(self, context_weight=1.0)
 
 
 @dataclass(frozen=True)
@@ -249,6 +258,13 @@ class Config:
   train: TrainConfig = field(default_factory=TrainConfig)
   vectors: VectorsConfig = VectorsConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
+
+  def __post_init__(self):
+    """Chooses the factor on context vectors that suits the objective."""
+    if self.vectors.context_weight is None:
+      weight = 0.4 if self.train.resolved.missing else 1.0
+      vectors = dataclasses.replace(self.vectors, context_weight=weight)
+      object.__setattr__(self, "vectors", vectors)
 
 
 def parts() -> dict[str, type[Part]]:

@@ -33,6 +33,7 @@ NEEDS: dict[str, Needs] = {
   "missing_count": _UNCOUNTED,
   "core": _BLOCKED | _UNCOUNTED,
   "fit_passes": _BLOCKED | _UNCOUNTED | {"core": bool},
+  "joint_epochs": _BLOCKED | _UNCOUNTED | {"core": bool},
   # the engine
   "growth": _BLOCKED,
   "tile_size": _BLOCKED,
@@ -48,7 +49,7 @@ NEEDS: dict[str, Needs] = {
   "context_weight": {"vectors": ("sum",)},
 }
 # Values that say that there is no such thing, which is so without a setting.
-_OFF = {"core": 0, "growth": (), "keep": 1, "missing": 0}
+_OFF = {"core": 0, "growth": (), "joint_epochs": 0, "keep": 1, "missing": 0}
 
 
 def check(runs: Sequence[Mapping[str, Any]], given: Iterable[str]) -> None:
@@ -66,7 +67,7 @@ def check(runs: Sequence[Mapping[str, Any]], given: Iterable[str]) -> None:
   for name in given:
     reasons = [_reason(name, run) for run in runs]
     if reasons and all(reasons):
-      raise ValueError(f"{name} has no effect with {reasons[0]}: leave it out.")
+      raise ValueError(f"{name} has no effect {reasons[0]}: leave it out.")
 
 
 def _reason(name: str, run: Mapping[str, Any]) -> str:
@@ -85,5 +86,8 @@ def _reason(name: str, run: Mapping[str, Any]) -> str:
 def _phrase(name: str, value) -> str:
   if name == "loss" or value == OWN:
     article = "an" if name == "optimizer" else "a"
-    return f"{article} {name} of your own"
-  return f"{name}={value:g}" if type(value) is float else f"{name}={value}"
+    return f"with {article} {name} of your own"
+  if value in ("", ()):
+    return f"without {name}=..."
+  text = f"{value:g}" if type(value) is float else str(value)
+  return f"with {name}={text}"

@@ -1,13 +1,17 @@
 """Commands: which flags each uses, and what they are asked."""
 
+import os
 import pathlib
 import re
+import subprocess
+import sys
 import tomllib
 
 import numpy as np
 import pytest
 from run_test import run, sentence
 
+import experiments
 from glove_jax import commands
 from glove_jax.vectors import formats, queries
 from glove_jax.vectors.word_vectors import WordVectors
@@ -87,6 +91,20 @@ def test_help_is_that_of_the_command():
   assert re.fullmatch(r"glove_jax \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
+def test_installed_the_experiments_are_in_the_package(tmp_path):
+  package = tmp_path / "glove_jax"
+  package.mkdir()
+  for path in (*(ROOT / "glove_jax").iterdir(), ROOT / "experiments"):
+    (package / path.name).symlink_to(path)
+  done = subprocess.run(
+    [sys.executable, "-P", "-m", "glove_jax", "--help"],
+    env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    cwd=tmp_path, capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert all(f"\n  {name}" in done.stdout for name in experiments.NAMES)
+
+
 def test_each_optional_requirement_is_in_an_extra():
   project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
   extras = project["optional-dependencies"].values()
@@ -94,3 +112,15 @@ def test_each_optional_requirement_is_in_an_extra():
   wanted = {line.partition("#")[0].strip() for line in lines} - {""}
   assert {line for extra in extras for line in extra} == wanted
   assert project["scripts"] == {"glove-jax": "glove_jax.commands:main"}
+
+
+def test_an_empty_corpus_is_one_sentence(tmp_path):
+  (tmp_path / "empty.txt").write_text("")
+  done = run(f"--corpus={tmp_path}/empty.txt", f"--workdir={tmp_path}/run")
+  sentence(done, "empty")
+
+
+def test_vectors_of_another_width_are_one_sentence(tmp_path):
+  (tmp_path / "bad.txt").write_text("a 1 2 3\nb 1 2\nc 4 5 6\n")
+  done = run("neighbors", f"--input={tmp_path}/bad.txt", "a")
+  sentence(done, "bad.txt", "Line 2")

@@ -69,4 +69,7 @@ def test_a_flag_without_effect_is_refused():
   sentence(run("--engine=rows", "--core=64"), "--core has no effect with --eng")
   flags = ["--corpus=x", "--sweep=clip=1,2"]
   sentence(run(*flags), "--clip has no effect with --optimizer=adagrad")
+  sentence(
+    run("--add_vocab=fixed"), "--add_vocab has no effect without --add_t"
+  )
   sentence(run("--sweep=x_max=1,2", "--missing=0", "--core=9"), "--core has no")

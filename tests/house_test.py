@@ -33,7 +33,8 @@ ROOMS = {
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
   "front": {"text", "counts", "training", "vectors", "workdir", "sweeps"},
   "command_line": {"training"},
-  "commands": {"command_line", "sweeps", "vectors", "workdir"},
+  "run_flags": {"workdir"},
+  "commands": {"command_line", "run_flags", "sweeps", "vectors", "workdir"},
 }
 # Modules that a reader meets first import little.
 LEAVES = {

@@ -381,12 +381,6 @@ def test_what_cannot_train_is_said_before_anything_is_counted(
   assert not (tmp_path / "run" / "vocab.txt").exists()
 
 
-def test_an_empty_corpus_is_one_sentence(tmp_path):
-  (tmp_path / "empty.txt").write_text("")
-  done = run(f"--corpus={tmp_path}/empty.txt", f"--workdir={tmp_path}/run")
-  sentence(done, "empty")
-
-
 @pytest.mark.parametrize(
   "arguments, parts",
   [
@@ -401,9 +395,3 @@ def test_an_empty_corpus_is_one_sentence(tmp_path):
 )
 def test_a_bad_command_is_one_sentence(trained, arguments, parts):
   sentence(run(f"--workdir={trained[0]}/run", *arguments), *parts)
-
-
-def test_vectors_of_another_width_are_one_sentence(tmp_path):
-  (tmp_path / "bad.txt").write_text("a 1 2 3\nb 1 2\nc 4 5 6\n")
-  done = run("neighbors", f"--input={tmp_path}/bad.txt", "a")
-  sentence(done, "bad.txt", "Line 2")

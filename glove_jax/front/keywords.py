@@ -102,6 +102,11 @@ def refuse_idle(
     settings: the names of those that the call gives.
     objects: its other keywords, such as `loss`.
   """
+  if "license" in settings:
+    raise ValueError(
+      "license has no effect here: it is for the model card of a run, which "
+      "Pipeline(make_config(...), folder).run() writes."
+    )
   run = configs.all_settings(config) | {"loss": objects.get("loss")}
   if objects.get("tx") is not None:
     run["optimizer"] = effects.OWN

@@ -114,6 +114,7 @@ def make_vectors(
     ValueError: the config is not a `VectorsConfig`.
   """
   configs.check_type(config, VectorsConfig)
+  config = config.resolved
   word, context = map(word_vectors.floating, (params.word, params.context))
   table = word_vectors.combine(
     word, context, config.vectors, config.context_weight
@@ -212,7 +213,7 @@ def make_errors(
     settings: of the run: x_max, alpha, context and those of `missing`.
     config: how the tables were combined.
   """
-  missing = settings.get("missing") or 0.0
+  config, missing = config.resolved, settings.get("missing") or 0.0
   has_core = missing and settings["engine"] == "blocked"
   objective = Objective(
     settings["x_max"],

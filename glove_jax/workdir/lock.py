@@ -1,4 +1,4 @@
-"""One process at a time in a work directory."""
+"""A work directory: one process at a time, and none left empty by an error."""
 
 import contextlib
 import json
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 
 import filelock
+
+from glove_jax import atomic
 
 _LOCK, _HOLDER = ".lock", ".lock.json"
 
@@ -62,3 +64,16 @@ def _holder(folder: pathlib.Path) -> str:
     return f" (process {holder['pid']} on {holder['host']})"
   except (OSError, ValueError, KeyError, TypeError):
     return ""
+
+
+@contextlib.contextmanager
+def new_folder(folder: pathlib.Path) -> Iterator[None]:
+  """Creates a folder; after an error it goes again if nothing was written."""
+  is_new = not folder.exists()
+  folder.mkdir(parents=True, exist_ok=True)
+  try:
+    yield
+  except BaseException:
+    if is_new and {path.name for path in folder.iterdir()} <= {_LOCK}:
+      atomic.remove(folder)
+    raise

@@ -35,7 +35,7 @@ from glove_jax.training.starts import Start
 from glove_jax.vectors import evaluate, formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs, model_card, starting
-from glove_jax.workdir.lock import lock
+from glove_jax.workdir.lock import lock, new_folder
 from glove_jax.workdir.stages import STAGES, Stages, difference
 
 # Settings that name files, whose content counts.
@@ -125,7 +125,7 @@ class Pipeline:
     """Takes the work directory, and finds the files of the corpus."""
     config = self.config.corpus
     inputs.check(config, self.workdir)
-    with _new_folder(self.workdir), lock(self.workdir, wait=self._wait):
+    with new_folder(self.workdir), lock(self.workdir, wait=self._wait):
       atomic.remove_parts(self.workdir)
       self._paths = inputs.corpus_paths(config, self.workdir, self._say)
       self._stages = Stages(self.workdir, self._say)
@@ -364,19 +364,6 @@ class Pipeline:
       found.pop(name)
     # Tuples become lists, to compare with settings read back from JSON.
     return json.loads(json.dumps(found))
-
-
-@contextlib.contextmanager
-def _new_folder(folder: pathlib.Path) -> Iterator[None]:
-  """Creates a folder; after an error it goes again if nothing was written."""
-  is_new = not folder.exists()
-  folder.mkdir(parents=True, exist_ok=True)
-  try:
-    yield
-  except BaseException:
-    if is_new and {path.name for path in folder.iterdir()} <= {".lock"}:
-      atomic.remove(folder)
-    raise
 
 
 def train(

@@ -26,11 +26,13 @@ def test_words_are_sorted_by_their_counts():
 
 def test_entries_of_a_cell_are_summed_and_zeros_dropped():
   entries = ([1, 2, 1, 0, 5], ([0, 0, 1, 1, 0], [1, 1, 0, 0, 0]))
-  counts = from_matrix(scipy.sparse.coo_array(entries, shape=(2, 2)), "ab")
+  counts = from_matrix(
+    scipy.sparse.coo_array(entries, shape=(2, 2)), ["a", "b"]
+  )
   assert counts.matrix().toarray().tolist() == [[5, 3], [1, 0]]
   assert len(counts.triplets().count) == 3
   cancelled = scipy.sparse.coo_array(([1, -1, 2], ([0, 0, 1], [1, 1, 0])))
-  assert len(from_matrix(cancelled.tocsr(), "ab").triplets().count) == 1
+  assert len(from_matrix(cancelled.tocsr(), ["a", "b"]).triplets().count) == 1
 
 
 def test_types_of_matrices():

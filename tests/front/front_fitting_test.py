@@ -174,6 +174,7 @@ def test_a_preset_and_the_way_of_combining(counts):
   (lambda c: glove_jax.count(TEXTS, dim=3), "count has no dim"),
   (lambda c: glove_jax.fit(TEXTS, corpus="a"), "fit has no corpus"),
   (lambda c: glove_jax.fit(c, workdir="a"), r"no workdir: .*Pipeline\(make"),
+  (lambda c: glove_jax.fit(c, license="mit"), "license has no effect here"),
   (lambda c: glove_jax.fit(c, output="a"), r"fit has no output: .*save\("),
   (lambda c: glove_jax.fit(c, tx=1), "did you mean optimizer?"),
   (lambda c: glove_jax.fit(c, init=np.eye(3)), "init is of type ndarray: give"),

@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import gensim
 import numpy as np
@@ -168,6 +169,25 @@ def published_vectors() -> WordVectors:
   words = parquet.read_table(folder / "glove_6B_index.parquet")["index"]
   table = np.load(folder / "glove_6B_50d_emb.npy")
   return WordVectors(words.to_pylist(), table)
+
+
+def test_published_vectors_load_from_a_zip_as_published(tmp_path):
+  """Its first words, as in glove.6B.zip: a file for each dimension."""
+  made = published_vectors().first(2000)
+  lines = [
+    f"{word} {' '.join(map(str, vector))}\n"
+    for word, vector in zip(made.words, made.vectors.tolist(), strict=True)
+  ]
+  path = tmp_path / "glove.6B.zip"
+  with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("glove.6B.50d.txt", "".join(lines))
+    archive.writestr("glove.6B.100d.txt", "the 1 2\n")
+  read = formats.load_vectors(path / "glove.6B.50d.txt")
+  assert read.words == made.words and read.words[:2] == ("the", ",")
+  np.testing.assert_array_equal(read.vectors, made.vectors.astype(np.float32))
+  assert read.most_similar("king", topn=1)[0][0] == "prince"
+  with pytest.raises(ValueError, match="holds 2 files"):
+    formats.load_vectors(path)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ NEEDS: dict[str, Needs] = {
   "min_count": _COUNTED | {"vocab": ("",)},
   "max_vocab": _COUNTED,
   "share": _COUNTED,
+  "bootstrap": _COUNTED | {"corpus": bool},
   "documents": _COUNTED,
   "records_vocab": {"records": bool},
   "add_vocab": {"add_to": bool},

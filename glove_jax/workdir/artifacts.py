@@ -1,13 +1,9 @@
 """A run's work directory: settings, vectors and results, and their export."""
 
-import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import os
 import pathlib
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,7 +20,7 @@ from glove_jax.vectors import formats, word_vectors
 from glove_jax.vectors.formats import model2vec
 from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import model_card, stages
+from glove_jax.workdir import model_card, provenance, stages
 from glove_jax.workdir.lock import lock
 
 if TYPE_CHECKING:
@@ -71,44 +67,12 @@ def write_config(
   record = {
     "settings": settings,
     "fingerprint": atomic.fingerprint(settings),  # shows damage
-    "versions": versions(),
-    "commit": commit(),
+    "versions": provenance.versions(),
+    "commit": provenance.commit(),
     "devices": devices,  # of the training, [] before it
     "cpus": default_threads(),  # on which the last bits depend
   }
   atomic.write_json(path, record)
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-  """The versions of Python and of the packages that a result depends on."""
-  found = {"python": platform.python_version()}
-  for name in ("jax", "jaxlib", "optax", "numpy", "scipy", "gensim"):
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-      found[name] = importlib.metadata.version(name)
-  return found
-
-
-@functools.cache
-def commit() -> str | None:
-  """The commit of this code, with + if files of it differ; None if unknown."""
-  folder = pathlib.Path(__file__).parents[2]
-  if not (folder / ".git").exists():
-    return None  # installed, perhaps inside of another repository
-  try:
-    head, changes = (
-      subprocess.run(
-        ["git", "-C", folder, *words], capture_output=True, text=True,
-        check=True, timeout=20,
-      ).stdout.strip()
-      for words in (
-        ["rev-parse", "--short=12", "HEAD"],
-        ["status", "--porcelain", "--untracked-files=no"],
-      )
-    )  # fmt: skip
-  except (OSError, subprocess.SubprocessError):
-    return None
-  return head + "+" * bool(changes)
 
 
 def read_settings(workdir: str | os.PathLike) -> dict:

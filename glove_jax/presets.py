@@ -1,5 +1,6 @@
 """Published recipes, by the name that --preset takes.
 
+- small: more passes and a wider window, for texts of a few million words.
 - glove: GloVe's own objective, J, which ignores pairs that never occur.
 - fast: J in half of the time of `glove`, at a higher cost.
 - stanford_demo: demo.sh of github.com/stanfordnlp/GloVe.
@@ -11,6 +12,12 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
   "fast": {"missing": 0.0, "growth": ("8192:6", "32768:3"), "epochs": 3},
   "glove": {"missing": 0.0},
+  "small": {
+    "window": 15,
+    "growth": ("8192:12",),
+    "epochs": 12,
+    "joint_epochs": 4,
+  },
   "stanford_demo": {
     "engine": "rows",
     "missing": 0.0,

@@ -351,8 +351,10 @@ def rewrite(
 
   Raises:
     FileNotFoundError: there is no sweep in the work directory.
+    ValueError: its points are of other defaults than those of today.
   """
   plan = read_plan(workdir, load)
+  folders.check_known(plan.points, workdir)
   if output is None:
     write_report(plan, workdir, say)
     return

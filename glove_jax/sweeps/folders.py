@@ -65,6 +65,20 @@ def adopt(points: Sequence[Point], workdir: pathlib.Path) -> None:
       path.rename(folder / name)
 
 
+def check_known(points: Sequence[Point], workdir: pathlib.Path) -> None:
+  """Refuses a report that would be empty though there are finished points.
+
+  Raises:
+    ValueError: all finished points are of other settings.
+  """
+  done = any(pathlib.Path(workdir, "points").glob("*/evaluation.json"))
+  if done and not any(is_done(workdir, point) for point in points):
+    raise ValueError(
+      f"The points in {workdir} were trained with other defaults than those of "
+      "today: write their report with the version that trained them."
+    )
+
+
 def _settings_of(name: str) -> str:
   """The part of a point's name that is a fingerprint of its settings."""
   return name.rpartition("-")[2]

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from glove_jax import atomic
 from glove_jax.sweeps import command, results, runner
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.workdir.lock import Busy, lock
@@ -110,6 +111,17 @@ def test_more_seeds_keep_the_points_of_one(tiny, tmp_path):
   assert len(results.read_results(plan.points, tmp_path / "sweep")) == 4
   after = times(tmp_path / "sweep")
   assert len(after) == 4 and set(before.values()) < set(after.values())
+
+
+def test_a_report_is_not_emptied_by_new_defaults(tiny, tmp_path):
+  run(tiny, tmp_path)
+  table = (tmp_path / "results.csv").read_bytes()
+  record = atomic.read_json(tmp_path / "sweep.json")
+  record["settings"]["dim"] = 5  # as if a default had changed
+  atomic.write_json(tmp_path / "sweep.json", record)
+  with pytest.raises(ValueError, match="other defaults than those of today"):
+    command.rewrite(tmp_path, None)
+  assert (tmp_path / "results.csv").read_bytes() == table
 
 
 def test_finished_points_do_not_need_their_counts(tiny, tmp_path):

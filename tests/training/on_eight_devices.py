@@ -449,7 +449,8 @@ def test_a_strip_is_fitted_without_words_of_other_devices(counts):
   made, state, _, place = start(counts, mesh=4, missing=0.1, core=64)
   programs = ring.make_programs(settings(missing=0.1), place)
   hyper = Hyper(*np.float32([10, 0.75, 0.2, 0.1, 1]))
-  last = list(made.stacks(len(made.epochs)))
+  epoch = len(made.epochs) - settings(missing=0.1).resolved.joint_epochs
+  last = list(made.stacks(epoch))
   stack, counted = next(one for one in last if isinstance(one[0], strips.Strip))
   text = compiled_text(
     programs[strips.Strip], state, hyper, None, stack,
@@ -458,7 +459,15 @@ def test_a_strip_is_fitted_without_words_of_other_devices(counts):
   assert not collectives.transfers(text)
   turns = sum(isinstance(stack, ring.Turn) for stack, _ in last)
   assert turns == 4 + 4 * settings().fit_passes
-  assert sum(n.sum() for _, n in last) == made.epochs[-1].num_steps
+  assert sum(n.sum() for _, n in last) == made.epochs[epoch - 1].num_steps
+
+
+def test_a_joint_epoch_adds_the_tiles_of_all_strips(counts):
+  made, *_ = start(counts, mesh=4, missing=0.1, core=64)
+  first, joint = (sum(n.sum() for _, n in made.stacks(e)) for e in (4, 5))
+  others = 4 * made._parts.local.num_blocks - 64 // 8
+  assert first == (64 // 8) ** 2 + 2 * others
+  assert joint == (64 // 8) ** 2 + 2 * others * 64 // 8
 
 
 def test_all_devices_are_the_default():

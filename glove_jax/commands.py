@@ -18,6 +18,7 @@ except ImportError:
 from glove_jax import command_line, effects
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
+from glove_jax.explore import server
 from glove_jax.presets import PRESETS
 from glove_jax.run_flags import ProcessFlags, RunFlags
 from glove_jax.sweeps import command as sweeps
@@ -168,6 +169,22 @@ def similarity(arguments: list[str]) -> None:
   say(f"{vectors.similarity(*arguments):6.3f}  {' '.join(arguments)}")
 
 
+def explore(arguments: list[str]) -> None:
+  expect("explore", arguments, 0, "no words")
+  vectors, config = trained()
+  flags, other = run_flags(), config.evaluate.against
+  runs = [server.Run(flags.input or str(workdir()), vectors)]
+  if "against" in given(configs.fields()):
+    runs.append(server.Run(other, read_input(other, flags)))
+  page = server.Server(server.Explorer(runs), flags.port)
+  say(f"The page is at {page.url} until Ctrl-C.")
+  try:
+    page.serve_forever()
+  except KeyboardInterrupt as interrupt:
+    if isinstance(interrupt, command_line.Terminated):
+      raise
+
+
 def export(arguments: list[str]) -> None:
   expect("export", arguments, 0, "no words")
   flags = run_flags()
@@ -310,6 +327,12 @@ COMMANDS = {
     _VECTORS | {"k", "analogy_method"},
   ),
   "similarity": Command(similarity, "A B", "the cosine of two words", _VECTORS),
+  "explore": Command(
+    explore,
+    "",
+    "a local page: neighbours, analogies, a map; with --against, two runs",
+    _VECTORS | {"against", "port"},
+  ),
   "export": Command(
     export,
     "--output=FILE",

@@ -18,10 +18,8 @@ import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +28,7 @@ from absl import app, flags
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
+from benchmarks import processes  # noqa: E402
 from glove_jax.counts import stanford, triplets  # noqa: E402
 
 flags.DEFINE_string("stanford", None, "folder of Stanford's built programs")
@@ -63,7 +62,7 @@ class Stage(NamedTuple):
 
   name: str
   seconds: float
-  peak: int  # bytes of resident memory
+  peak_gb: float  # of resident memory
   written: int  # bytes
 
 
@@ -137,32 +136,22 @@ def _timed(command, source, target, folder=None, environment=None) -> Stage:
   """
   makes_folder = environment is not None
   output = os.devnull if makes_folder else target
-  start = time.perf_counter()
-  with open(source, "rb") as stdin, open(output, "wb") as stdout:
-    process = subprocess.Popen(
-      command, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL,
-      cwd=folder, env=os.environ | (environment or {}),
-    )  # fmt: skip
-    _, status, usage = os.wait4(process.pid, 0)
-  seconds = time.perf_counter() - start
-  process.returncode = os.waitstatus_to_exitcode(status)
-  if process.returncode:
-    raise RuntimeError(f"{command[:3]} failed with {process.returncode}")
+  made = processes.timed(command, source, output, folder, environment)
   files = target.rglob("*") if makes_folder else [target]
   written = sum(file.stat().st_size for file in files if file.is_file())
-  name = "run.py count" if makes_folder else pathlib.Path(command[0]).name
-  return Stage(name, seconds, usage.ru_maxrss * 1024, written)
+  name = "run.py count" if makes_folder else made.name
+  return Stage(name, made.seconds, made.peak_gb, written)
 
 
 def _show(runs: list[list[Stage]]) -> float:
   """Prints the medians of each stage; returns the median of their sum."""
   for stages in zip(*runs, strict=True):
-    seconds, peak, written = (
+    seconds, peak_gb, written = (
       statistics.median(values)
       for values in list(zip(*stages, strict=True))[1:]
     )
     print(
-      f"  {stages[0].name:12} {seconds:7.2f} s  peak {peak / 1e9:5.2f} GB  "
+      f"  {stages[0].name:12} {seconds:7.2f} s  peak {peak_gb:5.2f} GB  "
       f"leaves {written / 1e9:5.2f} GB"
     )
   total = statistics.median(sum(s.seconds for s in stages) for stages in runs)

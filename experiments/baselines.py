@@ -9,8 +9,10 @@ All sides have the same words, dimensions and window, and no setting of any side
 is tuned here. `training (s)` is from text to vectors, counting and compilation
 included; the word2vec family passes over the text `PASSES` times.
 
-It needs gensim. On the default corpus with one seed it takes 125 s on 2 cores.
-For what to expect see docs/experiments.md.
+It needs gensim. On the default corpus with one seed it takes at most 5 minutes
+on 2 cores. Expect WordSim-353 of 0.28 with J alone, and of 0.49 to 0.56 with
+CBOW, skip-gram, missing pairs and PPMI, which cannot be told apart; fastText
+answers half of the questions of grammar, the others less than a tenth.
 """
 
 import functools
@@ -30,6 +32,7 @@ from glove_jax.workdir import artifacts, inputs, pipeline
 
 from . import GLOVE
 
+MEASURES = ("google_semantic", "google_syntactic", "wordsim353", "simlex999")
 PASSES = 30  # over the text, of word2vec and fastText; few texts need more
 SMOOTHING = 0.75  # of the probabilities of contexts in PMI (Levy et al., 2015)
 GENSIM = {
@@ -62,6 +65,7 @@ def report(results):
       "scatter",
       x="train_seconds",
       by=grid.LABEL,
+      measures=MEASURES,
       log=True,
     )
   ]

@@ -9,8 +9,9 @@ documents, drawn with replacement, with one seed: compare the deviations of the
 two lines. A drawn text has about 63% of the documents, some several times, and
 so fewer words; its means are lower for that reason too.
 
-On the default corpus it takes 100 s on 2 cores. For what to expect see
-docs/experiments.md.
+On the default corpus it takes at most 4 minutes on 2 cores. Expect deviations
+of WordSim-353 of 0.024 with other seeds and 0.037 with other documents, and of
+SimLex-999 of 0.018 and 0.065.
 """
 
 from glove_jax.sweeps import grid

@@ -9,10 +9,11 @@ about 24 years the piece was written, and of which of the two parties of today
 the president was (from 1857). Every fifth message is held out, whole. The
 points compare vectors of a small encyclopedia, which has none of this text,
 with those that saw it too, and with random ones, which can use no more than
-which words occur. The largest class is `majority`.
+which words occur. Tables also have the largest class of each task.
 
-It takes 80 s on 2 cores with one seed. For what to expect see
-docs/experiments.md.
+It takes at most 4 minutes on 2 cores with one seed. Expect 0.34 of the periods
+with random vectors, 0.40 with those of the encyclopedia, 0.55 with those of
+both texts and 0.61 in 300 dimensions; and 0.64 to 0.69 of the parties.
 """
 
 import functools
@@ -36,7 +37,7 @@ MEASURES = ("period", "party")
 
 
 def get_config():
-  return {"analogies": (), "corpus": GLOVE["corpus"]}
+  return {"analogies": (), "max_vocab": 8192}
 
 
 def get_sweep():

@@ -7,8 +7,9 @@ at its end, so that each shows what a whole run of that length is worth. Seconds
 are those of the passes, compilation included; the start (fitting biases,
 cutting tiles) is in `wall time (s)`.
 
-On the default corpus with one seed it takes 100 s on 2 cores. For what to
-expect see docs/experiments.md.
+On the default corpus with one seed it takes at most 4 minutes on 2 cores.
+Expect WordSim-353 of 0.5 after 8 s with missing pairs, and of less than 0.3
+with J alone, whatever the engine and the time.
 """
 
 from glove_jax.sweeps import grid
@@ -18,7 +19,7 @@ from . import GLOVE
 
 
 def get_config():
-  return {"corpus": GLOVE["corpus"]}
+  return {"corpus": GLOVE["corpus"], "dim": 50}
 
 
 def get_sweep():

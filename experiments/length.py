@@ -2,18 +2,20 @@
 
     python run.py --experiment=length --seeds=3
 
-In GloVe's equation w_i . w~_j + b_i + b~_j = log X_ij, the biases can take up
-how frequent words are. Where they do not, the vectors must: a direction that
-all contexts share then acts as a second bias, and grows with log X_i. The
-experiment correlates the length of vectors with how often words occur, for
-biases that start fitted or at random, two rules of learning, and pairs that
-never occur: those cost more the more frequent a word is, and say so to its
-vector. CBOW (of gensim, which this needs) has no biases at all. `along the
-mean` is the part of the squared length that lies in the direction of the mean
-vector, and the last correlation is without it.
+Two reasons speak for it. In GloVe's equation w_i . w~_j + b_i + b~_j = log X_ij
+what the biases leave of a word's frequency must go into its vector, in a
+direction that all contexts share. And vectors start short: those of rare words
+are trained on few counts of little weight, and may not get far. The experiment
+correlates the length of vectors with how often words occur, for biases that
+start fitted or at random, Stanford's rule and ours, with and without pairs that
+never occur, and for CBOW (of gensim, which this needs). `along the mean` is the
+part of the squared length that lies in the direction of the mean vector, and
+the last correlation is without it.
 
-On the default corpus with one seed it takes 75 s on 2 cores. For what to expect
-see docs/experiments.md.
+On the default corpus with one seed it takes at most 7 minutes on 2 cores.
+Expect -0.57 with the default, 0.8 with Stanford's rule whatever the biases, and
+0.94 with CBOW: what counts is whether rare words are trained to the end, and
+not how biases start.
 """
 
 import numpy as np

@@ -7,8 +7,7 @@ longer, so that a grid with one learning rate compares the rates as well. Here
 every pair of x_max and alpha has three rates, on two texts: read the best of
 the three. `x_max_alpha` has a finer grid with one rate.
 
-The 54 points of one seed take 250 s on 2 cores. For what to expect see
-docs/experiments.md.
+`--dry_run` estimates 3 minutes of training for its 54 points on 2 cores.
 """
 
 from glove_jax.sweeps import grid

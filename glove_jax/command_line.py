@@ -18,8 +18,12 @@ from typing import NamedTuple
 from absl import flags, logging
 
 import glove_jax
-from glove_jax import memory, settings
-from glove_jax.training import loop, multihost
+from glove_jax import lazy, memory, settings
+from glove_jax.training import connections
+
+# They load jax, which not every command needs.
+loop = lazy.module("glove_jax.training.loop")
+multihost = lazy.module("glove_jax.training.multihost")
 
 FLAGS = flags.FLAGS
 _names = []  # of all flags that `define_flags` has made
@@ -178,14 +182,15 @@ def run(
       raise ValueError(_no_command(name, commands))
     _refuse_unused(name, commands[name])
     together = FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id
-    multihost.start(*together, workdir() if FLAGS.coordinator else ".")
-    if multihost.is_first():
+    if connections.are_wanted(*together):
+      multihost.start(*together, workdir() if FLAGS.coordinator else ".")
+    if not _several() or multihost.is_first():
       commands[name].run(arguments)
     else:
       loop.follow()
-    multihost.finish()
+    _finish()
   except SystemExit:
-    multihost.finish()
+    _finish()
     raise
   except KeyboardInterrupt as interrupt:
     code = 143 if isinstance(interrupt, Terminated) else 1
@@ -195,7 +200,7 @@ def run(
   except Exception as error:
     if memory.is_full(error):
       _fail(_too_little_memory(error))
-    if not multihost.several():
+    if not _several():
       raise
     _fail(f"{type(error).__name__}: {error}")
 
@@ -206,6 +211,18 @@ def _too_little_memory(error: Exception) -> str:
   if why.startswith(start):
     return why  # the library's own sentence
   return f"{start} --dim, --max_vocab or --batch_size ({why})."
+
+
+def _several() -> bool:
+  """Whether there are several processes, without loading jax to know it."""
+  is_loaded = "glove_jax.training.multihost" in sys.modules
+  return is_loaded and multihost.several()
+
+
+def _finish() -> None:
+  """Ends a run of several processes that succeeded."""
+  if _several():
+    multihost.finish()
 
 
 def expect(name: str, arguments: list[str], number: int, what: str) -> None:
@@ -359,7 +376,7 @@ def _fail(message: str, code: int = 1) -> None:
   """Exits with one sentence; --traceback shows where it arose."""
   if FLAGS.traceback:
     traceback.print_exc()
-  if multihost.several():
+  if _several():
     multihost.stop(message, code)
   print(f"{program()}: {printable(message)}", file=sys.stderr, flush=True)
   # Compilers and devices may still work in other threads, and Python's own end

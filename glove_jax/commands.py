@@ -15,18 +15,20 @@ try:
 except ImportError:
   import experiments  # beside run.py
 
-from glove_jax import command_line, effects
+from glove_jax import command_line, effects, lazy
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
 from glove_jax.explore import server
 from glove_jax.presets import PRESETS
 from glove_jax.run_flags import ProcessFlags, RunFlags
-from glove_jax.sweeps import command as sweeps
 from glove_jax.sweeps.options import SweepConfig
-from glove_jax.vectors import evaluate as evaluation
 from glove_jax.vectors import formats, queries
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, model_card, names, pipeline, stages
+
+# What counting does not need.
+sweeps = lazy.module("glove_jax.sweeps.command")
+evaluation = lazy.module("glove_jax.vectors.evaluate")
 
 RUN_FIELDS = dataclasses.fields(RunFlags)
 SWEEP_FIELDS = dataclasses.fields(SweepConfig)

@@ -185,10 +185,11 @@ class VectorsConfig(Part):
     "two alone, or the two joined ('concat')",
     choices=("sum", "word", "context", "concat"),
   )
-  context_weight: float = setting(
-    1.0,
-    "with --vectors=sum: the factor on the context vector; below 1, vectors "
-    "answer more questions of grammar and fewer of facts",
+  context_weight: float | None = setting(
+    None,
+    "with --vectors=sum: the factor on the context vector; a smaller one "
+    "answers more questions of grammar and fewer of facts (default: 0.3, or 1 "
+    "without --missing)",
     low=0,
     high=1000,
   )
@@ -203,6 +204,13 @@ class VectorsConfig(Part):
     "Hugging Face Hub such as mit or cc-by-sa-4.0",
     resource=True,
   )
+
+  @property
+  def resolved(self) -> "VectorsConfig":
+    """This config with w + w~, the paper's vector, if no factor is given."""
+    if self.context_weight is not None:
+      return self
+    return dataclasses.replace(self, context_weight=1.0)
 
 
 @dataclass(frozen=True)
@@ -252,6 +260,13 @@ class Config:
   train: TrainConfig = field(default_factory=TrainConfig)
   vectors: VectorsConfig = VectorsConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
+
+  def __post_init__(self):
+    """Chooses the factor on context vectors that suits the objective."""
+    if self.vectors.context_weight is None:
+      weight = 0.3 if self.train.resolved.missing else 1.0
+      vectors = dataclasses.replace(self.vectors, context_weight=weight)
+      object.__setattr__(self, "vectors", vectors)
 
 
 def parts() -> dict[str, type[Part]]:

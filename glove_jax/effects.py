@@ -22,6 +22,7 @@ NEEDS: dict[str, Needs] = {
   "min_count": _COUNTED | {"vocab": ("",)},
   "max_vocab": _COUNTED,
   "share": _COUNTED,
+  "bootstrap": _COUNTED | {"corpus": bool},
   "documents": _COUNTED,
   "records_vocab": {"records": bool},
   "add_vocab": {"add_to": bool},
@@ -32,6 +33,7 @@ NEEDS: dict[str, Needs] = {
   "missing_count": _UNCOUNTED,
   "core": _BLOCKED | _UNCOUNTED,
   "fit_passes": _BLOCKED | _UNCOUNTED | {"core": bool},
+  "joint_epochs": _BLOCKED | _UNCOUNTED | {"core": bool},
   # the engine
   "growth": _BLOCKED,
   "tile_size": _BLOCKED,
@@ -47,7 +49,7 @@ NEEDS: dict[str, Needs] = {
   "context_weight": {"vectors": ("sum",)},
 }
 # Values that say that there is no such thing, which is so without a setting.
-_OFF = {"core": 0, "growth": (), "keep": 1, "missing": 0}
+_OFF = {"core": 0, "growth": (), "joint_epochs": 0, "keep": 1, "missing": 0}
 
 
 def check(runs: Sequence[Mapping[str, Any]], given: Iterable[str]) -> None:

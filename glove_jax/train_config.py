@@ -69,8 +69,16 @@ class TrainConfig(Part):
   epochs: int | None = setting(
     None,
     "passes over all counts, or with --core over all pairs of the core, after "
-    "those of --growth (default: 8, or 5 without --missing, or 15 for the "
+    "those of --growth (default: 6, or 5 without --missing, or 15 for the "
     "engines rows and dense)",
+    low=0,
+    high=MOST,
+  )
+  joint_epochs: int | None = setting(
+    None,
+    "with --core: in the last this many of --epochs, which come after the fit, "
+    "the other words train together with the core (default: 2, and fewer than "
+    "--epochs)",
     low=0,
     high=MOST,
   )
@@ -218,6 +226,9 @@ class TrainConfig(Part):
     defaults |= _BLOCKED_DEFAULTS if is_blocked else _BATCH_DEFAULTS
     rate = 0.05 if self.optimizer == "stanford" else 0.2
     defaults |= {"learning_rate": rate}
+    epochs = defaults["epochs"] if self.epochs is None else self.epochs
+    joint = _JOINT_EPOCHS if missing and is_blocked else 0
+    defaults |= {"joint_epochs": max(0, min(joint, epochs - 1))}
     unset = {n: v for n, v in defaults.items() if getattr(self, n) is None}
     return dataclasses.replace(self, **unset) if unset else self
 
@@ -243,9 +254,10 @@ _MISSING_DEFAULTS: dict[str, Any] = {
   "missing": 0.05,
   "x_max": 30.0,
   "growth": ("8192:8",),
-  "epochs": 8,
+  "epochs": 6,
   "products": "bfloat16",
 }
+_JOINT_EPOCHS = 2
 _J_DEFAULTS: dict[str, Any] = {
   "missing": 0.0,
   "x_max": 10.0,

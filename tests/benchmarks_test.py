@@ -5,8 +5,10 @@ import time
 
 import pytest
 
-from benchmarks import faults, fuzz, load, quality, quality_table
+from benchmarks import end_to_end, faults, fuzz, load, quality, quality_table
+from benchmarks.end_to_end import Pass, Side
 from benchmarks.fuzz_samples import Reader, Sample
+from benchmarks.processes import Stage
 from glove_jax import presets
 
 
@@ -89,16 +91,10 @@ def test_tokens_are_written_one_document_a_line(tmp_path):
 
 @pytest.mark.slow  # half a minute: four processes import jax or gensim
 def test_sides_train_on_one_vocabulary_and_gensim_is_kept(tmp_path, capsys):
-  rng = random.Random(0)
-  words = [f"w{i}" for i in range(40)]
-  lines = (" ".join(rng.choices(words, k=30)) for _ in range(200))
-  (tmp_path / "text.txt").write_text("\n\n".join(lines))
-  (tmp_path / "sets").mkdir()
-  pairs = (f"w{i} w{i + 1} {i}\n" for i in range(30))
-  (tmp_path / "sets" / "pairs.txt").write_text("".join(pairs))
+  text, sets = make_small_text(tmp_path)
   options = quality.Options(
-    corpus=[str(tmp_path / "text.txt")], sides=("ours", "cbow"), dim=6,
-    passes=2, ours="--epochs=2 --growth=", sets=str(tmp_path / "sets"),
+    corpus=[text], sides=("ours", "cbow"), dim=6,
+    passes=2, ours="--epochs=2 --growth=", sets=sets,
     workdir=str(tmp_path / "run"),
   )  # fmt: skip
   first = quality.compare(options, tmp_path / "run")
@@ -111,6 +107,65 @@ def test_sides_train_on_one_vocabulary_and_gensim_is_kept(tmp_path, capsys):
   for record in (cbow, first["ours"][0]):
     assert 0 < record["training_seconds"] < record["seconds"]
     assert 0.01 < record["peak_gb"] < 5
+
+
+TIMES = {"start": 1, "counts": 3, "train": 9, "evaluate": 2}
+OURS = Side([Stage(name, took, 0.7) for name, took in TIMES.items()], 0.6)
+PASSES = [Pass(2.0, 0.3), Pass(4.0, 0.5), Pass(6.0, 0.6)]
+
+
+def test_the_way_to_a_quality_begins_with_the_text():
+  assert end_to_end.seconds_to(0.5, OURS, PASSES) == 1 + 3 + 4
+  assert end_to_end.seconds_to(0.7, OURS, PASSES) is None
+
+
+def test_the_ratio_is_to_the_first_other_side():
+  c = Side([Stage("cooccur", 50, 2.1), Stage("glove", 30, 0.2)], 0.45)
+  cbow = Side([Stage("train", 20, 0.9)], 0.65)
+  lines = end_to_end.report({"ours": OURS, "c": c, "cbow": cbow}, PASSES)
+  assert "| ours | all | 15.00 | 0.70 |" in lines
+  assert "| c | 0.4500 | 80.00 | 8.00 |" in lines
+  assert "| cbow | 0.6500 | 20.00 | - |" in lines
+  assert lines.splitlines()[-1] == "end_to_end_ratio: 10.00"
+  alone = end_to_end.report({"ours": OURS, "cbow": cbow}, PASSES)
+  assert alone.splitlines()[-1] == "end_to_end_ratio: 0.00"
+
+
+@pytest.mark.parametrize("flags, message", [
+  ({}, "--corpus names no text"),
+  ({"corpus": ("a",), "stanford": "nowhere"}, "program vocab_count"),
+  ({"corpus": ("a",), "gensim": ("elmo",)}, "no side 'elmo'"),
+  ({"corpus": ("a",), "ours": "--xmax=3"}, "no setting 'xmax'"),
+])  # fmt: skip
+def test_wrong_flags_of_end_to_end_are_refused(flags, message):
+  with pytest.raises(SystemExit, match=message):
+    end_to_end.check(end_to_end.Options(**flags))
+
+
+def make_small_text(tmp_path):
+  """A text of 40 words, and a folder with one set of pairs of them."""
+  rng = random.Random(0)
+  words = [f"w{i}" for i in range(40)]
+  lines = (" ".join(rng.choices(words, k=30)) for _ in range(200))
+  (tmp_path / "text.txt").write_text("\n\n".join(lines))
+  (tmp_path / "sets").mkdir()
+  pairs = (f"w{i} w{i + 1} {i}\n" for i in range(30))
+  (tmp_path / "sets" / "pairs.txt").write_text("".join(pairs))
+  return str(tmp_path / "text.txt"), str(tmp_path / "sets")
+
+
+@pytest.mark.slow  # half a minute: processes import jax or gensim
+def test_end_to_end_without_the_c_programs(tmp_path, capsys):
+  text, sets = make_small_text(tmp_path)
+  options = end_to_end.Options(
+    corpus=(text,), dim=6, ours="--epochs=2 --growth=", sets=sets,
+    workdir=str(tmp_path / "run"),
+  )  # fmt: skip
+  sides = end_to_end.compare(options, tmp_path / "run")
+  names = [stage.name for stage in sides["ours"].stages]
+  assert names == ["start", "vocab", "counts", "train", "vectors", "evaluate"]
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[-1].startswith("end_to_end_ratio: ")
 
 
 def test_readers_refuse_damaged_files_and_say_which(capsys):

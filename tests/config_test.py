@@ -74,7 +74,7 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
   train = config.make_config(engine=engine).train
   other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
   assert TrainConfig(engine=engine) == train == other
-  expected = {"blocked": (8, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
+  expected = {"blocked": (6, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
   resolved = train.resolved
   assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
   assert resolved.resolved == resolved
@@ -84,7 +84,7 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
 @pytest.mark.parametrize(
   "given, missing, x_max, epochs",
   [
-    ({}, 0.05, 30.0, 8),
+    ({}, 0.05, 30.0, 6),
     ({"missing": 0}, 0.0, 10.0, 5),
     ({"missing": 0.1, "epochs": 3}, 0.1, 30.0, 3),
     ({"engine": "rows"}, 0.0, 10.0, 15),
@@ -95,6 +95,40 @@ def test_the_recipe_is_that_of_the_objective(given, missing, x_max, epochs):
   train = TrainConfig(**given).resolved
   assert (train.missing, train.x_max, train.epochs) == (missing, x_max, epochs)
   assert ("never occur" in train.objective) == (missing > 0)
+
+
+@pytest.mark.parametrize(
+  "given, joint",
+  [
+    ({}, 2),
+    ({"epochs": 2}, 1),
+    ({"epochs": 0}, 0),
+    ({"missing": 0}, 0),
+    ({"engine": "rows", "missing": 0.1}, 0),
+    ({"joint_epochs": 4}, 4),
+  ],
+)
+def test_joint_epochs_leave_a_first_one(given, joint):
+  assert TrainConfig(**given).resolved.joint_epochs == joint
+
+
+@pytest.mark.parametrize(
+  "given, weight",
+  [
+    ({}, 0.3),
+    ({"missing": 0}, 1.0),
+    ({"preset": "glove"}, 1.0),
+    ({"context_weight": 0.7}, 0.7),
+  ],
+)
+def test_the_weight_of_contexts_suits_the_objective(given, weight):
+  preset = presets.PRESETS.get(given.pop("preset", ""), {})
+  vectors = config.make_config(**preset | given).vectors
+  assert vectors.context_weight == vectors.resolved.context_weight == weight
+
+
+def test_vectors_alone_are_the_papers_sum():
+  assert config.VectorsConfig().resolved.context_weight == 1.0
 
 
 def test_without_missing_it_is_the_recipe_of_gloves_own_objective():

@@ -14,13 +14,12 @@ counts of parts of a corpus add up to those of the whole.
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse
 
 from glove_jax.config import CONTEXTS, DISTANCE_WEIGHTINGS
 from glove_jax.counts.pair_counter import (
-  CELLS,
   Entries,
   PairCounter,
   check_overflow,
@@ -30,10 +29,13 @@ from glove_jax.text.symbols import END, UNKNOWN
 from glove_jax.text.tokenizers import check_choice
 from glove_jax.threads import default_threads
 
+if TYPE_CHECKING:
+  from scipy.sparse import csr_array
+
 # lcm(1..22) = 232,792,560. In longer windows 1/d is rounded to a multiple of
 # 1 / (16 * lcm(1..22)).
 MAX_EXACT_WINDOW = 22
-_CHUNK_WORDS = 1 << 17  # counted by a thread at a time
+_CHUNK_WORDS = 1 << 17  # added at a time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +48,7 @@ class Counts:
     unit: the number of units in 1.0.
   """
 
-  units: scipy.sparse.csr_array
+  units: "csr_array"
   unit: int
 
   @property
@@ -74,7 +76,7 @@ class Counts:
       )
     return Counts(_add(self.units, other.units), self.unit)
 
-  def matrix(self) -> scipy.sparse.csr_array:
+  def matrix(self) -> "csr_array":
     """X: [V, V] float64, each entry the float nearest to the exact count.
 
     >>> counts = count([np.array([0, 1, 0])], vocab_size=2, window=2)
@@ -82,7 +84,7 @@ class Counts:
     [[1.0, 2.0], [2.0, 0.0]]
     """
     units = self.units
-    return scipy.sparse.csr_array(
+    return _csr_array(
       (units.data / self.unit, units.indices, units.indptr), shape=units.shape
     )
 
@@ -109,13 +111,12 @@ def count(
   distance_weighting: str = "inverse",
   threads: int | None = None,
   progress: Callable[[int], object] | None = None,
-  max_keys: int = 1 << 26,
-  max_cells: int = CELLS,
+  max_words: int = 1 << 26,
 ) -> Counts:
   """Counts how often words occur near each other.
 
   Memory is bounded by the result (three times its size at the end), by
-  `max_keys` and by one document, whatever the size of the corpus. Counting is
+  `max_words` and by one document, whatever the size of the corpus. Counting is
   fastest if ids are ordered by frequency, as those of a `Vocab` are.
 
   >>> to, be = 0, 1
@@ -136,10 +137,8 @@ def count(
       to 22; in longer windows 1/d is rounded for d > 22, by less than 2e-10.
       'none' adds 1.
     threads: the number of threads; by default one per CPU.
-    progress: called with the number of tokens counted since its last call.
-    max_keys: the number of pairs to hold in memory (8 bytes each, and 12 at the
-      end); does not change the result.
-    max_cells: the number of pairs of frequent words to count densely; does not
+    progress: called with the number of words counted since its last call.
+    max_words: the number of tokens to hold in memory (8 bytes each); does not
       change the result.
 
   Raises:
@@ -156,33 +155,33 @@ def count(
   check_vocab_size(vocab_size)
   units = distance_units(window, distance_weighting)
   shape = (vocab_size, vocab_size)
-  total = scipy.sparse.csr_array(shape, dtype=np.int64)
   counter = PairCounter(
-    vocab_size, units, context=context, threads=threads, max_keys=max_keys,
-    max_cells=max_cells,
-  )  # fmt: skip
-  words = max(1, min(_CHUNK_WORDS, max_keys // (8 * window)))
-  with counter:
-    for ids in _chunks(documents, vocab_size, words):
-      if not counter.add(ids):
-        total = _add(total, _matrix(counter.finish(), shape))
-        counter.add(ids)
-      if progress:
-        progress(int(np.count_nonzero(ids != END)))
-    total = _add(total, _matrix(counter.finish(), shape))
+    vocab_size, units, context=context, threads=threads, max_words=max_words
+  )
+  total = _csr_array(shape, dtype=np.int64)
+  words = max(1, min(_CHUNK_WORDS, max_words // 8))
+  for ids in _chunks(documents, vocab_size, words):
+    if not counter.add(ids):
+      total = _add(total, _matrix(counter.finish(progress), shape))
+      counter.add(ids)
+  total = _add(total, _matrix(counter.finish(progress), shape))
   return Counts(total, int(units[0]))
 
 
-def _matrix(
-  entries: Iterator[Entries], shape: tuple[int, int]
-) -> scipy.sparse.csr_array:
+def _csr_array(*args, **options) -> "csr_array":
+  import scipy.sparse  # which counting to disk does not need
+
+  return scipy.sparse.csr_array(*args, **options)
+
+
+def _matrix(entries: Iterator[Entries], shape: tuple[int, int]) -> "csr_array":
   """The matrix of sorted entries."""
   parts = list(entries)
   row, col, units = (
     np.concatenate(column) for column in zip(*parts, strict=True)
   )
   starts = np.searchsorted(row, np.arange(shape[0] + 1))
-  matrix = scipy.sparse.csr_array((units, col, starts), shape=shape)
+  matrix = _csr_array((units, col, starts), shape=shape)
   matrix.has_canonical_format = True
   return matrix
 
@@ -222,18 +221,19 @@ def _chunks(
   documents: Iterable[np.ndarray], vocab_size: int, words: int
 ) -> Iterator[np.ndarray]:
   """Joins documents to one stream of ids, with END after each, in pieces."""
+  end = np.full(1, END, np.int32)
   parts: list[np.ndarray] = []
   size = 0
   for index, document in enumerate(documents):
     document = np.asarray(document)
     _check_ids(document, vocab_size, index)
-    for start in range(0, len(document), words):
-      parts.append(document[start : start + words].astype(np.int32))
-      size += len(parts[-1])
+    starts = range(0, len(document), words)
+    for piece in (*(document[i : i + words] for i in starts), end):
+      parts.append(piece.astype(np.int32))
+      size += len(piece)
       if size >= words:
         yield np.concatenate(parts)
         parts, size = [], 0
-    parts.append(np.full(1, END, np.int32))
   if parts:
     yield np.concatenate(parts)
 
@@ -254,7 +254,7 @@ def _check_ids(document: np.ndarray, vocab_size: int, index: int) -> None:
     )
 
 
-def _add(left, right) -> scipy.sparse.csr_array:
+def _add(left, right) -> "csr_array":
   total = left + right
   total.has_canonical_format = True
   check_overflow(Entries(total.indices, total.indices, total.data))

@@ -39,7 +39,7 @@ from glove_jax.counts import (
 from glove_jax.counts.dask_pool import Resources
 from glove_jax.counts.out_of_core import Added
 from glove_jax.counts.spill import Run, Runs
-from glove_jax.text import compiled, reading, sources
+from glove_jax.text import compiled, reading, sources, word_table
 from glove_jax.text.compiled import Text
 from glove_jax.text.reading import Position, Section
 from glove_jax.text.symbols import END
@@ -136,9 +136,9 @@ def count_words(
   sections = cut_sections(text.paths)
   for words in run(functools.partial(_count_section_words, home), sections):
     progress(words)
-  table = compiled.read_tables(_words_path(home, part) for part in sections)
+  table = word_table.read(_words_path(home, part) for part in sections)
   atomic.remove_folder(home.parent)
-  return compiled.to_counter(table, min_count)
+  return word_table.to_counter(table, min_count)
 
 
 def _count_section_words(
@@ -146,11 +146,11 @@ def _count_section_words(
 ) -> int:
   path = _words_path(home, section)
   with contextlib.suppress(Exception):  # missing, or damaged in any way
-    return int(compiled.read_tables([path]).counts.sum())
+    return int(word_table.read([path]).counts.sum())
   text = _read_text(home)._replace(section=section)
   table = compiled.count_table(text, threads=resources.threads)
-  compiled.write_table(table, path)
-  return int(compiled.read_tables([path]).counts.sum())
+  word_table.write(table, path)
+  return int(word_table.read([path]).counts.sum())
 
 
 def _words_path(home: pathlib.Path, section: Section) -> pathlib.Path:
@@ -212,16 +212,12 @@ def count_section(
     text, vocab = _read_text(home), _read_vocab(home)
     budget = _make_budget(config, resources, len(vocab))
     tail = _find_tail(text, vocab, config, section.start)
-    words = []
     with atomic.write_folder(target) as folder:
-      runs = Runs(
-        folder, {}, threads=budget.threads, entries=budget.max_keys // 4
-      )
+      runs = Runs(folder, {}, threads=budget.threads, entries=budget.entries)
       for entries, facts in out_of_core.count_parts(
-        text._replace(section=section), vocab, config, budget,
-        tail=tail, progress=words.append,
-      ):  # fmt: skip
-        runs.write(entries, **facts, words=sum(words))
+        text._replace(section=section), vocab, config, budget, tail=tail
+      ):
+        runs.write(entries, **facts)
   finished = _finished(target)
   return Counted(finished, _sample(finished), finished[-1].facts["words"])
 
@@ -284,7 +280,7 @@ def merge_range(
   if not _finished(target):
     budget = _make_budget(config, resources, len(_read_vocab(path.parent)))
     merged = spill.merge(
-      _read_runs(path), threads=budget.threads, entries=budget.max_keys // 4,
+      _read_runs(path), threads=budget.threads, entries=budget.entries,
       low=low, high=high,
     )  # fmt: skip
     with atomic.write_folder(target) as folder:

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from glove_jax.config import CountConfig
-from glove_jax.counts import cooccur, out_of_core, pair_counter, triplets
+from glove_jax.counts import cooccur, out_of_core, triplets
 from glove_jax.counts.out_of_core import Added
+from glove_jax.counts.pair_counter import PairCounter
 from glove_jax.text import compiled, reading, sources
 from glove_jax.text.compiled import Text
-from glove_jax.text.symbols import UNKNOWN
+from glove_jax.text.symbols import END, UNKNOWN
 from glove_jax.text.vocab import Vocab
 
 _RUN_BYTES = 16  # per entry of a run
@@ -52,7 +53,7 @@ def forecast(
     memory = "memory of the workers"
   else:
     budget = out_of_core.make_budget(config, len(vocab))
-    parts = -(-_expected_keys(vocab, config) // budget.max_keys)
+    parts = max(1, -(-int(vocab.counts.sum()) // budget.max_words))
     memory = f"{budget.memory / 1e9:.1f} GB of memory"
   part = size / parts**0.8  # doubling the text does not double the entries
   disk = (size + old) * (8 + np.dtype(config.count_dtype).itemsize)
@@ -72,27 +73,30 @@ def forecast(
   )
 
 
-def _expected_keys(vocab: Vocab, config: CountConfig) -> int:
-  """The number of pairs without cells, if words were independent."""
-  layout = pair_counter.make_layout(len(vocab), config.window)
-  below = np.concatenate([[0], np.cumsum(vocab.counts)])
-  beyond = below[-1] - below[layout.limit].astype(float)
-  return 1 + int(config.window * np.sum(vocab.counts / below[-1] * beyond))
-
-
 def _expected_size(text: Text, vocab: Vocab, config: CountConfig) -> float:
   """The number of distinct pairs in the corpus."""
   ids = [block for block in _sample(text, vocab, config) if len(block)]
   if not ids:
     return 0.0
-  counts = cooccur.count(
-    ids, len(vocab), window=config.window, context=config.context, threads=1
-  )
   words = sum(np.count_nonzero(block >= 0) for block in ids)
   sides = 2 if config.context == "symmetric" else 1
   expected = _met_pairs(vocab.counts, sides * config.window * words)
   total = sides * config.window * float(vocab.counts.sum())
-  return _met_pairs(vocab.counts, total) * counts.units.nnz / max(1, expected)
+  found = _num_entries(ids, len(vocab), config)
+  return _met_pairs(vocab.counts, total) * found / max(1, expected)
+
+
+def _num_entries(ids, vocab_size: int, config: CountConfig) -> int:
+  """The number of distinct pairs in some blocks of ids."""
+  counter = PairCounter(
+    vocab_size,
+    cooccur.distance_units(config.window, config.distance_weighting),
+    context=config.context,
+    max_words=sum(len(block) + 1 for block in ids),
+  )
+  for block in ids:
+    counter.add(np.append(block, np.int32(END)))
+  return sum(len(entries.row) for entries in counter.finish())
 
 
 def _met_pairs(counts: np.ndarray, draws: float) -> float:

@@ -1,17 +1,19 @@
-"""Compiled loops over pairs of words near each other.
+"""Compiled loops over the words of a text and the words near them.
 
-The units of frequent pairs are added to *cells*, a dense array. Every other
-pair becomes a 64-bit key (row, column, distance), to be sorted. All loops
-release Python's lock, so they scale with threads.
+X is summed row by row. The windows around all occurrences of a word are added
+to one row of V sums, which stays in the cache, and a bit for each sum shows
+which are not 0. Read in the order of the bits, the row is sorted.
 
-Example: 4 words, so ids take 2 bits, and a window of 3, so distances take 2:
+Example: 3 words, a window of 2, and distances 1 and 2 that add 2 and 1 units:
 
-  column_shift = 2, row_shift = 4
-  row 1, column 3, distance 2  ->  key 0b01_11_10 = 30
-  sorted keys [29, 30, 30, 53]  =  (1, 3, 1) (1, 3, 2) (1, 3, 2) (3, 1, 1)
-  units [6, 6, 3, 2] by distance  ->  X(1, 3) = 6 + 3 + 3, X(3, 1) = 6
+  ids        [1, 0, 2, END, 0, 1]
+  starts     [0, 2, 4, 5]          word 1 is at positions[2:4]
+  positions  [1, 4, 0, 5, 2]       of words 0, 0, 1, 1, 2
+  row 1      at 0: 2 for word 0, 1 for word 2; at 5: 2 for word 0
+             sums [4, 0, 1], bits 0b101  ->  X(1, 0) = 4, X(1, 2) = 1
 
-Hot loops index with unsigned integers, as in `text.kernels`.
+All loops release Python's lock, so they scale with threads. Hot loops index
+with unsigned integers, as in `text.kernels`.
 """
 
 from typing import NamedTuple
@@ -19,269 +21,127 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
+from glove_jax.text.instructions import prefetch, trailing_zeros
 from glove_jax.text.symbols import END
 
-SYMMETRIC, RIGHT, LEFT = range(3)
+_AHEAD = 5  # occurrences between loading the text around one and adding it
+_LINE = 16  # ids in a line of the cache
 
 
-class PairLayout(NamedTuple):
-  """Where the counts of each row are kept, and how keys are packed.
+class Places(NamedTuple):
+  """Where each word occurs."""
 
-  With 4 words and 5 cells, the pairs with (row + 1)(col + 1) <= 3:
-
-    limit = [3, 1, 1, 0], base = [0, 3, 4, 5]
-    cells = [X(0, 0), X(0, 1), X(0, 2), X(1, 0), X(2, 0)]
-    all other pairs, such as (1, 1) and (0, 3), become keys
-  """
-
-  limit: np.ndarray  # [V] int64: columns 0..limit-1 of a row have cells
-  base: np.ndarray  # [V] int64: the cell of column 0 of a row
-  bucket: np.ndarray  # [V] int64: the bucket of the keys of a row, increasing
-  column_shift: int  # a key is row << row_shift | col << column_shift | d
-  row_shift: int
+  starts: np.ndarray  # [V + 1] int64: word i is at positions[starts[i]:
+  positions: np.ndarray  # starts[i + 1]], in increasing order; [N] uint32
 
 
-class KeyPool(NamedTuple):
-  """Keys of a part of the corpus, in pages; each page belongs to one bucket."""
+class RowSums(NamedTuple):
+  """The sums of one row, all 0 between two rows."""
 
-  keys: np.ndarray  # [pages, keys per page] uint64
-  owner: np.ndarray  # [pages] int64: the bucket of a page, -1 if it is free
-  filled: np.ndarray  # [pages] int64: the number of keys in a page
-
-
-class ThreadCounts(NamedTuple):
-  """The arrays that one thread writes to."""
-
-  cells: np.ndarray  # int64 units of (left word, right word), by right word
-  keys: np.ndarray  # uint64 keys that are not in the pool yet
-  page: np.ndarray  # [buckets] int64: the page being filled, -1 for none
+  sums: np.ndarray  # [V] int64
+  seen: np.ndarray  # [V / 64] uint64, a bit for each sum
 
 
 @njit(nogil=True, cache=True)
-def add_pairs(ids, first, units, mode, layout, cells, keys):
-  """Counts the pairs of each word with the `window` positions before it.
+def count_ids(ids, counts):
+  """Adds to counts [V] int64 how often each id occurs."""
+  for word in ids:
+    if word >= 0:
+      counts[uint64(word)] += 1
+
+
+@njit(nogil=True, cache=True)
+def find_places(ids, first, last, ends, positions):
+  """Lists the positions first..last-1 of ids by the word there.
+
+  Args:
+    ids: [N] int32.
+    first, last: the range of positions.
+    ends: [V] int64, where the next position of each word goes; modified.
+    positions: uint32, the output.
+  """
+  for here in range(first, last):
+    word = ids[uint64(here)]
+    if word >= 0:
+      positions[uint64(ends[uint64(word)])] = here
+      ends[uint64(word)] += 1
+
+
+@njit(nogil=True, cache=True)
+def sum_rows(
+  ids, first, places, units, before, after, low, high, line, row, col, sums
+):
+  """Sums rows low..high-1 of X, and lists what is not 0.
 
   Args:
     ids: [N] int32; no pair spans an END, and UNKNOWN has no pairs.
-    first: the position of the first right word whose pairs are counted.
+    first: the position of the first id whose pairs with those before it are
+      counted; ids before it form no pairs among themselves.
+    places: where each word occurs.
     units: [window + 1] int64, what a pair adds at each distance: 1/d in whole
       units.
-    mode: whether the row of a key is the lower id, the left or the right word.
-    layout: which pairs have cells, and how keys are packed.
-    cells: int64 units of (left word, right word), by right word; modified.
-    keys: uint64, the output for the other pairs.
+    before, after: whether the words before and after a word are its context.
+    low, high: the range of rows.
+    line: `RowSums`.
+    row, col, sums: int32, int32 and int64, the output; sorted.
 
   Returns:
-    The position at which to resume once `keys` is empty again (N when done),
-    and the number of keys.
+    The number of entries written.
   """
-  window = len(units) - 1
-  row_shift, column_shift = (
-    uint64(layout.row_shift),
-    uint64(layout.column_shift),
-  )
-  begin = first  # start of the document, at most a window back
-  while begin > max(0, first - window) and ids[begin - 1] != END:
-    begin -= 1
-  found = uint64(0)
-  for here in range(first, len(ids)):
-    if found + uint64(window) > uint64(len(keys)):
-      return here, found
-    right = ids[here]
-    if right < 0:
-      begin = here + 1 if right == END else begin
+  window, found = len(units) - 1, uint64(0)
+  starts, positions = places
+  last = len(positions) - 1
+  for word in range(low, high):
+    for number in range(starts[word], starts[word + 1]):
+      here = np.int64(positions[uint64(number)])
+      ahead = np.int64(positions[uint64(min(number + _AHEAD, last))])
+      for there in range(ahead - window, ahead + window + _LINE, _LINE):
+        prefetch(ids, there)
+      if before and here >= first:
+        for distance in range(1, min(window, here) + 1):
+          other = ids[uint64(here - distance)]
+          if other >= 0:
+            _add(line, other, units[uint64(distance)])
+          elif other == END:
+            break
+      if after:
+        most = min(window, len(ids) - 1 - here)
+        for distance in range(max(1, first - here), most + 1):
+          other = ids[uint64(here + distance)]
+          if other >= 0:
+            _add(line, other, units[uint64(distance)])
+          elif other == END:
+            break
+    found = _list_row(line, word, found, row, col, sums)
+  return np.int64(found)
+
+
+@njit(nogil=True, cache=True)
+def _add(line, word, units):
+  """Adds to the sum of a word."""
+  word = uint64(word)
+  # Asking first whether the bit is set already would take longer.
+  line.seen[word >> uint64(6)] |= uint64(1) << (word & uint64(63))
+  line.sums[word] += units
+
+
+@njit(nogil=True, cache=True)
+def _list_row(line, word, found, row, col, sums):
+  """Lists the sums of a row from entry `found` on, and sets them to 0."""
+  for part in range(uint64(len(line.seen))):
+    bits = line.seen[part]
+    if bits == uint64(0):
       continue
-    limit, base = layout.limit[right], layout.base[right]
-    for there in range(max(begin, here - window), here):
-      left = ids[uint64(there)]
-      distance = uint64(here - there)
-      if left >= limit:
-        row, col = uint64(left), uint64(right)
-        if mode == SYMMETRIC:
-          row, col = min(row, col), max(row, col)
-        elif mode == LEFT:
-          row, col = col, row
-        keys[found] = row << row_shift | col << column_shift | distance
-        found += uint64(1)
-      elif left >= 0:
-        cells[uint64(base + left)] += units[distance]
-  return len(ids), found
-
-
-@njit(nogil=True, cache=True)
-def move_keys(keys, layout, page_of, free, left, pool):
-  """Moves keys to the pages of the buckets of their rows.
-
-  Args:
-    keys: [N] uint64.
-    layout: the bucket of each row.
-    page_of: [buckets] int64, the page being filled, -1 for none; modified.
-    free: free pages, taken from the end.
-    left: the number of free pages.
-    pool: the destination; modified.
-
-  Returns:
-    The number of free pages left.
-  """
-  row_shift, buckets = uint64(layout.row_shift), layout.bucket
-  target, size = pool.keys.reshape(-1), pool.keys.shape[1]
-  positions = np.zeros(len(page_of), np.uint64)
-  stops = np.zeros(len(page_of), np.uint64)
-  for bucket in range(len(page_of)):
-    page = page_of[bucket]
-    if page >= 0:
-      positions[bucket] = page * size + pool.filled[page]
-      stops[bucket] = (page + 1) * size
-  for key in keys:
-    bucket = uint64(buckets[key >> row_shift])
-    position = positions[bucket]
-    if position == stops[bucket]:
-      if page_of[bucket] >= 0:
-        pool.filled[page_of[bucket]] = size
-      left -= 1
-      page = free[left]
-      page_of[bucket] = page
-      pool.owner[page] = bucket
-      position = uint64(page * size)
-      stops[bucket] = position + uint64(size)
-    target[position] = key
-    positions[bucket] = position + uint64(1)
-  for bucket in range(len(page_of)):
-    page = page_of[bucket]
-    if page >= 0:
-      pool.filled[page] = np.int64(positions[bucket]) - page * size
-  return left
-
-
-@njit(nogil=True, cache=True)
-def fold_cells(plain, turned, layout, first, last, cells, folded):
-  """Adds plain * cells + turned * cells^T to `folded`, rows first..last-1.
-
-  `plain` and `turned` are flags. Cells are symmetric in shape: (i, j) has one
-  exactly if (j, i) has one.
-  """
-  for row in range(first, last):
-    base = layout.base[row]
-    for col in range(layout.limit[row]):
-      total = 0
-      if plain:
-        total += cells[base + col]
-      if turned:
-        total += cells[layout.base[col] + row]
-      folded[base + col] += total
-
-
-@njit(nogil=True, cache=True)
-def sum_keys(keys, units, layout, position, starts, ends, cols, sums):
-  """Sums the units of equal pairs.
-
-  Args:
-    keys: uint64, sorted.
-    units: [window + 1] int64, what a pair adds at each distance: 1/d in whole
-      units.
-    layout: how keys are packed.
-    position: where in `cols` and `sums` to write.
-    starts, ends: [V] int64; set for each row that occurs: row i is
-      starts[i]:ends[i] of `cols` and `sums`.
-    cols: int32, the output: the column of each distinct pair.
-    sums: int64, the output: the units of each distinct pair.
-  """
-  row_shift = uint64(layout.row_shift)
-  column_shift = uint64(layout.column_shift)
-  distance = (uint64(1) << column_shift) - uint64(1)
-  column = (uint64(1) << (row_shift - column_shift)) - uint64(1)
-  position, here = uint64(position), uint64(0)
-  while here < len(keys):
-    pair = keys[here] >> column_shift
-    total = 0
-    while here < len(keys) and keys[here] >> column_shift == pair:
-      total += units[keys[here] & distance]
-      here += uint64(1)
-    cols[position] = pair & column
-    sums[position] = total
-    position += uint64(1)
-    row = keys[here - uint64(1)] >> row_shift
-    if ends[row] == 0:
-      starts[row] = position - uint64(1)
-    ends[row] = position
-
-
-@njit(nogil=True, cache=True)
-def count_entries(first, last, layout, counts, mirrored, lengths):
-  """Adds to `lengths` the entries from rows first..last-1, by entry row."""
-  for row in range(first, last):
-    base = layout.base[row]
-    for cell in range(base, base + layout.limit[row]):
-      lengths[row] += counts.cells[cell] != 0
-    lengths[row] += counts.ends[row] - counts.starts[row]
-    if mirrored:
-      for position in range(counts.starts[row], counts.ends[row]):
-        col = counts.cols[position]
-        lengths[col] += col != row
-
-
-@njit(nogil=True, cache=True)
-def list_entries(
-  first, last, layout, counts, mirrored, positions, row, col, sums
-):
-  """Lists the entries of rows first..last-1, sorted by row and column.
-
-  The columns of a row come from three sources, in increasing order: its cells,
-  the mirror images of sums of lower rows, and its sums.
-
-  Args:
-    first, last: the range of rows.
-    layout: which pairs have cells.
-    counts: a `pair_counter.PairSums`.
-    mirrored: whether a sum (i, j) also stands for (j, i).
-    positions: [last - first] int64, where each row starts in the output;
-      modified.
-    row, col, sums: int32, int32 and int64, the output.
-  """
-  for here in range(first, last):
-    base = layout.base[here]
-    for other in range(layout.limit[here]):
-      if counts.cells[base + other] != 0:
-        units = counts.cells[base + other]
-        _put(positions, first, here, other, units, row, col, sums)
-  if mirrored:
-    for other in range(last):
-      end = counts.ends[other]
-      least = max(first, other + 1)
-      start = counts.starts[other]
-      position = _lower_bound(counts.cols, start, end, least)
-      while position < end and counts.cols[position] < last:
-        here, units = counts.cols[position], counts.sums[position]
-        _put(positions, first, here, other, units, row, col, sums)
-        position += 1
-  for here in range(first, last):
-    for position in range(counts.starts[here], counts.ends[here]):
-      other = counts.cols[position]
-      units = counts.sums[position]
-      if mirrored and other == here:
-        units *= 2
-      _put(positions, first, here, other, units, row, col, sums)
-
-
-@njit(nogil=True, cache=True)
-def _put(positions, first, here, other, units, row, col, sums):
-  position = positions[here - first]
-  row[position] = here
-  col[position] = other
-  sums[position] = units
-  positions[here - first] = position + 1
-
-
-@njit(nogil=True, cache=True)
-def _lower_bound(values, start, end, value):
-  """The first index in start..end whose value is at least `value`."""
-  while start < end:
-    middle = (start + end) // 2
-    if values[middle] < value:
-      start = middle + 1
-    else:
-      end = middle
-  return start
+    line.seen[part] = uint64(0)
+    while bits != uint64(0):
+      other = (part << uint64(6)) + trailing_zeros(bits)
+      bits &= bits - uint64(1)  # without its lowest 1
+      row[found] = word
+      col[found] = other
+      sums[found] = line.sums[other]
+      line.sums[other] = 0
+      found += uint64(1)
+  return found
 
 
 @njit(nogil=True, cache=True)

@@ -7,6 +7,7 @@ the last finished run. Counts are integers until they are written, so the parts
 do not change the result.
 """
 
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,19 +18,21 @@ import numpy as np
 from glove_jax.config import CountConfig, check_type
 from glove_jax.config import settings as config_settings
 from glove_jax.counts import cooccur, stanford, triplets
-from glove_jax.counts.pair_counter import CELLS, Entries, PairCounter
+from glove_jax.counts.pair_counter import ENTRIES, Entries, PairCounter
 from glove_jax.counts.spill import Runs
 from glove_jax.memory import machine_memory
 from glove_jax.text import compiled, reading
 from glove_jax.text.compiled import Text
 from glove_jax.text.vocab import Vocab, fingerprint
-from glove_jax.threads import default_threads
+from glove_jax.threads import default_threads, ordered_map
 
-_KEY_BYTES = 8 + 12  # in a page, and after it has been summed
-_THREAD_BYTES = 8 * CELLS + (80 << 20)  # cells; text, ids and entries
+_ID_BYTES = 4 + 4  # a word of the text, and its position
+_THREAD_BYTES = (20 << 20) + 64 * ENTRIES  # text and ids; entries
+_SHARD_BYTES = 2 * 16 * triplets.SHARD  # one being filled, one written
 _MOST_GB = 1e6  # more memory is of no use
-_WORD_BYTES = 512  # per word, at most, in all tables
-_MIN_KEYS = 1 << 22
+_WORD_BYTES = 512  # per word of the vocabulary, at most, in all tables
+_ROW_BYTES = 64  # the same in each thread: its row of sums, and its entries
+_MIN_WORDS = 1 << 22
 _ADDED_ENTRIES = 1 << 22  # at a time; must not change before a resume
 
 
@@ -37,8 +40,13 @@ class Budget(NamedTuple):
   """The threads and memory that counting may use."""
 
   threads: int
-  max_keys: int  # keys to hold in memory
+  max_words: int  # of the text, to hold in memory
   memory: float  # bytes in total
+
+  @property
+  def entries(self) -> int:
+    """The number of entries of runs to hold in memory when they are merged."""
+    return self.max_words // 10  # 80 bytes each
 
 
 class Added(NamedTuple):
@@ -55,17 +63,31 @@ def make_budget(config: CountConfig, vocab_size: int) -> Budget:
     ValueError: `memory_gb` is too small for the vocabulary and the threads.
   """
   threads = config.threads or default_threads()
-  memory = min(config.memory_gb, _MOST_GB) * 1e9 or machine_memory() / 2
-  fixed = (threads + 1) * _THREAD_BYTES + _WORD_BYTES * vocab_size
-  max_keys = int((memory - fixed) // _KEY_BYTES)
-  if max_keys < _MIN_KEYS:
-    least = (fixed + _MIN_KEYS * _KEY_BYTES) / 1e9
+  memory = _memory(config)
+  per_thread = _THREAD_BYTES + _ROW_BYTES * vocab_size
+  fixed = _SHARD_BYTES + _WORD_BYTES * vocab_size + (threads + 1) * per_thread
+  max_words = int((memory - fixed) // _ID_BYTES)
+  if max_words < _MIN_WORDS:
+    least = (fixed + _MIN_WORDS * _ID_BYTES) / 1e9
     raise ValueError(
       f"memory_gb={memory / 1e9:.2f} is too small to count {vocab_size:,} "
       f"words in {threads} threads, which needs {least:.2f} or more: raise it, "
       "or lower threads or max_vocab."
     )
-  return Budget(threads, max_keys, memory)
+  return Budget(threads, max_words, memory)
+
+
+def max_kept(config: CountConfig) -> int:
+  """How many words of a text to keep while its words are counted.
+
+  With what counting pairs adds, they take half of the memory; the other half is
+  for the table of words.
+  """
+  return int(_memory(config) / 2 // _ID_BYTES)
+
+
+def _memory(config: CountConfig) -> float:
+  return min(config.memory_gb, _MOST_GB) * 1e9 or machine_memory() / 2
 
 
 def count_corpus(
@@ -76,6 +98,7 @@ def count_corpus(
   *,
   source: dict,
   added: Sequence[Added] = (),
+  kept: compiled.Kept | None = None,
   progress: Callable[[int], object] | None = None,
 ) -> None:
   """Counts how often words occur near each other, into a folder of triplets.
@@ -88,6 +111,7 @@ def count_corpus(
     source: everything that the counts depend on, as JSON. The parts of a killed
       count are reused only if its source was equal.
     added: counts to add to those of the text.
+    kept: the words of the text, if they were kept when they were counted.
     progress: called with the number of words counted since its last call.
 
   Raises:
@@ -103,22 +127,24 @@ def count_corpus(
     pathlib.Path(f"{folder}.parts"),
     source,
     threads=budget.threads,
-    entries=budget.max_keys // 4,
+    entries=budget.entries,
   )
   add_counts(runs, added, config)
   if not runs.facts.get("done"):
-    _count_text(text, vocab, folder, config, budget, runs, progress)
+    _count_text(text, vocab, folder, config, budget, runs, kept, progress)
   if len(runs):
     _write(runs.merge(), folder, vocab, config)
   runs.remove()
 
 
-def _count_text(text, vocab, folder, config, budget, runs, progress) -> None:
+def _count_text(
+  text, vocab, folder, config, budget, runs, kept, progress
+) -> None:
   """Counts the text after the last run: into runs, or directly if it fits."""
   start = reading.Position(*runs.facts.get("end", ()))
   parts = count_parts(
     text._replace(section=reading.Section(start)), vocab, config, budget,
-    tail=runs.facts.get("tail", []), progress=progress,
+    tail=runs.facts.get("tail", []), kept=kept, progress=progress,
   )  # fmt: skip
   for entries, facts in parts:
     if facts.get("done") and not len(runs):
@@ -134,6 +160,7 @@ def count_parts(
   budget: Budget,
   *,
   tail: Sequence[int] = (),
+  kept: compiled.Kept | None = None,
   progress: Callable[[int], object] | None = None,
 ) -> Iterator[tuple[Iterator[Entries], dict]]:
   """Counts text in parts that fit into memory.
@@ -144,33 +171,35 @@ def count_parts(
     config: what to count.
     budget: the threads and memory to use.
     tail: ids before the section with which its first ones can pair.
+    kept: the words of the section, if they were kept when they were counted.
     progress: called with the number of words counted since its last call.
 
   Yields:
     (entries, facts) of each part: its sorted counts, and the `end` of the part
-    with the `tail` of ids there. The facts of the last part are `done`.
+    with the `tail` of ids there and the number of `words` up to it. The facts
+    of the last part are `done`, and `words`.
   """
   ids = compiled.read_ids(
-    text, vocab, keep_places=config.keep_places, threads=budget.threads
-  )
-  end = text.section.start
-  with PairCounter(
+    text, vocab, keep_places=config.keep_places, threads=budget.threads,
+    kept=kept,
+  )  # fmt: skip
+  end, words = text.section.start, 0
+  counter = PairCounter(
     len(vocab),
     cooccur.distance_units(config.window, config.distance_weighting),
     context=config.context,
     threads=budget.threads,
-    max_keys=budget.max_keys,
-  ) as counter:
-    counter.tail = np.array(tail, np.int32)
-    for block in ids:
-      if not counter.add(block.ids):
-        facts = {"end": end, "tail": counter.tail.tolist()}
-        yield counter.finish(), facts
-        counter.add(block.ids)
-      end = block.end
-      if progress:
-        progress(int(np.count_nonzero(block.ids >= 0)))
-    yield counter.finish(), {"done": True}
+    max_words=budget.max_words,
+  )
+  counter.tail = np.array(tail, np.int32)
+  for block in ids:
+    if not counter.add(block.ids):
+      facts = {"end": end, "tail": counter.tail.tolist(), "words": words}
+      yield counter.finish(progress), facts
+      counter.add(block.ids)
+    end = block.end
+    words += int(np.count_nonzero(block.ids >= 0))
+  yield counter.finish(progress), {"done": True, "words": words}
 
 
 def _write(
@@ -179,8 +208,9 @@ def _write(
   vocab: Vocab,
   config: CountConfig,
 ) -> None:
+  columns = functools.partial(to_columns, config=config)
   triplets.write_blocks(
-    (to_columns(block, config) for block in entries),
+    ordered_map(columns, entries, threads=1),
     folder,
     **manifest_facts(vocab, config),
   )

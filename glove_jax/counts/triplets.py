@@ -7,8 +7,10 @@ without it is unfinished. A column is one file, however many counts there are.
 The manifest lists their rows and checksums.
 """
 
+import concurrent.futures
 import contextlib
 import functools
+import itertools
 import json
 import math
 import os
@@ -26,6 +28,7 @@ _FORMAT = 2
 SHARD = 1 << 22  # triplets
 _HEADER = 128  # bytes before the data of a .npy file
 _CHUNK = 1 << 23  # triplets read at a time
+_sync = getattr(os, "fdatasync", os.fsync)
 
 
 class Triplets(NamedTuple):
@@ -162,13 +165,24 @@ def write_blocks(
   Raises:
     OSError: the folder cannot be written.
   """
-  shards = (
-    write_shard(folder, index, shard)
-    for index, shard in enumerate(_shards(blocks, _dtypes(count_dtype)))
-  )
+  shards = _write_behind(folder, _shards(blocks, _dtypes(count_dtype)))
   write_shards(
     shards, folder, vocab_size=vocab_size, count_dtype=count_dtype, **facts
   )
+
+
+def _write_behind(
+  folder: str | os.PathLike, shards: Iterable[list[np.ndarray]]
+) -> Iterator[WrittenShard]:
+  """Writes each shard in a thread while the next one is being filled."""
+  with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    flying = None
+    for index, shard in enumerate(shards):
+      if flying:
+        yield flying.result()
+      flying = pool.submit(write_shard, folder, index, shard)
+    if flying:
+      yield flying.result()
 
 
 def write_shards(
@@ -244,9 +258,14 @@ def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
 
 
 def _shards(blocks, dtypes) -> Iterator[list[np.ndarray]]:
-  """Regroups blocks into columns of SHARD triplets; the last may be shorter."""
-  shard = [np.empty(SHARD, dtype) for dtype in dtypes]
-  filled = 0
+  """Regroups blocks into columns of SHARD triplets; the last may be shorter.
+
+  Two shards take turns: one is valid until the one after the next is filled.
+  """
+  turns = itertools.cycle(
+    [memory.lazy_zeros(SHARD, dtype) for dtype in dtypes] for _ in range(2)
+  )
+  shard, filled = next(turns), 0
   for block in blocks:
     start = 0
     while start < len(block[0]):
@@ -256,7 +275,7 @@ def _shards(blocks, dtypes) -> Iterator[list[np.ndarray]]:
       start, filled = start + size, filled + size
       if filled == SHARD:
         yield shard
-        filled = 0
+        shard, filled = next(turns), 0
   if filled:
     yield [column[:filled] for column in shard]
 
@@ -282,6 +301,8 @@ def write_shard(
     with open(file, "wb") as column:
       column.seek(_HEADER + start * values.itemsize)
       column.write(values)
+      column.flush()
+      _sync(file)  # now, so that little is left to wait for at the end
     checksums[name] = zlib.crc32(values)
   row, _, count = columns
   facts = {

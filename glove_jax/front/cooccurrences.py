@@ -94,7 +94,8 @@ class Cooccurrences:
 
     Args:
       params: trained on these counts.
-      **settings: `vectors`, `unk` and the others of `VectorsConfig`.
+      **settings: `vectors`, `unk` and the others of `VectorsConfig`. The
+        default is w + w~; with `missing`, `fit` has `context_weight=0.3`.
 
     Raises:
       ValueError: the parameters are of another number of words, or an unknown

@@ -49,7 +49,7 @@ _OF_TEXTS = {
   for f in dataclasses.fields(configs.CorpusConfig)
   if f.name not in ("corpus", "vocab")
 } | {"dask"}
-_MAX_KEYS = 1 << 26  # pairs in memory at a time, unless memory_gb is less
+_MAX_WORDS = 1 << 26  # in memory at a time, unless memory_gb is less
 # Keywords of training that are no settings, such as loss.
 _OBJECTS = {
   name: parameter
@@ -247,7 +247,7 @@ def _count_words(documents, config: Config) -> Cooccurrences:
       len(words),
       **{n: kind[n] for n in ("window", "context", "distance_weighting")},
       threads=budget.threads,
-      max_keys=min(_MAX_KEYS, budget.max_keys),
+      max_words=min(_MAX_WORDS, budget.max_words),
       progress=bar.update,
     ).triplets()
   counts = counts._replace(count=counts.count.astype(config.count.count_dtype))

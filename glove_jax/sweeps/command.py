@@ -1,10 +1,8 @@
 """What `python run.py --experiment=...`, `--sweep=...` and `report` do."""
 
-import contextlib
 import dataclasses
 import functools
 import pathlib
-import time
 from collections.abc import Callable, Iterable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -30,7 +28,6 @@ from glove_jax.vectors import evaluate
 from glove_jax.workdir import inputs
 from glove_jax.workdir.lock import lock
 
-_REPORT_SHARE = 0.1  # of the time goes to reports while a sweep runs
 _LONGEST_LINE = 12  # values along x; with more, each point is a dot
 
 
@@ -198,32 +195,16 @@ def run(
   """
   if (workdir / search.STUDY).exists():
     raise ValueError(f"{workdir} has a search: name another workdir.")
-  folders.check_same_sweep(plan.points, workdir)
+  folders.adopt(plan.points, workdir)
   workdir.mkdir(parents=True, exist_ok=True)
   atomic.write_json(workdir / "sweep.json", plan.record)
-  keep_up = _Reports(lambda: report.write(plan, workdir))
+  keep_up = report.Reports(lambda: report.write(plan, workdir))
   points = runner.Runner(
     workdir, config, plan.trainers, say, evaluate or plan.evaluate, keep_up
   )
   failed = points.run(plan.points)
   write_report(plan, workdir, say, tensorboard=config.tensorboard)
   return 1 if failed else 0
-
-
-class _Reports:
-  """Writes a report each time it is called, unless that takes too long."""
-
-  def __init__(self, write: Callable[..., object]):
-    self._write, self._next = write, 0.0
-
-  def __call__(self, *given) -> None:
-    start = time.monotonic()
-    if start >= self._next:
-      # Another process may write what is read; the last report says more.
-      with contextlib.suppress(OSError, ValueError):
-        self._write(*given)
-      end = time.monotonic()
-      self._next = end + (end - start) / _REPORT_SHARE
 
 
 def check_points(plan: Plan, workdir: pathlib.Path) -> None:
@@ -301,7 +282,9 @@ def run_search(
   workdir.mkdir(parents=True, exist_ok=True)
   with lock(workdir):  # of one process, as a study has no points to share
     study = search.open_study(first, config, workdir)
-    keep_up = _Reports(lambda tried: report.write(tried_plan(tried), workdir))
+    keep_up = report.Reports(
+      lambda tried: report.write(tried_plan(tried), workdir)
+    )
     tried = search.run(
       study,
       lambda values: make(config, sweep=[values]).points,

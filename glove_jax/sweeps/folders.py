@@ -40,21 +40,34 @@ def is_done(workdir: pathlib.Path, point: Point) -> bool:
   return (point_folder(workdir, point) / "evaluation.json").exists()
 
 
-def check_same_sweep(points: Sequence[Point], workdir: pathlib.Path) -> None:
-  """Refuses a work directory with results of points that are not in a sweep.
+def adopt(points: Sequence[Point], workdir: pathlib.Path) -> None:
+  """Takes over the finished points of an earlier sweep in a work directory.
 
-  Its report would lose them.
+  A point of the same settings is renamed if it was named by others of them, as
+  `x_max=1` is `x_max=1_seed=0` with --seeds. Points of other settings are
+  refused, since the report would lose them.
 
   Raises:
-    ValueError: there are such points; the message names one.
+    ValueError: there are points of other settings; the message names one.
   """
-  known = {point.name for point in points}
-  done = pathlib.Path(workdir, "points").glob("*/evaluation.json")
-  if others := sorted({path.parent.name for path in done} - known):
-    raise ValueError(
-      f"{workdir} has results of another sweep, such as {others[0]}, which its "
-      "report would lose: name another workdir."
-    )
+  folder = pathlib.Path(workdir, "points")
+  names = {_settings_of(point.name): point.name for point in points}
+  done = sorted(path.parent for path in folder.glob("*/evaluation.json"))
+  for path in done:
+    if _settings_of(path.name) not in names:
+      raise ValueError(
+        f"{workdir} has results of another sweep, such as {path.name}, which "
+        "its report would lose: name another workdir."
+      )
+  for path in done:
+    name = names[_settings_of(path.name)]
+    if not (folder / name).exists():
+      path.rename(folder / name)
+
+
+def _settings_of(name: str) -> str:
+  """The part of a point's name that is a fingerprint of its settings."""
+  return name.rpartition("-")[2]
 
 
 def damage(folder: pathlib.Path) -> str | None:

@@ -1,10 +1,12 @@
 """Writes the results of a sweep: tables, plots and one page of HTML."""
 
+import contextlib
 import html
 import json
 import pathlib
 import string
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from glove_jax import atomic, metrics
 from glove_jax.sweeps import plots, results
@@ -13,6 +15,7 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.results import Cell, Judgements, Row
 from glove_jax.sweeps.runner import Plan
 
+_SHARE = 0.1  # of the time goes to reports while a sweep runs
 _PAGE = pathlib.Path(__file__).parent / "report_template.html"
 
 
@@ -36,6 +39,22 @@ def write(plan: Plan, workdir: pathlib.Path) -> list[Row]:
   page = make_page(plan, rows, answers, svgs, record, failed)
   atomic.write_text(workdir / "report.html", page)
   return rows
+
+
+class Reports:
+  """Writes a report each time it is called, unless that takes too long."""
+
+  def __init__(self, write: Callable[..., object]):
+    self._write, self._next = write, 0.0
+
+  def __call__(self, *given) -> None:
+    start = time.monotonic()
+    if start >= self._next:
+      # Another process may write what is read; the last report says more.
+      with contextlib.suppress(OSError, ValueError):
+        self._write(*given)
+      end = time.monotonic()
+      self._next = end + (end - start) / _SHARE
 
 
 def keep(plan: Plan, workdir: pathlib.Path, output: pathlib.Path) -> None:

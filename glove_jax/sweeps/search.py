@@ -226,7 +226,7 @@ def open_study(first: Plan, config: SweepConfig, workdir: pathlib.Path):
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   path = workdir / STUDY
   if not path.exists():
-    folders.check_same_sweep([], workdir)
+    folders.adopt([], workdir)
   workdir.mkdir(parents=True, exist_ok=True)
   downwards = config.objective in _MINIMISED
   study = optuna.create_study(

@@ -4,8 +4,8 @@ The results equal those of `reading`, `vocab.count_words` and `vocab.encode`,
 which work on lists of tokens; counting words is six times as fast on one core.
 """
 
+import collections
 import functools
-import os
 import queue
 import sys
 import threading
@@ -16,16 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax import atomic
 from glove_jax.config import DOCUMENTS, TOKENIZERS
-from glove_jax.text import kernels, reading, tokenizers
-from glove_jax.text.kernels import WordTable
-from glove_jax.text.symbols import UNK
+from glove_jax.text import kernels, reading, tokenizers, word_table
 from glove_jax.text.vocab import Vocab
+from glove_jax.text.word_table import WordTable
 from glove_jax.threads import ordered_map
-
-_ONCE = np.zeros(0, np.int64)
-_FIRST_WORDS = 1 << 16  # capacity of a new table
 
 
 class Text(NamedTuple):
@@ -41,10 +36,66 @@ class Text(NamedTuple):
 class Ids(NamedTuple):
   """The ids of a block of text."""
 
-  ids: (
-    np.ndarray
-  )  # [N] int32; unknown words are UNKNOWN, and END closes a document
+  ids: np.ndarray  # [N] int32, with UNKNOWN, and END after each document
   end: reading.Position  # where the next block begins
+
+
+class Kept:
+  """The words of a text, kept when they are counted, to be read as ids.
+
+  So a text that fits in memory is read but once. `read_ids` takes them: they
+  can be read once, and their memory is freed on the way.
+
+  Args:
+    max_words: of longer texts nothing is kept; 4 bytes each.
+  """
+
+  def __init__(self, max_words: int):
+    self.max_words = max_words
+    self.text: Text | None = None  # whose words they are
+    self._tables: list[WordTable] = []
+    self._blocks: collections.deque[_Block] = collections.deque()
+
+  def fill(
+    self, text: Text, tables: list[WordTable], blocks: Iterable["_Block"]
+  ) -> None:
+    """Replaces what is kept."""
+    self.text, self._tables = text, tables
+    self._blocks = collections.deque(blocks)
+
+  def take(
+    self, vocab: Vocab, keep_places: bool, threads: int
+  ) -> Iterator["Ids"]:
+    """Yields the ids of the words, as `read_ids`; then nothing is kept."""
+    known = word_table.of_words(vocab.words)
+
+    def find_table(table: WordTable) -> np.ndarray:
+      ids = np.empty(int(table.size[0]), np.int32)
+      spans = word_table.spans_of(table)
+      word_table.find_spans(known, table.letters, spans, True, ids)
+      return ids
+
+    new_ids = list(ordered_map(find_table, self._tables, threads))
+
+    def find(block: _Block) -> Ids:
+      ids = np.empty(len(block.words), np.int32)
+      found = word_table.find_words(
+        block.words, new_ids[block.table], keep_places, ids
+      )
+      return Ids(ids[:found], block.end)
+
+    blocks, self._blocks = self._blocks, collections.deque()
+    self.text, self._tables = None, []
+    taken = (blocks.popleft() for _ in range(len(blocks)))
+    yield from ordered_map(find, taken, threads)
+
+
+class _Block(NamedTuple):
+  """The words of a block of text, as they were counted."""
+
+  words: np.ndarray  # [N] int32: indices in a table; END closes a document
+  table: int  # which one
+  end: reading.Position
 
 
 def count_words(
@@ -53,6 +104,7 @@ def count_words(
   min_count: int = 1,
   threads: int = 1,
   progress: Callable[[int], object] | None = None,
+  kept: Kept | None = None,
 ) -> Counter[str]:
   """Counts how often each word occurs, like `vocab.count_words`.
 
@@ -62,12 +114,13 @@ def count_words(
       most frequent words are returned instead.
     threads: the number of threads.
     progress: called with the number of words counted since its last call.
+    kept: receives the words of the text, if they fit.
 
   Raises:
     ValueError, OSError, ImportError: as for `reading.read_documents`.
   """
-  table = count_table(text, threads=threads, progress=progress)
-  return to_counter(table, min_count)
+  table = count_table(text, threads=threads, progress=progress, kept=kept)
+  return word_table.to_counter(table, min_count)
 
 
 def count_table(
@@ -75,27 +128,38 @@ def count_table(
   *,
   threads: int = 1,
   progress: Callable[[int], object] | None = None,
+  kept: Kept | None = None,
 ) -> WordTable:
   """Like `count_words`, for all words, as a table that can be written."""
-  tables: queue.SimpleQueue[WordTable] = queue.SimpleQueue()
-  for _ in range(threads):
-    tables.put(_new_table(_FIRST_WORDS))
+  tables = [word_table.new() for _ in range(threads)]
+  idle: queue.SimpleQueue[int] = queue.SimpleQueue()
+  for number in range(threads):
+    idle.put(number)
   split = make_splitter(text)
+  blocks: list[_Block] = []
+  size, keeps = 0, kept is not None
 
-  def count(block: reading.Block) -> int:
+  def count(block: reading.Block) -> tuple[int, _Block]:
     data, spans = split(block)
-    table = tables.get()
-    tables.put(_add(table, data, spans))
-    return int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
+    words = np.empty(len(spans) if keeps else 0, np.int32)
+    number = idle.get()
+    tables[number] = word_table.add(tables[number], data, spans, words=words)
+    idle.put(number)
+    num_words = int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
+    return num_words, _Block(words, number, block.end)
 
-  blocks = _read_blocks(text)
-  for num_words in ordered_map(count, blocks, threads):
+  for num_words, block in ordered_map(count, _read_blocks(text), threads):
+    size += len(block.words)
+    keeps = keeps and size <= kept.max_words
+    if keeps:
+      blocks.append(block)
+    else:
+      blocks.clear()
     if progress:
       progress(num_words)
-  total = tables.get()
-  while not tables.empty():
-    total = _merge(total, tables.get())
-  return total
+  if keeps:
+    kept.fill(text, list(tables), blocks)
+  return functools.reduce(word_table.merge, tables)
 
 
 def read_ids(
@@ -104,6 +168,7 @@ def read_ids(
   *,
   keep_places: bool = False,
   threads: int = 1,
+  kept: Kept | None = None,
 ) -> Iterator[Ids]:
   """Streams the ids of the words of text files, one block at a time.
 
@@ -112,6 +177,8 @@ def read_ids(
     vocab: the words and their ids.
     keep_places: unknown words become UNKNOWN (-1); else they are dropped.
     threads: the number of threads.
+    kept: from `count_words`; if it has the words of this text, they are taken
+      from there, and the files are not read.
 
   Yields:
     The ids of each block, in order.
@@ -119,6 +186,9 @@ def read_ids(
   Raises:
     ValueError, OSError, ImportError: as for `reading.read_documents`.
   """
+  if kept and kept.text == text:
+    yield from kept.take(vocab, keep_places, threads)
+    return
   blocks = _read_blocks(text)
   find = make_finder(text, vocab, keep_places=keep_places)
   yield from ordered_map(find, blocks, threads)
@@ -132,13 +202,13 @@ def make_finder(
   text: Text, vocab: Vocab, *, keep_places: bool = False
 ) -> Callable[[reading.Block], Ids]:
   """Makes the function block -> ids that `read_ids` uses."""
-  table = _table_of(vocab)
+  table = word_table.of_words(vocab.words)
   split = make_splitter(text)
 
   def find(block: reading.Block) -> Ids:
     data, spans = split(block)
     ids = np.empty(len(spans), np.int32)
-    found = kernels.find_spans(table, data, spans, keep_places, ids)
+    found = word_table.find_spans(table, data, spans, keep_places, ids)
     return Ids(ids[:found], block.end)
 
   return find
@@ -149,8 +219,8 @@ def make_splitter(
 ) -> Callable[[reading.Block], tuple[np.ndarray, np.ndarray]]:
   """Makes the function block -> (bytes [N] uint8, spans [M, 2] int64).
 
-  Both are views of buffers of the calling thread, which its next call
-  overwrites.
+  SLACK bytes follow the bytes. Both are views of buffers of the calling thread,
+  which its next call overwrites.
 
   Raises:
     ValueError: an unknown tokenizer or kind of documents.
@@ -169,7 +239,7 @@ def make_splitter(
       data = tokenizers.drop(data, text.tokenizer)
     if len(getattr(buffer, "spans", ())) <= len(data):
       buffer.spans = np.empty((2 * len(data) + 1, 2), np.int64)
-      buffer.data = np.empty(2 * len(data), np.uint8)
+      buffer.data = np.empty(2 * len(data) + word_table.SLACK, np.uint8)
     copy = buffer.data[: len(data)]  # which can be written to
     copy[:] = np.frombuffer(data, np.uint8)
     arguments = copy, block.begun, blank_line, buffer.spans
@@ -197,110 +267,3 @@ def _classes() -> np.ndarray:
   for character in tokenizers.INVISIBLE:
     classes[ord(character)] = kernels.DROPPED
   return classes
-
-
-def write_table(table: WordTable, path: str | os.PathLike) -> None:
-  """Writes the words and counts of a table atomically.
-
-  Raises:
-    OSError: the file cannot be written.
-  """
-  size = int(table.size[0])
-  ends = table.ends[: size + 1]
-  with atomic.write_whole(path) as file:
-    np.savez(
-      file, counts=table.counts[:size], ends=ends,
-      letters=table.letters[: ends[-1]],
-    )  # fmt: skip
-
-
-def read_tables(paths: Iterable[str | os.PathLike]) -> WordTable:
-  """Sums tables that `write_table` wrote.
-
-  Raises:
-    OSError: a file cannot be read.
-  """
-  total = _new_table(_FIRST_WORDS)
-  for path in paths:
-    with np.load(path) as saved:
-      ends, counts = saved["ends"], saved["counts"]
-      spans = np.stack([ends[:-1], ends[1:]], axis=1)
-      total = _add(total, saved["letters"], spans, counts)
-  return total
-
-
-def _fill(table: WordTable, counts, ends, letters) -> WordTable:
-  table.counts[: len(counts)] = counts
-  table.ends[: len(ends)] = ends
-  table.letters[: len(letters)] = letters
-  table.size[0] = len(counts)
-  kernels.fill_slots(table)
-  return table
-
-
-def _new_table(words: int, letters: int = 0) -> WordTable:
-  """An empty table for up to `words` words, a power of two."""
-  return WordTable(
-    slots=np.zeros(2 * words, np.uint64),
-    counts=np.zeros(words, np.int64),
-    ends=np.zeros(words + 1, np.int64),
-    letters=np.empty(max(letters, 16 * words), np.uint8),
-    size=np.zeros(1, np.int64),
-  )
-
-
-def _add(table: WordTable, data, spans, counts=_ONCE) -> WordTable:
-  """Counts spans into a table; returns it, or a larger copy if it was full."""
-  done = 0
-  while True:
-    done = kernels.count_spans(table, data, spans, counts, done)
-    if done == len(spans):
-      return table
-    table = _grow(table)
-
-
-def _grow(old: WordTable) -> WordTable:
-  size = int(old.size[0])
-  ends = old.ends[: size + 1]
-  table = _new_table(2 * len(old.counts), 2 * len(old.letters))
-  return _fill(table, old.counts[:size], ends, old.letters[: ends[-1]])
-
-
-def _merge(table: WordTable, other: WordTable) -> WordTable:
-  size = int(other.size[0])
-  spans = np.stack([other.ends[:size], other.ends[1 : size + 1]], axis=1)
-  return _add(table, other.letters, spans, other.counts[:size])
-
-
-def to_counter(table: WordTable, min_count: int = 1) -> Counter[str]:
-  """The words of a table that occur `min_count` times, as in `count_words`."""
-  counts = table.counts[: table.size[0]]
-  kept = np.flatnonzero(counts >= min(min_count, counts.max(initial=0)))
-  found = _words(table, kept, counts)
-  if set(found) == {UNK}:  # not a word: return the next most frequent
-    found = _words(table, np.arange(len(counts)), counts)
-  return found
-
-
-def _words(
-  table: WordTable, chosen: np.ndarray, counts: np.ndarray
-) -> Counter[str]:
-  letters = table.letters[: table.ends[table.size[0]]].tobytes()
-  starts, ends = table.ends[chosen].tolist(), table.ends[chosen + 1].tolist()
-  return Counter(
-    {
-      letters[start:end].decode("utf-8", "surrogateescape"): count
-      for start, end, count in zip(
-        starts, ends, counts[chosen].tolist(), strict=True
-      )
-    }
-  )
-
-
-def _table_of(vocab: Vocab) -> WordTable:
-  """A table of the words of a vocabulary, indexed by their ids."""
-  words = [word.encode("utf-8", "surrogateescape") for word in vocab.words]
-  letters = np.frombuffer(b"".join(words), np.uint8)
-  table = _new_table(1 << len(words).bit_length(), len(letters))
-  ends = np.cumsum([0, *(len(word) for word in words)])
-  return _fill(table, np.zeros(len(words), np.int64), ends, letters)

@@ -1,4 +1,4 @@
-"""Compiled loops over text: bytes -> spans of words -> counts or ids.
+"""Compiled loops over text: bytes -> spans of words.
 
 A *span* is (first byte, byte after the last) of a word; an empty span marks the
 end of a document:
@@ -11,32 +11,14 @@ index with unsigned integers: numba checks whether a signed index is negative,
 which costs a fifth of the time.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit, uint8, uint64
 
-from glove_jax.text.symbols import END, MAX_TOKEN_BYTES
+from glove_jax.text.instructions import load_bytes, trailing_zeros
+from glove_jax.text.symbols import MAX_TOKEN_BYTES
 
 # Classes of characters; all others separate words.
 WORD, MARK, JOINER, DROPPED = 1, 2, 3, 4
-
-
-class WordTable(NamedTuple):
-  """A hash table of words; words of equal hashes are compared byte by byte.
-
-  A slot holds the upper half of a word's hash and the word's index plus 1. With
-  the words "to" and "be":
-
-    letters = "tobe", ends = [0, 2, 4, ...], counts = [2, 1, ...], size = [2]
-    slots[hash("be") % 2^k] = upper half of hash("be") | 2
-  """
-
-  slots: np.ndarray  # [2^k] uint64, 0 if empty; at most half are used
-  counts: np.ndarray  # [2^(k-1)] int64
-  ends: np.ndarray  # [2^(k-1) + 1] int64: word i is letters[ends[i]:ends[i+1]]
-  letters: np.ndarray  # [bytes] uint8
-  size: np.ndarray  # [1] int64, the number of words
 
 
 @njit(nogil=True, cache=True)
@@ -44,7 +26,7 @@ def split_whitespace(data, begun, blank_line, spans):
   """Splits at spaces, tabs and newlines; a NUL ends what is left of a token.
 
   Args:
-    data: [N] uint8.
+    data: [N] uint8, with 8 bytes after it.
     begun: whether the line in which `data` begins is not blank so far.
     blank_line: whether documents end at blank lines rather than at every line.
     spans: [N + 1, 2] int64, the output.
@@ -53,25 +35,53 @@ def split_whitespace(data, begun, blank_line, spans):
     The number of spans.
   """
   found, start, nul, blank = 0, -1, -1, not begun
-  for position in range(len(data)):
-    byte = data[uint64(position)]
-    if byte != 32 and byte != 9 and byte != 10:
-      if start < 0:
-        start = position
-      if byte == 0 and nul < 0:
-        nul = position
-      blank = blank and _is_blank(byte)
-      continue
-    if start >= 0:
-      found = _add_until(spans, found, data, start, position, nul)
-      start = nul = -1
-    if byte == 10:
-      if blank or not blank_line:
-        found = _add_span(spans, found, data, position, position)
-      blank = True
+  after = 0  # the last space or control character
+  for block in range(0, len(data), 8):
+    bits = _low_bytes(data, block)
+    while bits != uint64(0):
+      position = block + np.int64(trailing_zeros(bits) >> uint64(3))
+      bits &= bits - uint64(1)
+      if after < position:  # letters
+        start = after if start < 0 else start
+        blank = False
+      after = position + 1
+      byte = data[uint64(position)]
+      if byte != 32 and byte != 9 and byte != 10:
+        start = position if start < 0 else start
+        nul = position if byte == 0 and nul < 0 else nul
+        blank = blank and _is_blank(byte)
+        continue
+      if start >= 0:
+        found = _add_until(spans, found, data, start, position, nul)
+        start = nul = -1
+      if byte == 10:
+        if blank or not blank_line:
+          found = _add_span(spans, found, data, position, position)
+        blank = True
+  if after < len(data) and start < 0:
+    start = after
   if start >= 0:
     found = _add_until(spans, found, data, start, len(data), nul)
   return found
+
+
+@njit(nogil=True, cache=True)
+def _low_bytes(data, block):
+  """Marks which of the 8 bytes from `block` on are spaces or controls.
+
+    "to be\n" and two bytes after the end  ->  0x0000_8000_0080_0000
+
+  Returns:
+    A uint64 with the highest bit of each byte of up to 32 before the end.
+  """
+  eight = load_bytes(data, uint64(block))
+  # 7 bits plus 95 reach the eighth bit from 33 on, and no sum leaves its byte.
+  high = (eight & uint64(0x7F7F7F7F7F7F7F7F)) + uint64(0x5F5F5F5F5F5F5F5F)
+  bits = ~(high | eight) & uint64(0x8080808080808080)
+  if block + 8 > len(data):
+    unused = uint64(8 * (block + 8 - len(data)))
+    bits = bits << unused >> unused
+  return bits
 
 
 @njit(nogil=True, cache=True)
@@ -221,118 +231,3 @@ def _whole_characters(data, start, end):
           return end
       return end - back if back < width else end
   return end
-
-
-@njit(nogil=True, cache=True)
-def count_spans(table, data, spans, counts, begin):
-  """Counts words into a table until it is full.
-
-  Args:
-    table: modified in place.
-    data: [N] uint8, the text.
-    spans: [M, 2] int64; empty ones are skipped.
-    counts: [M] int64, how much each span adds; an empty array for 1 each.
-    begin: the first span to count.
-
-  Returns:
-    The span at which to resume once the table has grown; M when done.
-  """
-  for i in range(begin, len(spans)):
-    start, end = spans[i, 0], spans[i, 1]
-    if start == end:
-      continue
-    code = _hash(data, start, end)
-    slot = _find(table, data, start, end, code)
-    if table.slots[slot] == 0:
-      size = table.size[0]
-      first = table.ends[size]
-      last = first + end - start
-      if size == len(table.counts) or last > len(table.letters):
-        return i
-      table.letters[first:last] = data[start:end]
-      table.ends[size + 1] = last
-      table.counts[size] = 0
-      table.size[0] = size + 1
-      table.slots[slot] = _entry(code, size)
-    word = np.int64(table.slots[slot] & uint64(0xFFFFFFFF)) - 1
-    table.counts[word] += counts[i] if len(counts) else 1
-  return len(spans)
-
-
-@njit(nogil=True, cache=True)
-def find_spans(table, data, spans, keep_places, ids):
-  """Looks up the ids of words.
-
-  Args:
-    table: the words; the index of a word is its id.
-    data: [N] uint8, the text.
-    spans: [M, 2] int64.
-    keep_places: whether unknown words become UNKNOWN; else they are dropped.
-    ids: [M] int32, the output; a document ends with END.
-
-  Returns:
-    The number of ids.
-  """
-  found = 0
-  for i in range(len(spans)):
-    start, end = spans[i, 0], spans[i, 1]
-    if start == end:
-      ids[found] = END
-      found += 1
-      continue
-    slot = _find(table, data, start, end, _hash(data, start, end))
-    word = np.int64(table.slots[slot] & uint64(0xFFFFFFFF)) - 1
-    if word >= 0 or keep_places:  # an empty slot yields -1, UNKNOWN
-      ids[found] = word
-      found += 1
-  return found
-
-
-@njit(nogil=True, cache=True)
-def fill_slots(table):
-  """Fills the empty slots of a table with all of its words."""
-  for word in range(table.size[0]):
-    start, end = table.ends[word], table.ends[word + 1]
-    code = _hash(table.letters, start, end)
-    slot = _find(table, table.letters, start, end, code)
-    table.slots[slot] = _entry(code, word)
-
-
-@njit(nogil=True, cache=True)
-def _entry(code, word):
-  return (code & uint64(0xFFFFFFFF00000000)) | uint64(word + 1)
-
-
-@njit(nogil=True, cache=True)
-def _hash(data, start, end):
-  """64-bit FNV-1a with mixed halves, because the low bits choose the slot."""
-  code = uint64(0xCBF29CE484222325)
-  for position in range(start, end):
-    code = (code ^ uint64(data[uint64(position)])) * uint64(0x100000001B3)
-  return code ^ (code >> uint64(29))
-
-
-@njit(nogil=True, cache=True)
-def _find(table, data, start, end, code):
-  """The slot that holds the word, or the empty slot where it belongs."""
-  mask = uint64(len(table.slots) - 1)
-  slot = code & mask
-  while table.slots[slot] != 0:
-    entry = table.slots[slot]
-    if (entry ^ code) >> uint64(32) == 0:
-      word = np.int64(entry & uint64(0xFFFFFFFF)) - 1
-      if _equal(table, word, data, start, end):
-        return slot
-    slot = (slot + uint64(1)) & mask
-  return slot
-
-
-@njit(nogil=True, cache=True)
-def _equal(table, word, data, start, end):
-  first = table.ends[word]
-  if table.ends[word + 1] - first != end - start:
-    return False
-  for offset in range(end - start):
-    if table.letters[uint64(first + offset)] != data[uint64(start + offset)]:
-      return False
-  return True

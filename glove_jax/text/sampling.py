@@ -38,13 +38,11 @@ def write_sample(
       are in the corpus.
 
   Raises:
-    ValueError: the share exceeds 1, or it keeps no document; there is only one
-      document to draw; or a file is no text.
+    ValueError: the share keeps no document, there is only one document to
+      draw, or a file is no text.
     OSError, ImportError: a file cannot be read or written.
   """
   check_type(config, CorpusConfig)
-  if config.share > 1:
-    raise ValueError(f"share must be at most 1, got {config.share}.")
   times = None
   if config.bootstrap:
     num = max((i + 1 for _, i in _documents(paths, config)), default=0)

@@ -155,18 +155,17 @@ def make_vocab(
   known = {w: n for w, n in counter.items() if w not in ("", UNK) and n > 0}
   if not known:
     raise ValueError("The corpus is empty: no words were found in it.")
-  kept = [(w, n) for w, n in known.items() if n >= min_count]
-  if not kept:
+  words = sorted((w for w in known if known[w] >= min_count), key=_byte_order)
+  if not words:
     word = max(known, key=known.get)
     raise ValueError(
       f"No word occurs min_count={min_count} times; the most frequent, "
       f"{word[:50]!r}, occurs {known[word]} times: lower min_count."
     )
-  kept.sort(key=lambda item: (-item[1], _byte_order(item[0])))
-  if max_vocab:
-    kept = kept[:max_vocab]
-  words, counts = zip(*kept, strict=True)
-  return Vocab(words, np.array(counts))
+  counts = np.array([known[word] for word in words])
+  # Words of equal counts stay in their order.
+  order = np.argsort(-counts, kind="stable")[: max_vocab or None]
+  return Vocab(tuple(words[i] for i in order.tolist()), counts[order])
 
 
 def fixed_vocab(
@@ -216,7 +215,7 @@ def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:
           f"{word[:50]!r} holds a {name}, which vocab.txt cannot represent."
         )
   with atomic.write_whole(path) as file:
-    file.writelines(_lines(vocab))
+    file.write(_lines(vocab))
 
 
 def fingerprint(vocab: Vocab) -> str:
@@ -228,16 +227,13 @@ def fingerprint(vocab: Vocab) -> str:
   >>> fingerprint(Vocab(("to", "be"), [2, 2]))[:8]
   'a95c0e54'
   """
-  digest = hashlib.sha256()
-  for line in _lines(vocab):
-    digest.update(line)
-  return digest.hexdigest()[:32]
+  return hashlib.sha256(_lines(vocab)).hexdigest()[:32]
 
 
-def _lines(vocab: Vocab) -> Iterator[bytes]:
+def _lines(vocab: Vocab) -> bytes:
   """The lines of vocab.txt."""
-  for word, count in zip(vocab.words, vocab.counts.tolist(), strict=True):
-    yield b"%b %d\n" % (_to_bytes(word), count)
+  pairs = zip(vocab.words, vocab.counts.tolist(), strict=True)
+  return _to_bytes("".join([f"{word} {count}\n" for word, count in pairs]))
 
 
 def read_vocab(path: str | os.PathLike) -> Vocab:

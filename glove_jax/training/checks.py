@@ -67,6 +67,11 @@ def _check_stanford(config: TrainConfig) -> None:
       "first step on a bias is the whole gradient: use engine=rows, or "
       "optimizer=adagrad."
     )
+  if config.optimizer == "stanford" and config.resolved.missing:
+    raise ValueError(
+      "optimizer=stanford diverges on tiles of pairs that never occur: set "
+      "missing=0, or use optimizer=adagrad."
+    )
 
 
 def check_memory(

@@ -14,6 +14,7 @@ Every wait has a bound, so strangers and silent processes cannot stall a run.
 import contextlib
 import errno
 import hmac
+import importlib.util
 import ipaddress
 import os
 import pathlib
@@ -29,6 +30,43 @@ GREETING = 10  # seconds for a new connection to identify itself
 _ASK, _ALL_HERE = b"?", b"+"  # what the first sends at the start
 _LINE = 400  # most bytes in a line of a greeting
 _VARIABLE = "GLOVE_JAX_SECRET"
+
+
+def are_wanted(
+  coordinator: str = "", num_processes: int = 0, process_id: int = -1
+) -> bool:
+  """Whether this process is to join others, for which it needs jax.
+
+  Args:
+    coordinator, num_processes, process_id: as for `multihost.start`.
+  """
+  return (
+    bool(coordinator or num_processes)
+    or process_id >= 0
+    or is_launched()
+    or importlib.util.find_spec("libtpu") is not None
+  )
+
+
+def is_launched() -> bool:
+  """Whether Slurm or MPI has started several processes."""
+  env = os.environ
+  tasks = env.get("SLURM_STEP_NUM_TASKS", env.get("SLURM_NTASKS", 1))
+  return ("SLURM_STEP_NODELIST" in env and int(tasks) > 1) or int(
+    env.get("OMPI_COMM_WORLD_SIZE", 1)
+  ) > 1
+
+
+def is_indexed_pod() -> bool:
+  """Whether this is a pod of an indexed job of Kubernetes.
+
+  It may be one pod, or one of many independent runs, so its processes train
+  together only with --num_processes.
+  """
+  return {
+    "KUBERNETES_SERVICE_HOST",
+    "JOB_COMPLETION_INDEX",
+  } <= os.environ.keys()
 
 
 def make_secret(folder: str | os.PathLike) -> bytes:

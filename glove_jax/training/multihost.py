@@ -62,9 +62,9 @@ def start(
   jax.config.update("jax_enable_preemption_service", False)
   folder = pathlib.Path(folder).expanduser()
   is_named = bool(coordinator) or process_id >= 0
-  if is_named or (num_processes and not _is_indexed_pod()):
+  if is_named or (num_processes and not connections.is_indexed_pod()):
     connected = _join(coordinator, num_processes, process_id, folder)
-  elif _is_launched() or num_processes > 1:
+  elif connections.is_launched() or num_processes > 1:
     connected = _join_launched()
   elif importlib.util.find_spec("libtpu"):
     connected = _join_launched(must_find=False)
@@ -161,27 +161,6 @@ def _check(coordinator, num_processes, process_id) -> tuple[str, int]:
       f"--coordinator={coordinator}: there is no host {host} ({error})."
     ) from error
   return host, int(port)
-
-
-def _is_launched() -> bool:
-  """Whether Slurm or MPI has started several processes."""
-  env = os.environ
-  tasks = env.get("SLURM_STEP_NUM_TASKS", env.get("SLURM_NTASKS", 1))
-  return ("SLURM_STEP_NODELIST" in env and int(tasks) > 1) or int(
-    env.get("OMPI_COMM_WORLD_SIZE", 1)
-  ) > 1
-
-
-def _is_indexed_pod() -> bool:
-  """Whether this is a pod of an indexed job of Kubernetes.
-
-  It may be one pod, or one of many independent runs, so its processes train
-  together only with --num_processes.
-  """
-  return {
-    "KUBERNETES_SERVICE_HOST",
-    "JOB_COMPLETION_INDEX",
-  } <= os.environ.keys()
 
 
 def several() -> bool:

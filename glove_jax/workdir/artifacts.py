@@ -1,32 +1,35 @@
 """A run's work directory: settings, vectors and results, and their export."""
 
-import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import os
 import pathlib
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
-from glove_jax import atomic, effects, metrics
+from glove_jax import atomic, effects, lazy, metrics
 from glove_jax import config as configs
 from glove_jax.config import Config, VectorsConfig, all_settings
 from glove_jax.counts import stanford, triplets
-from glove_jax.model import Params
 from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
 from glove_jax.threads import default_threads
-from glove_jax.vectors import evaluate, formats, word_vectors
+from glove_jax.vectors import formats, word_vectors
 from glove_jax.vectors.formats import model2vec
 from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import model_card, stages
+from glove_jax.workdir import model_card, provenance, stages
 from glove_jax.workdir.lock import lock
+
+if TYPE_CHECKING:
+  from glove_jax.model import Params
+
+# What counting does not need.
+jax = lazy.module("jax")
+model = lazy.module("glove_jax.model")
+evaluate = lazy.module("glove_jax.vectors.evaluate")
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
@@ -50,54 +53,26 @@ def write_config(
       the file, so that it always describes what is in the folder.
   """
   settings, path = all_settings(config), workdir / "config.json"
+  names, devices = list(stages.STAGES), []
   if stage and path.exists():
     old = _read_config(path)
-    names = list(stages.STAGES)
+    devices = atomic.read_json(path).get("devices", [])
     for later in names[names.index(stage) + 1 :]:
       for field in dataclasses.fields(
         getattr(config, stages.STAGES[later].part)
       ):
         settings[field.name] = old.get(field.name, settings[field.name])
+  if stage not in names[: names.index("train")]:
+    devices = [str(device) for device in jax.devices()]
   record = {
     "settings": settings,
     "fingerprint": atomic.fingerprint(settings),  # shows damage
-    "versions": versions(),
-    "commit": commit(),
-    "devices": [str(device) for device in jax.devices()],
+    "versions": provenance.versions(),
+    "commit": provenance.commit(),
+    "devices": devices,  # of the training, [] before it
     "cpus": default_threads(),  # on which the last bits depend
   }
   atomic.write_json(path, record)
-
-
-def versions() -> dict[str, str]:
-  """The versions of Python and of the packages that a result depends on."""
-  found = {"python": platform.python_version()}
-  for name in ("jax", "jaxlib", "optax", "numpy", "scipy", "gensim"):
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-      found[name] = importlib.metadata.version(name)
-  return found
-
-
-@functools.cache
-def commit() -> str | None:
-  """The commit of this code, with + if files of it differ; None if unknown."""
-  folder = pathlib.Path(__file__).parents[2]
-  if not (folder / ".git").exists():
-    return None  # installed, perhaps inside of another repository
-  try:
-    head, changes = (
-      subprocess.run(
-        ["git", "-C", folder, *words], capture_output=True, text=True,
-        check=True, timeout=20,
-      ).stdout.strip()
-      for words in (
-        ["rev-parse", "--short=12", "HEAD"],
-        ["status", "--porcelain", "--untracked-files=no"],
-      )
-    )  # fmt: skip
-  except (OSError, subprocess.SubprocessError):
-    return None
-  return head + "+" * bool(changes)
 
 
 def read_settings(workdir: str | os.PathLike) -> dict:
@@ -133,7 +108,7 @@ def _read_config(path: pathlib.Path) -> dict:
 
 def make_vectors(
   words: Sequence[str],
-  params: Params,
+  params: "Params",
   config: VectorsConfig,
   counts: Sequence[int] | np.ndarray | None = None,
 ) -> WordVectors:
@@ -149,6 +124,7 @@ def make_vectors(
     ValueError: the config is not a `VectorsConfig`.
   """
   configs.check_type(config, VectorsConfig)
+  config = config.resolved
   word, context = map(word_vectors.floating, (params.word, params.context))
   table = word_vectors.combine(
     word, context, config.vectors, config.context_weight
@@ -209,7 +185,7 @@ def load(
 def run_vectors(
   workdir: str | os.PathLike,
   words: Sequence[str],
-  params: Params,
+  params: "Params",
   config: VectorsConfig,
 ) -> WordVectors:
   """As `make_vectors`, with counts of the words and standard errors.
@@ -233,7 +209,7 @@ def _read_errors(workdir, words, params, config) -> StandardErrors:
 
 def make_errors(
   words: Sequence[str],
-  params: Params,
+  params: "Params",
   counts: triplets.Triplets,
   settings: Mapping,
   config: VectorsConfig,
@@ -247,7 +223,7 @@ def make_errors(
     settings: of the run: x_max, alpha, context and those of `missing`.
     config: how the tables were combined.
   """
-  missing = settings.get("missing") or 0.0
+  config, missing = config.resolved, settings.get("missing") or 0.0
   has_core = missing and settings["engine"] == "blocked"
   objective = Objective(
     settings["x_max"],
@@ -389,7 +365,7 @@ def export(
     return pathlib.Path(output, "README.md")
   if form == "npz":
     params, words = formats.read_tables(tables_path(workdir))
-    params = Params(*(table[:limit] for table in params))
+    params = model.Params(*(table[:limit] for table in params))
     formats.write_tables(output, params, words[:limit])
   else:
     formats.write_vectors(vectors, output, form)

@@ -34,8 +34,6 @@ def check(config: CorpusConfig, workdir: pathlib.Path) -> None:
     raise FileNotFoundError(f"There is no file {config.records!r} of records.")
   for path in filter(None, (config.records_vocab, config.vocab)):
     vocab.read_vocab(path)
-  if config.bootstrap and not _names(config):
-    raise ValueError("bootstrap draws documents, and there is no text: give 0.")
   for name in _names(config):
     path = os.path.expanduser(name)
     if not (

@@ -13,30 +13,35 @@ import os
 import pathlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, lazy, metrics
 from glove_jax import config as configs
 from glove_jax.config import Config, TrainConfig
-from glove_jax.counts import (
-  dask_pool,
-  distributed,
-  forecast,
-  out_of_core,
-  triplets,
-)
-from glove_jax.model import Params
+from glove_jax.counts import forecast, out_of_core, triplets
 from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.training import checkpoint, loop, optimizer_check
-from glove_jax.training.starts import Start
-from glove_jax.vectors import evaluate, formats
+from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, inputs, model_card, starting
+from glove_jax.workdir import artifacts, inputs
 from glove_jax.workdir.lock import lock, new_folder
 from glove_jax.workdir.stages import STAGES, Stages, difference
+
+if TYPE_CHECKING:
+  from glove_jax.model import Params
+  from glove_jax.training.starts import Start
+
+# What counting does not need.
+dask_pool = lazy.module("glove_jax.counts.dask_pool")
+distributed = lazy.module("glove_jax.counts.distributed")
+checkpoint = lazy.module("glove_jax.training.checkpoint")
+loop = lazy.module("glove_jax.training.loop")
+optimizer_check = lazy.module("glove_jax.training.optimizer_check")
+evaluate = lazy.module("glove_jax.vectors.evaluate")
+model_card = lazy.module("glove_jax.workdir.model_card")
+starting = lazy.module("glove_jax.workdir.starting")
 
 # Settings that name files, whose content counts.
 _PATHS = {
@@ -131,6 +136,7 @@ class Pipeline:
       self._stages = Stages(self.workdir, self._say)
       self._text = inputs.make_text(config, self._run_sample())
       self._cluster = None
+      self._kept: compiled.Kept | None = None
       if self.config.count.dask:
         self._cluster = dask_pool.Cluster(self.config.count, self._say)
       yield
@@ -156,7 +162,7 @@ class Pipeline:
           self._count(words, output)
     return words, triplets.read_triplets(output)
 
-  def _run_training(self, words: vocab.Vocab) -> Params:
+  def _run_training(self, words: vocab.Vocab) -> "Params":
     """Trains on the counts, from the last checkpoint with these settings.
 
     Args:
@@ -181,7 +187,7 @@ class Pipeline:
       formats.write_tables(output, params, words.words)
     return params
 
-  def _run_vectors(self, words: vocab.Vocab, params: Params) -> WordVectors:
+  def _run_vectors(self, words: vocab.Vocab, params: "Params") -> WordVectors:
     """Combines the trained tables into vectors, and writes vectors.txt."""
     output = self.workdir / "vectors.txt"
     vectors = artifacts.run_vectors(
@@ -207,9 +213,11 @@ class Pipeline:
   def _run_vocab(self) -> vocab.Vocab:
     output = self.workdir / "vocab.txt"
     with self._stage("vocab", self._vocab_inputs()) as todo:
-      if todo:
-        vocab.write_vocab(self._make_vocab(), output)
-    return vocab.read_vocab(output)
+      if not todo:
+        return vocab.read_vocab(output)
+      words = self._make_vocab()
+      vocab.write_vocab(words, output)
+    return words
 
   def _make_vocab(self) -> vocab.Vocab:
     if self.config.corpus.records:
@@ -236,12 +244,17 @@ class Pipeline:
         source=self._source("vocab", self._vocab_inputs()), min_count=min_count,
         run=self._cluster.map, progress=progress,
       )  # fmt: skip
-    return compiled.count_words(
+    # The words of a text that fits in memory are kept for `_count`.
+    self._kept = compiled.Kept(out_of_core.max_kept(self.config.count))
+    found = compiled.count_words(
       self._text,
       min_count=min_count,
       threads=self.config.count.threads or default_threads(),
       progress=progress,
+      kept=self._kept,
     )
+    self._kept_of = self._stages.hashes(self._text.paths)
+    return found
 
   def _count(self, words: vocab.Vocab, output: pathlib.Path) -> None:
     config, corpus = self.config.count, self.config.corpus
@@ -257,12 +270,15 @@ class Pipeline:
         corpus.add_to, inputs.added_words(corpus), strict=True
       )
     ]
-    count_corpus, num_sections = out_of_core.count_corpus, 0
+    kept, self._kept = self._kept, None
+    if kept and self._kept_of != self._stages.hashes(self._text.paths):
+      kept = None
     if self._cluster:
-      count_corpus = functools.partial(
-        distributed.count_corpus, run=self._cluster.map
-      )
+      count_corpus, how = distributed.count_corpus, {"run": self._cluster.map}
       num_sections = len(distributed.cut_sections(self._text.paths))
+    else:
+      count_corpus, how = out_of_core.count_corpus, {"kept": kept}
+      num_sections = 0
     self._say(
       forecast.forecast(self._text, words, output, config, added, num_sections)
     )
@@ -271,7 +287,7 @@ class Pipeline:
       count_corpus(
         self._text, words, output, config,
         source=self._source("counts", self._count_inputs()), added=added,
-        progress=bar.update,
+        progress=bar.update, **how,
       )  # fmt: skip
 
   def _report_epoch(self, line: dict) -> None:
@@ -372,8 +388,8 @@ def train(
   folder: str | os.PathLike,
   on_epoch: Callable[[dict], object] | None = None,
   say: Callable[[str], object] = print,
-  start: Start | None = None,
-) -> Params:
+  start: "Start | None" = None,
+) -> "Params":
   """Trains on a folder of counts, and removes what only training needs.
 
   Args:

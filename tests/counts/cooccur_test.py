@@ -97,8 +97,7 @@ documents_strategy = st.lists(
   context=st.sampled_from(cooccur.CONTEXTS),
   distance_weighting=st.sampled_from(cooccur.DISTANCE_WEIGHTINGS),
   keep_places=st.booleans(),
-  max_keys=st.integers(2000, 4000),
-  max_cells=st.integers(0, 40),
+  max_words=st.integers(8, 60),
   threads=st.integers(1, 3),
 )
 def test_equals_the_definition(
@@ -107,8 +106,7 @@ def test_equals_the_definition(
   context,
   distance_weighting,
   keep_places,
-  max_keys,
-  max_cells,
+  max_words,
   threads,
 ):
   if not keep_places:
@@ -120,8 +118,7 @@ def test_equals_the_definition(
     context=context,
     distance_weighting=distance_weighting,
     threads=threads,
-    max_keys=max_keys,
-    max_cells=max_cells,
+    max_words=max_words,
   )
   expected = slow_count(documents, 6, window, context, distance_weighting)
   unit = fractions.Fraction(1, counts.unit)
@@ -158,15 +155,8 @@ def test_threads_and_memory_change_no_bit():
   rng = np.random.default_rng(0)
   documents = [rng.zipf(1.3, n) % 300 for n in rng.integers(0, 3000, 30)]
   results = [
-    cooccur.count(
-      documents, 300, threads=threads, max_keys=max_keys, max_cells=max_cells
-    )
-    for threads, max_keys, max_cells in [
-      (1, 1 << 26, 1 << 22),
-      (1, 5000, 0),
-      (4, 9000, 100),
-      (3, 1 << 20, 3000),
-    ]
+    cooccur.count(documents, 300, threads=threads, max_words=max_words)
+    for threads, max_words in [(1, 1 << 26), (1, 500), (4, 9000), (3, 1 << 20)]
   ]
   for result in results[1:]:
     np.testing.assert_array_equal(result.units.data, results[0].units.data)
@@ -246,7 +236,7 @@ def test_units_of_a_distance():
 def test_progress_counts_every_token_once():
   seen = []
   documents = [np.arange(7) % 3, np.arange(100) % 3, np.arange(0)]
-  cooccur.count(documents, 3, window=4, max_keys=1000, progress=seen.append)
+  cooccur.count(documents, 3, window=4, max_words=30, progress=seen.append)
   assert sum(seen) == 107 and len(seen) > 2
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glove_jax import config
-from glove_jax.counts import dask_pool, out_of_core, pair_counter, triplets
+from glove_jax.counts import dask_pool, out_of_core, triplets
 from glove_jax.counts import distributed as sections
 from glove_jax.text import compiled, reading, tokenizers, vocab
 
@@ -60,14 +60,10 @@ def small(monkeypatch):
   monkeypatch.setattr(sections, "_SAMPLED", 50)
   monkeypatch.setattr(sections, "_RANGE", 400)
   monkeypatch.setattr(triplets, "SHARD", 1000)
-  layout = pair_counter.make_layout
-  monkeypatch.setattr(
-    pair_counter, "make_layout", lambda *sizes: layout(*sizes[:2], 300)
-  )
 
 
-def few_keys(monkeypatch, keys):
-  budget = out_of_core.Budget(threads=2, max_keys=keys, memory=0)
+def few_words(monkeypatch, words):
+  budget = out_of_core.Budget(threads=2, max_words=words, memory=0)
   monkeypatch.setattr(out_of_core, "make_budget", lambda *_: budget)
 
 
@@ -139,19 +135,19 @@ def test_words_of_sections_are_those_of_all(
 
 
 @pytest.mark.parametrize(
-  "options, max_keys",
+  "options, max_words",
   [
-    ({}, 1500),
-    ({"documents": "blank_line", "keep_places": True, "context": "left"}, 1500),
+    ({}, 150),
+    ({"documents": "blank_line", "keep_places": True, "context": "left"}, 150),
     ({"documents": "blank_line"}, 1 << 20),
     ({"keep_places": True, "context": "right", "window": 3}, 1 << 20),
     ({"window": 30, "count_dtype": "float64"}, 1 << 20),
   ],
 )
 def test_counts_of_sections_are_the_same_bytes(
-  small, paths, tmp_path, monkeypatch, options, max_keys
+  small, paths, tmp_path, monkeypatch, options, max_words
 ):
-  few_keys(monkeypatch, max_keys)
+  few_words(monkeypatch, max_words)
   options = dict(options)
   documents = options.pop("documents", "line")
   text = compiled.Text(paths, "whitespace", documents=documents)
@@ -171,7 +167,7 @@ def test_counts_of_sections_are_the_same_bytes(
   counted, merged, shards = seen
   assert len(counted) > 15 and len(merged) > 5 and len(shards) > 3
   runs = max(len(section.runs) for section in counted)
-  assert runs > 1 if max_keys < 1 << 20 else runs == 1
+  assert runs > 1 if max_words < 1 << 20 else runs == 1
   triplets.verify_triplets(tmp_path / "parts")
 
 

@@ -18,7 +18,7 @@ from glove_jax.text import compiled, reading, vocab
 text, folder = sys.argv[1:]
 reading.BLOCK_BYTES = 1 << 14
 spill.MAX_RUNS = 5
-out_of_core.make_budget = lambda *_: out_of_core.Budget(2, 120_000, 0)
+out_of_core.make_budget = lambda *_: out_of_core.Budget(2, 24_000, 0)
 text = compiled.Text([text], "whitespace")
 words = vocab.make_vocab(compiled.count_words(text), min_count=1)
 print("begins", flush=True)

@@ -37,7 +37,7 @@ def make_corpus(path, seed=0, lines=600, words=2000):
 def count(
   text, words, folder, monkeypatch, *, budget=None, added=(), **options
 ):
-  """Counts into a folder, with so many threads and keys at a time."""
+  """Counts into a folder, with so many threads and words at a time."""
   options = config.make_config(window=6, **options).count
   if budget:
     limits = out_of_core.Budget(*budget, memory=0)
@@ -68,9 +68,6 @@ def words(text):
 def test_neither_threads_nor_memory_change_a_byte(
   text, words, tmp_path, monkeypatch, context, dtype
 ):
-  monkeypatch.setattr(
-    pair_counter, "make_layout", _few_cells(pair_counter.make_layout)
-  )
   parts_written = []
   write = spill.Runs.write
   monkeypatch.setattr(
@@ -88,7 +85,7 @@ def test_neither_threads_nor_memory_change_a_byte(
   np.testing.assert_array_equal(found.row, expected.row)
   np.testing.assert_array_equal(found.col, expected.col)
   np.testing.assert_array_equal(found.count, expected.count.astype(dtype))
-  for budget in [(2, 1 << 20), (1, 16_000), (3, 20_000)]:
+  for budget in [(2, 1 << 20), (1, 5000), (3, 8000)]:
     parts = tmp_path / f"parts{budget}"
     parts_written.clear()
     count(text, words, parts, monkeypatch, budget=budget, **options)
@@ -100,9 +97,6 @@ def test_neither_threads_nor_memory_change_a_byte(
 def test_more_runs_than_may_be_merged_at_once(
   text, words, tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(
-    pair_counter, "make_layout", _few_cells(pair_counter.make_layout)
-  )
   monkeypatch.setattr(spill, "MAX_RUNS", 3)
   count(text, words, tmp_path / "a", monkeypatch, budget=(1, 1 << 20))
   seen = []
@@ -113,13 +107,9 @@ def test_more_runs_than_may_be_merged_at_once(
     seen.append(len(self))
 
   monkeypatch.setattr(spill.Runs, "write", watched)
-  count(text, words, tmp_path / "b", monkeypatch, budget=(2, 14_000))
+  count(text, words, tmp_path / "b", monkeypatch, budget=(2, 4000))
   assert len(seen) > 4 and max(seen) < 3
   assert same_bytes(tmp_path / "a", tmp_path / "b")
-
-
-def _few_cells(make_layout):
-  return lambda size, window, max_cells=0: make_layout(size, window, 500)
 
 
 class Killed(BaseException):
@@ -131,9 +121,6 @@ def test_a_count_that_dies_anywhere_goes_on(
   text, words, tmp_path, monkeypatch, seed
 ):
   """Dies before or after some write; then goes on with other parts."""
-  monkeypatch.setattr(
-    pair_counter, "make_layout", _few_cells(pair_counter.make_layout)
-  )
   monkeypatch.setattr(spill, "MAX_RUNS", 4)
   monkeypatch.setattr(out_of_core, "_ADDED_ENTRIES", 20_000)
   whole, died = tmp_path / "whole", tmp_path / "died"
@@ -146,12 +133,12 @@ def test_a_count_that_dies_anywhere_goes_on(
     with pytest.MonkeyPatch.context() as patch:
       _die_at(patch, int(rng.integers(1, 40)))
       try:
-        budget = (int(rng.integers(1, 3)), int(rng.integers(14_000, 60_000)))
+        budget = (int(rng.integers(1, 3)), int(rng.integers(4000, 12_000)))
         count(text, words, died, monkeypatch, budget=budget, added=added)
         break
       except Killed:
         assert not (died / "manifest.json").exists()
-  count(text, words, died, monkeypatch, budget=(2, 30_000), added=added)
+  count(text, words, died, monkeypatch, budget=(2, 6000), added=added)
   assert same_bytes(whole, died)
 
 

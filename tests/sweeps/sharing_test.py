@@ -100,6 +100,18 @@ def test_a_search_is_of_one_process(tiny, tmp_path):
   assert not (tmp_path / "study.db").exists()
 
 
+def test_more_seeds_keep_the_points_of_one(tiny, tmp_path):
+  run(tiny, tmp_path / "sweep")
+  config = SweepConfig(sweep="x_max=1,10", seeds=2)
+  plan = command.make_plan(config, tiny)
+  before, said = times(tmp_path / "sweep"), []
+  assert command.run(plan, config, tmp_path / "sweep", said.append) == 0
+  assert said[0] == "2 of 4 points are done."
+  assert len(results.read_results(plan.points, tmp_path / "sweep")) == 4
+  after = times(tmp_path / "sweep")
+  assert len(after) == 4 and set(before.values()) < set(after.values())
+
+
 def test_finished_points_do_not_need_their_counts(tiny, tmp_path):
   run(tiny, tmp_path / "sweep")
   runner.atomic.remove(tmp_path / "sweep" / "counts")

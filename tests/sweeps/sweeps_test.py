@@ -25,7 +25,7 @@ from glove_jax.sweeps import (
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.training import loop
 from glove_jax.vectors import formats
-from glove_jax.workdir import artifacts, pipeline
+from glove_jax.workdir import artifacts, pipeline, provenance
 
 REPO = pathlib.Path(__file__).parents[2]
 
@@ -100,7 +100,7 @@ def test_the_report_is_written_after_every_point(tiny, tmp_path, monkeypatch):
     return right(*args, **kwargs)
 
   monkeypatch.setattr(loop, "train", train)
-  monkeypatch.setattr(command, "_REPORT_SHARE", 1e9)
+  monkeypatch.setattr(report, "_SHARE", 1e9)
   assert run(plan(tiny, sweep="x_max=1,10,100"), tmp_path) == 0
   assert seen == [0, 1, 2]
 
@@ -109,7 +109,7 @@ def test_every_point_says_what_it_ran_on(swept):
   for folder in (swept[0] / "points").iterdir():
     record = atomic.read_json(folder / "config.json")
     assert record["devices"] and record["versions"]["jax"]
-    assert record["commit"] == artifacts.commit()
+    assert record["commit"] == provenance.commit()
     assert atomic.read_json(folder / "training.json")["wall_seconds"] > 0
 
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glove_jax.text import compiled, content, reading, tokenizers, vocab
+from glove_jax.text import (
+  compiled,
+  content,
+  reading,
+  tokenizers,
+  vocab,
+  word_table,
+)
 from glove_jax.text.symbols import END
 
 PIECES = st.one_of(
@@ -64,15 +71,23 @@ def test_equals_plain_python(
   expected = vocab.count_words(plain)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(reading, "BLOCK_BYTES", size)
-    patch.setattr(compiled, "_FIRST_WORDS", 2)
-    assert compiled.count_words(text, threads=threads) == expected
+    patch.setattr(word_table, "_FIRST_WORDS", 2)
+    kept = compiled.Kept(1 << 20)
+    assert compiled.count_words(text, threads=threads, kept=kept) == expected
     if not expected.keys() - {vocab.UNK}:
       return
     words = vocab.make_vocab(expected, min_count=1, max_vocab=7)
     found = compiled.read_ids(
       text, words, keep_places=keep_places, threads=threads
     )
-    ids = np.concatenate([block.ids for block in found])
+    blocks = list(found)
+    ids = np.concatenate([block.ids for block in blocks])
+    again = compiled.read_ids(
+      text, words, keep_places=keep_places, threads=threads, kept=kept
+    )
+    for block, other in zip(blocks, again, strict=True):
+      assert block.ids.tolist() == other.ids.tolist()
+      assert block.end == other.end
   assert _documents(ids) == [
     document.tolist()
     for document in vocab.encode(plain, words, keep_places=keep_places)
@@ -110,6 +125,19 @@ def test_rare_words_are_left_out_but_never_all(tmp_path):
   assert compiled.count_words(text, min_count=9)["a"] == 3
   path.write_text("")
   assert compiled.count_words(text, min_count=3) == Counter()
+
+
+@pytest.mark.parametrize("max_words, is_kept", [(10, True), (9, False)])
+def test_a_text_that_fits_is_read_once(tmp_path, max_words, is_kept):
+  path = tmp_path / "a.txt"
+  path.write_text("a b b\nc d e\n")  # 10 with the ends, two of the file
+  text, kept = compiled.Text([str(path)]), compiled.Kept(max_words)
+  words = vocab.make_vocab(compiled.count_words(text, kept=kept), min_count=1)
+  path.write_text("e e e e e e\n")
+  (first, *_) = compiled.read_ids(text, words, kept=kept)
+  assert (first.ids.tolist() == [1, 0, 0, END, 2, 3, 4, END]) == is_kept
+  (first, *_) = compiled.read_ids(text, words, kept=kept)
+  assert first.ids.tolist() == [4] * 6 + [END]  # read once
 
 
 def test_reading_goes_on_from_any_block(tmp_path):

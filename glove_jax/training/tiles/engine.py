@@ -4,8 +4,8 @@ A tile holds the counts of a block of words with a block of contexts. A line
 holds counts of one word, or of one context, outside of tiles; see `layout`. A
 pass visits all tiles and lines as jobs in random order. The first passes of a
 run may visit only the tiles of the most frequent words (`growth`). With
-`missing`, the last pass ends by fitting the other words to the core, see
-`strips`.
+`missing`, a pass ends by fitting the other words to the core, see `strips`. In
+the joint passes after it, strips are tiles like all others.
 
 On a CPU, tiles are read from a file and trained one at a time. An accelerator
 keeps all tiles in its memory if they fit. Per-step overhead dominates there, so
@@ -62,6 +62,14 @@ class Job(NamedTuple):
   num_steps: np.ndarray  # [K] how many steps each batch of the stack counts as
 
 
+class StripJobs(NamedTuple):
+  """The jobs of the words outside of the core."""
+
+  fit: list[list[Job]]  # fit them to the core, in each turn of the fit
+  joint: list[list[Job]]  # train their tiles, in each turn of a joint pass
+  num_counts: int  # of all processes
+
+
 class DeviceSettings(NamedTuple):
   """How tiles and lines are batched for a device."""
 
@@ -90,8 +98,8 @@ class BlockedEngine(abc.ABC):
   """The part that the one-device and the ring engine share: a pass as jobs.
 
   A pass is a sequence of turns: one for one device, n for a ring of n devices.
-  A turn runs its jobs, which load tiles or lines, in random order. The last
-  pass of a run may have further turns, which fit strips.
+  A turn runs its jobs, which load tiles or lines, in random order. One pass
+  may have further turns, which fit strips.
   """
 
   def __init__(
@@ -99,8 +107,7 @@ class BlockedEngine(abc.ABC):
     blocks: Blocks,
     config: TrainConfig,
     line_jobs: list[list[Job]],
-    strip_jobs: list[list[Job]],
-    num_in_strips: int = 0,
+    strip_jobs: StripJobs | None,
     pull: Pull | None = None,
   ):
     """Plans all passes.
@@ -109,19 +116,13 @@ class BlockedEngine(abc.ABC):
       blocks: tiles of all devices.
       config: has the passes and the seed.
       line_jobs: the jobs of lines in each turn.
-      strip_jobs: the jobs that fit the words outside of the core, in each of
-        the last turns of a run.
-      num_in_strips: the number of counts in strips, of all processes.
+      strip_jobs: the jobs of the words outside of the core, if there are any.
       pull: what to visit after each job of tiles or lines.
     """
     self._seed, self._pull = config.seed, pull
     self._line_jobs, self._strip_jobs = line_jobs, strip_jobs
-    self._passes = plan_passes(blocks, config)
-    if strip_jobs and self._passes:
-      last = self._passes[-1]
-      self._passes[-1] = last._replace(
-        with_strips=True, num_triplets=last.num_triplets + num_in_strips
-      )
+    num_in_strips = strip_jobs.num_counts if strip_jobs else None
+    self._passes = plan_passes(blocks, config, num_in_strips)
     self.epochs = [
       Epoch(self._count_steps(plan), plan.num_triplets) for plan in self._passes
     ]
@@ -129,7 +130,9 @@ class BlockedEngine(abc.ABC):
   def _count_steps(self, plan: Pass) -> int:
     """Tiles, batches of lines, and strips in a pass."""
     turns = self._line_jobs if plan.with_lines else []
-    turns = turns + (self._strip_jobs if plan.with_strips else [])
+    if self._strip_jobs:
+      turns = turns + (self._strip_jobs.fit if plan.fits_strips else [])
+      turns = turns + (self._strip_jobs.joint if plan.with_strips else [])
     jobs = [job for jobs in turns for job in jobs]
     return len(plan.tiles) + sum(int(job.num_steps.sum()) for job in jobs)
 
@@ -139,13 +142,14 @@ class BlockedEngine(abc.ABC):
     for turn, line_jobs in enumerate(self._line_jobs):
       jobs = self._tile_jobs(plan.tiles, turn, rng)
       jobs += line_jobs if plan.with_lines else []
+      jobs += self._strip_jobs.joint[turn] if plan.with_strips else []
       for i in rng.permutation(len(jobs)):
         yield jobs[i].load(), jobs[i].num_steps
         if self._pull is not None:
           share = np.full(len(self._pull.block), 1 / len(jobs), np.float32)
           yield self._pull._replace(share=share), np.zeros(len(share), int)
       yield from self._end_turn()
-    for strip_jobs in self._strip_jobs if plan.with_strips else []:
+    for strip_jobs in self._strip_jobs.fit if plan.fits_strips else []:
       for job in strip_jobs:
         yield job.load(), job.num_steps
       yield from self._end_turn()
@@ -207,11 +211,9 @@ class TileEngine(BlockedEngine):
     line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
     pull = make_pull(blocks, supplied.start) if config.retrofit else None
     strip_jobs = make_strip_jobs(blocks.strips, config, pull)
-    num_in_strips = len(blocks.strips.code) if blocks.strips else 0
     super().__init__(
-      blocks, config, [line_jobs], strip_jobs, num_in_strips,
-      pull and jax.device_put(pull),
-    )  # fmt: skip
+      blocks, config, [line_jobs], strip_jobs, pull and jax.device_put(pull)
+    )
     self._hyper, over_points = make_hyper(config, together)
     self._compile(config, together, over_points, triplets.vocab_size, supplied)
 
@@ -248,7 +250,9 @@ class TileEngine(BlockedEngine):
     state = jax.eval_shape(self.init, params)
     stacks = [*_tile_shapes(blocks, self._batching)]
     stacks += [job.load() for job in self._line_jobs[0]]
-    stacks += [job.load() for jobs in self._strip_jobs for job in jobs[:1]]
+    if self._strip_jobs:
+      fit, joint, _ = self._strip_jobs
+      stacks += [fit[0][0].load(), joint[0][0].load()]
     stacks += [self._pull] if self._pull else []
     self._programs = compile_ahead(
       programs, (state, self._hyper, self._codes), stacks
@@ -293,13 +297,13 @@ def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
 
 def make_strip_jobs(
   strips: Strips | None, config: TrainConfig, pull: Pull | None = None
-) -> list[list[Job]]:
+) -> StripJobs | None:
   """One job for each strip, all in one turn; its load fills the cells.
 
   With a pull, each strip has the targets of its words.
   """
   if strips is None:
-    return []
+    return None
   (plan,) = plan_fit(
     strips.code_shape[0],
     config.fit_passes,
@@ -314,10 +318,16 @@ def make_strip_jobs(
     block = strips.block(strip) % strips.num_blocks
     return stack._replace(pull=of_block(pull, block))
 
-  one = np.ones(1, int)
-  return [
-    [Job(functools.partial(load, i), one) for i in range(strips.num_strips)]
-  ]
+  def jobs(load, num_steps) -> list[list[Job]]:
+    ones = np.ones(num_steps, int)
+    return [
+      [Job(functools.partial(load, i), ones) for i in range(strips.num_strips)]
+    ]
+
+  read_tiles = functools.partial(layout.read_strip_tiles, strips)
+  return StripJobs(
+    jobs(load, 1), jobs(read_tiles, strips.core_blocks), len(strips.code)
+  )
 
 
 def padding_bias(config: TrainConfig) -> float:
@@ -364,20 +374,44 @@ def check_settings(config: TrainConfig) -> None:
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "engine=rows."
     )
+  config = config.resolved
+  if config.joint_epochs >= max(1, config.epochs) and config.joint_epochs:
+    raise ValueError(
+      f"joint_epochs={config.joint_epochs} are the last of epochs="
+      f"{config.epochs}, after the first has trained the core: give fewer."
+    )
   growth_stages(config)
 
 
-def plan_passes(blocks: Blocks, config: TrainConfig) -> list[Pass]:
+def plan_passes(
+  blocks: Blocks, config: TrainConfig, num_in_strips: int | None = None
+) -> list[Pass]:
   """The passes of a whole run: those of `growth`, then the epochs.
 
   A stage whose words fill no tile has empty passes, which the loop skips.
+
+  Args:
+    blocks: tiles and lines.
+    config: the training settings.
+    num_in_strips: the number of counts in strips; None if there are none. The
+      last passes, `joint_epochs`, train them, and the one before fits them.
   """
   stages = [*growth_stages(config), (None, config.resolved.epochs)]
-  return [
+  plans = [
     layout.plan_pass(blocks, words)
     for words, passes in stages
     for _ in range(passes)
   ]
+  if num_in_strips is None:
+    return plans
+  first_joint = len(plans) - config.resolved.joint_epochs
+  for i in range(max(0, first_joint - 1), len(plans)):
+    plans[i] = plans[i]._replace(
+      num_triplets=plans[i].num_triplets + num_in_strips,
+      fits_strips=i < first_joint,
+      with_strips=i >= first_joint,
+    )
+  return plans
 
 
 def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:

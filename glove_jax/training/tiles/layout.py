@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax.training.tiles.strips import Strips
+from glove_jax.training.tiles.strips import Strips, fill_cells
 
 MAX_BATCHES = 64  # batches in a stack of lines
 OUTSIDE = np.iinfo(np.int32).max  # an index outside of every table
@@ -122,7 +122,8 @@ class Pass(NamedTuple):
   tiles: np.ndarray  # [M'] which tiles
   with_lines: bool
   num_triplets: int
-  with_strips: bool = False  # after the tiles and lines
+  fits_strips: bool = False  # after the tiles and lines
+  with_strips: bool = False  # as tiles, among the others
 
 
 def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
@@ -250,6 +251,25 @@ def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
       file.seek(file_index * code[slot].nbytes)
       file.readinto(code[slot])
   return Tiles(code, groups.pair)
+
+
+def read_strip_tiles(strips: Strips, strip: int) -> Tiles:
+  """The cells of a strip as K tiles of its block with those of the core.
+
+  A strip of words has the tiles (block, 0) to (block, K - 1); the tiles of a
+  strip of contexts are (0, block) to (K - 1, block).
+  """
+  num_pieces, size, _ = strips.code_shape
+  code = fill_cells(strips, strip).reshape(num_pieces, size, -1, size)
+  code = code.swapaxes(1, 2).reshape(strips.core_blocks, size, size)
+  pair = np.full((strips.core_blocks, 2), strips.block(strip), np.int32)
+  core = np.arange(strips.core_blocks, dtype=np.int32)
+  if strips.block(strip) < strips.num_blocks:
+    pair[:, 1] = core + strips.num_blocks
+  else:
+    pair[:, 0] = core
+    code = np.ascontiguousarray(code.mT)
+  return Tiles(code[:, None], pair[:, None])
 
 
 def map_tiles(blocks: Blocks) -> np.ndarray:

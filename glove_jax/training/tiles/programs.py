@@ -84,7 +84,7 @@ class _Runs:
 
     def step(state, xs):
       code, pair, multiplier = xs
-      if codes is not None:
+      if isinstance(stack, Groups):
         code = codes.at[code].get(mode="fill", fill_value=0)
       loss = loss_of(pair[:, 0] < OUTSIDE)
       return steps.tiles_step(state, code, pair, multiplier, loss=loss, tx=tx)

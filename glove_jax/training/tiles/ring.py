@@ -124,16 +124,16 @@ class RingEngine(BlockedEngine):
     counts = self._parts, remainder, placement
     if config.missing:
       line_jobs = [[] for _ in range(num_parts)]
-      strip_jobs, num_in_strips = cut_strip_jobs(*counts, config)
+      strip_jobs = cut_strip_jobs(*counts, config)
     else:
       line_jobs = cut_line_jobs(*counts, self._batching.line_cells)
-      strip_jobs, num_in_strips = [], 0
+      strip_jobs = None
     self._codes = None  # each device's tiles [M', T, T], if resident
     if self._batching.resident:
       line_jobs = [[_keep_loaded(job) for job in turn] for turn in line_jobs]
       piece = functools.partial(_tiles_of, self._parts)
       self._codes = sharding.join(placement, P(AXIS), piece)
-    super().__init__(blocks, config, line_jobs, strip_jobs, num_in_strips)
+    super().__init__(blocks, config, line_jobs, strip_jobs)
     hyper = [getattr(config, name) for name in Hyper._fields]
     self._hyper = Hyper(*map(np.float32, hyper))
     self._tx = optimizers.from_config(config, tx=supplied.tx)

@@ -15,7 +15,7 @@ from glove_jax.training import multihost, sharding
 from glove_jax.training.engine import Placement
 from glove_jax.training.sharding import AXIS
 from glove_jax.training.tiles import engine, layout, strips
-from glove_jax.training.tiles.engine import Job
+from glove_jax.training.tiles.engine import Job, StripJobs
 from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.layout import OUTSIDE, Lines, Parts, pad_end
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
@@ -139,26 +139,24 @@ def even_core(config: TrainConfig, num_parts: int, vocab_size: int):
 
 def cut_strip_jobs(
   parts: Parts, remainder: Remainder, placement: Placement, config: TrainConfig
-) -> tuple[list[list[Job]], int]:
-  """Makes the jobs that fit other words to the core, for all turns of the fit.
+) -> StripJobs | None:
+  """Makes the jobs of the words outside of the core; None if there are none.
 
   In a turn, a device has 1/n of the core's contexts, and fits its words to
   them; and it has 1/n of the other contexts, which it fits to its words of the
-  core. A pass visits the whole core in n turns.
+  core. A pass visits the whole core in n turns. So does a joint pass, in which
+  the strips of a turn are tiles.
 
   Args:
     parts: blocks of which this process has some.
     remainder: the counts of those words outside of tiles.
     placement: the devices.
     config: has the passes of the fit, and the seed of their order.
-
-  Returns:
-    The jobs of each turn, and the number of counts in strips of all processes.
   """
   num_parts, local = parts.num_parts, parts.local
   core_blocks = int(parts.whole.pair[:, 0].max(initial=-1)) + 1
   if core_blocks == parts.whole.num_blocks:
-    return [], 0
+    return None
   sizes = local.tile_size, local.num_blocks, core_blocks // num_parts
   cut = {
     key: strips.cut(*counts, *sizes)
@@ -181,15 +179,29 @@ def cut_strip_jobs(
       lambda part: strips.read_strip(cut[part, turn], plan, strip),
     )
 
-  # A block is fitted in all turns, and counts as one step in the first.
-  num_steps = [1] + [0] * (len(plans) - 1)
-  return [
-    [
-      Job(
-        functools.partial(load, index % num_parts, plan, strip),
-        np.full(num_parts, num_steps[index]),
-      )
+  def load_tiles(turn, strip):
+    return sharding.join(
+      placement,
+      P(AXIS),
+      lambda part: layout.read_strip_tiles(cut[part, turn], strip),
+    )
+
+  def jobs(load, num_steps) -> list[Job]:
+    return [
+      Job(functools.partial(load, strip), num_steps)
       for strip in range(first.num_strips)
     ]
+
+  # A block is fitted in all turns, and counts as one step in the first.
+  fit = [
+    jobs(
+      functools.partial(load, index % num_parts, plan),
+      np.full(num_parts, int(index == 0)),
+    )
     for index, plan in enumerate(plans)
-  ], int(multihost.sum_over_processes(num_counts)[0])
+  ]
+  joint = [
+    jobs(functools.partial(load_tiles, turn), np.ones(core_blocks, int))
+    for turn in range(num_parts)
+  ]
+  return StripJobs(fit, joint, int(multihost.sum_over_processes(num_counts)[0]))

@@ -144,13 +144,19 @@ def _sort(
 
 
 def read_strip(strips: Strips, plan: FitPlan, strip: int) -> Strip:
-  """Fills the cells of a strip from its counts."""
+  """Reads a strip to be fitted by a plan."""
+  code = fill_cells(strips, strip)[None]
+  block = np.array([strips.block(strip)], np.int32)
+  return Strip(block, FitPlan(*(array[None] for array in plan)), code)
+
+
+def fill_cells(strips: Strips, strip: int) -> np.ndarray:
+  """The cells of a strip in pieces, filled from its counts: [P, T, S]."""
   code = np.zeros(strips.code_shape, np.uint16)
   counts = slice(strips.start[strip], strips.start[strip + 1])
   core = strips.core_blocks * strips.tile_size
   _fill(strips.cell[counts], strips.code[counts], core, code)
-  block = np.array([strips.block(strip)], np.int32)
-  return Strip(block, FitPlan(*(array[None] for array in plan)), code[None])
+  return code
 
 
 @numba.njit(nogil=True, cache=True)

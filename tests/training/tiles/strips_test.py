@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_counts import build, make_triplets
 
-from glove_jax.training.tiles import codec, fitting, strips
+from glove_jax.training.tiles import codec, fitting, layout, strips
 
 
 def test_every_cell_of_the_core_is_in_a_tile(tmp_path):
@@ -39,6 +39,13 @@ def test_strips_hold_the_counts_of_others_with_the_core(
     rows = slice(16 * block, 16 * block + 16)
     want = matrix[:32, rows].T if is_context else matrix[rows, :32]
     np.testing.assert_array_equal(np.hstack(stack.code[0]), want)
+    tiles = layout.read_strip_tiles(made.strips, strip)
+    for code, (word, context) in zip(
+      tiles.code[:, 0], tiles.pair[:, 0] - [0, 5], strict=True
+    ):
+      assert min(word, context) < 2 and max(word, context) == block
+      tile = matrix[16 * word :][:16, 16 * context :][:, :16]
+      np.testing.assert_array_equal(code, tile)
   others = np.count_nonzero(matrix[:32, 32:])
   others += np.count_nonzero(matrix[32:, :32])
   assert made.strips.start[-1] == len(made.strips.code) == others

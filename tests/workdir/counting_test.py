@@ -1,0 +1,50 @@
+"""The stages up to the counts: what they read, and how often."""
+
+import pytest
+
+from glove_jax import config
+from glove_jax.text import compiled
+from glove_jax.workdir.pipeline import Pipeline
+
+
+@pytest.fixture
+def reads(monkeypatch):
+  """A list that grows with each reading of a whole text."""
+  found = []
+  read = compiled._read_blocks
+
+  def watched(text):
+    found.append(text)
+    return read(text)
+
+  monkeypatch.setattr(compiled, "_read_blocks", watched)
+  return found
+
+
+@pytest.fixture
+def run(tmp_path):
+  text = tmp_path / "text.txt"
+  text.write_text("a b a b c a b c\n" * 9)
+  made = config.make_config(corpus=str(text), window=2)
+  return Pipeline(made, tmp_path / "run", say=lambda line: None)
+
+
+def test_a_text_that_fits_in_memory_is_read_once(run, reads):
+  words, counts = run.count()
+  assert words.words == ("a", "b", "c") and len(counts.row) == 8
+  assert len(reads) == 1
+
+
+def test_words_of_a_text_that_changed_are_not_used(
+  run, reads, tmp_path, monkeypatch
+):
+  count = Pipeline._count
+
+  def change_and_count(*args):
+    (tmp_path / "text.txt").write_text("c b c\n" * 9)
+    return count(*args)
+
+  monkeypatch.setattr(Pipeline, "_count", change_and_count)
+  with pytest.raises(ValueError, match="The input of counts changed while"):
+    run.count()
+  assert len(reads) == 2

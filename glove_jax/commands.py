@@ -18,7 +18,6 @@ except ImportError:
 from glove_jax import command_line, effects, lazy
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
-from glove_jax.explore import server
 from glove_jax.presets import PRESETS
 from glove_jax.run_flags import ProcessFlags, RunFlags
 from glove_jax.sweeps.options import SweepConfig
@@ -29,6 +28,7 @@ from glove_jax.workdir import artifacts, model_card, names, pipeline, stages
 # What counting does not need.
 sweeps = lazy.module("glove_jax.sweeps.command")
 evaluation = lazy.module("glove_jax.vectors.evaluate")
+explorer = lazy.module("glove_jax.explore.server")
 
 RUN_FIELDS = dataclasses.fields(RunFlags)
 SWEEP_FIELDS = dataclasses.fields(SweepConfig)
@@ -175,10 +175,10 @@ def explore(arguments: list[str]) -> None:
   expect("explore", arguments, 0, "no words")
   vectors, config = trained()
   flags, other = run_flags(), config.evaluate.against
-  runs = [server.Run(flags.input or str(workdir()), vectors)]
+  runs = [explorer.Run(flags.input or str(workdir()), vectors)]
   if "against" in given(configs.fields()):
-    runs.append(server.Run(other, read_input(other, flags)))
-  page = server.Server(server.Explorer(runs), flags.port)
+    runs.append(explorer.Run(other, read_input(other, flags)))
+  page = explorer.Server(explorer.Explorer(runs), flags.port)
   say(f"The page is at {page.url} until Ctrl-C.")
   try:
     page.serve_forever()

@@ -36,14 +36,9 @@ ROOMS = {
   "command_line": {"training"},
   "run_flags": {"workdir"},
   "commands": {
-    "command_line",
-    "explore",
-    "run_flags",
-    "sweeps",
-    "vectors",
-    "workdir",
+    "command_line", "explore", "run_flags", "sweeps", "vectors", "workdir",
   },
-}
+}  # fmt: skip
 # Modules that a reader meets first import little.
 LEAVES = {
   "model": set(),

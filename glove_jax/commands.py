@@ -173,10 +173,10 @@ def similarity(arguments: list[str]) -> None:
 
 def explore(arguments: list[str]) -> None:
   expect("explore", arguments, 0, "no words")
-  vectors, config = trained()
-  flags, other = run_flags(), config.evaluate.against
+  vectors, _ = trained()
+  flags, other = run_flags(), given(configs.fields()).get("against")
   runs = [explorer.Run(flags.input or str(workdir()), vectors)]
-  if "against" in given(configs.fields()):
+  if other:
     runs.append(explorer.Run(other, read_input(other, flags)))
   page = explorer.Server(explorer.Explorer(runs), flags.port)
   say(f"The page is at {page.url} until Ctrl-C.")
@@ -184,7 +184,7 @@ def explore(arguments: list[str]) -> None:
     page.serve_forever()
   except KeyboardInterrupt as interrupt:
     if isinstance(interrupt, command_line.Terminated):
-      raise
+      sys.exit(143)
 
 
 def export(arguments: list[str]) -> None:

@@ -55,7 +55,8 @@ def write_notebooks() -> None:
   for source in sorted(notebook_pages.FOLDER.glob("*.ipynb")):
     notebook = notebook_pages.executed(source)
     path = OUTPUT / pages.place(source)
-    pages.write(path, source.stem, notebook_pages.page(notebook), OUTPUT)
+    body = pages.linked(source, notebook_pages.page(notebook))
+    pages.write(path, source.stem, body, OUTPUT)
     first = "".join(notebook["cells"][0]["source"])
     titles.append(f"- [{first.splitlines()[0][2:]}]({path.name})")
   body = pages.markdown("\n".join(["# Notebooks", "", *titles]))

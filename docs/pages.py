@@ -67,9 +67,17 @@ def write_all(first: pathlib.Path, output: pathlib.Path) -> set[pathlib.Path]:
       copy.parent.mkdir(parents=True, exist_ok=True)
       shutil.copyfile(target, copy)
   for source, body in bodies.items():
-    body = re.sub(_LINK, lambda m, s=source: _as_html(s, m), body)
-    write(output / place(source), source.stem, body, output)
+    write(output / place(source), source.stem, linked(source, body), output)
   return {*bodies}
+
+
+def linked(source: pathlib.Path, body: str) -> str:
+  """The HTML of a file with links to pages, not to what they are made from.
+
+  Raises:
+    ValueError: a link leads to no file.
+  """
+  return re.sub(_LINK, lambda match: _as_html(source, match), body)
 
 
 def place(source: pathlib.Path) -> pathlib.Path:

@@ -13,6 +13,7 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `vectors`: `Params` -> word vectors, their files and their evaluation.
 - `workdir`: a whole run on disk, stage by stage.
 - `sweeps`: many runs, and the report on them.
+- `explore`: a local page that asks vectors.
 - `front`: `fit`, `count`, `train`, `sweep`: the whole in a few lines.
 - `command_line`: flags made from settings, help, and errors as one sentence.
 - `commands`: the commands of the command line, whose flags beside settings are

@@ -28,6 +28,7 @@ from glove_jax.workdir import artifacts, model_card, names, pipeline, stages
 # What counting does not need.
 sweeps = lazy.module("glove_jax.sweeps.command")
 evaluation = lazy.module("glove_jax.vectors.evaluate")
+explorer = lazy.module("glove_jax.explore.server")
 
 RUN_FIELDS = dataclasses.fields(RunFlags)
 SWEEP_FIELDS = dataclasses.fields(SweepConfig)
@@ -168,6 +169,22 @@ def similarity(arguments: list[str]) -> None:
   expect("similarity", arguments, 2, "two words, such as king queen")
   vectors, _ = trained()
   say(f"{vectors.similarity(*arguments):6.3f}  {' '.join(arguments)}")
+
+
+def explore(arguments: list[str]) -> None:
+  expect("explore", arguments, 0, "no words")
+  vectors, _ = trained()
+  flags, other = run_flags(), given(configs.fields()).get("against")
+  runs = [explorer.Run(flags.input or str(workdir()), vectors)]
+  if other:
+    runs.append(explorer.Run(other, read_input(other, flags)))
+  page = explorer.Server(explorer.Explorer(runs), flags.port)
+  say(f"The page is at {page.url} until Ctrl-C.")
+  try:
+    page.serve_forever()
+  except KeyboardInterrupt as interrupt:
+    if isinstance(interrupt, command_line.Terminated):
+      sys.exit(143)
 
 
 def export(arguments: list[str]) -> None:
@@ -312,6 +329,12 @@ COMMANDS = {
     _VECTORS | {"k", "analogy_method"},
   ),
   "similarity": Command(similarity, "A B", "the cosine of two words", _VECTORS),
+  "explore": Command(
+    explore,
+    "",
+    "a local page: neighbours, analogies, a map; with --against, two runs",
+    _VECTORS | {"against", "port"},
+  ),
   "export": Command(
     export,
     "--output=FILE",

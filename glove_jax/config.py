@@ -244,7 +244,9 @@ class EvaluateConfig(Part):
     "evaluated",
   )
   against: str = setting(
-    "", "a file of other vectors to compare with, by paired tests"
+    "",
+    "a file of other vectors to compare with, by paired tests; explore takes a "
+    "run too",
   )
 
 

@@ -58,6 +58,9 @@ class RunFlags(Part):
     "show the 95% interval of each cosine, from the counts of the run; a lower "
     "bound, since other text and another seed change cosines more",
   )
+  port: int = setting(
+    8000, "port of the local page; 0 takes a free one", low=0, high=65535
+  )
   k: int = setting(10, "number of answers to show", low=1, high=MOST)
   traceback: bool = setting(False, "show where in the code an error arose")
 

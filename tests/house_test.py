@@ -31,11 +31,14 @@ ROOMS = {
   },  # content and streams: packed files are read in one way everywhere
   "workdir": {"text", "counts", "training", "vectors"},
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
+  "explore": {"vectors"},
   "front": {"text", "counts", "training", "vectors", "workdir", "sweeps"},
   "command_line": {"training"},
   "run_flags": {"workdir"},
-  "commands": {"command_line", "run_flags", "sweeps", "vectors", "workdir"},
-}
+  "commands": {
+    "command_line", "explore", "run_flags", "sweeps", "vectors", "workdir",
+  },
+}  # fmt: skip
 # Modules that a reader meets first import little.
 LEAVES = {
   "model": set(),
@@ -109,6 +112,20 @@ def test_every_folder_is_installed():
     str(f.relative_to(PACKAGE.parent)).replace("/", ".") for f in folders
   }
   assert names | set(setup["package-dir"]) == set(setup["packages"])
+
+
+def test_every_file_is_installed():
+  project = PACKAGE.parent / "pyproject.toml"
+  setup = tomllib.loads(project.read_text())["tool"]["setuptools"]
+  kept = {
+    path
+    for name, patterns in setup["package-data"].items()
+    for pattern in patterns
+    for path in (PACKAGE.parent / name.replace(".", "/")).glob(pattern)
+  }
+  for path in PACKAGE.rglob("*"):
+    is_code = path.suffix == ".py" or "__pycache__" in path.parts
+    assert path.is_dir() or is_code or path in kept, path
 
 
 # Only the command line has these.

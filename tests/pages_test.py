@@ -24,6 +24,15 @@ def test_links_lead_to_the_pages(site):
   assert (site / "out" / "docs" / "b.png").read_bytes() == b"picture"
 
 
+def test_links_of_a_notebook_lead_to_the_pages(site):
+  notebook = site / "notebooks" / "a.ipynb"
+  body = pages.markdown("[b](../docs/b.md#two-words)")
+  link = 'href="../docs/b.html#two-words"'
+  assert link in pages.linked(notebook, body)
+  with pytest.raises(ValueError, match="does not exist"):
+    pages.linked(notebook, pages.markdown("[b](../docs/none.md)"))
+
+
 @pytest.mark.parametrize("link, message", [
   ("docs/none.md", "does not exist"),
   ("docs/b.md#three", "leads to no heading"),

@@ -1,0 +1,1 @@
+"""A local page on which vectors are explored: `server` and its `answers`."""

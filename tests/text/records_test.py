@@ -41,7 +41,7 @@ def zipped(data):
     b"\n" + LINES.replace(b"\n", b"\r\n\n") + b"null\n",
     b"\xef\xbb\xbf" + LINES,
     LINES.decode().encode("utf-16"),
-    gzip.compress(LINES),
+    gzip.compress(LINES, mtime=0),
     zipped(LINES),
     json.dumps(ROWS).encode(),
     json.dumps(ROWS, indent=2, ensure_ascii=False).encode(),

@@ -7,7 +7,6 @@ import itertools
 import os
 import pathlib
 import re
-import signal
 import sys
 import textwrap
 import traceback
@@ -18,7 +17,7 @@ from typing import NamedTuple
 from absl import flags, logging
 
 import glove_jax
-from glove_jax import lazy, memory, settings
+from glove_jax import interrupts, lazy, memory, settings
 from glove_jax.training import connections
 
 # They load jax, which not every command needs.
@@ -172,8 +171,7 @@ def run(
     argv: the command line without the flags.
     workdir: finds the folder of the run, where several processes meet.
   """
-  signal.signal(signal.SIGINT, signal.default_int_handler)
-  signal.signal(signal.SIGTERM, _terminate)
+  interrupts.raise_exceptions()
   logging.set_verbosity(logging.WARNING)  # jax reports platforms it looked for
   warnings.showwarning = _show_warning
   name, *arguments = argv[1:] or [next(iter(commands))]
@@ -193,7 +191,7 @@ def run(
     _finish()
     raise
   except KeyboardInterrupt as interrupt:
-    code = 143 if isinstance(interrupt, Terminated) else 1
+    code = 143 if isinstance(interrupt, interrupts.Terminated) else 1
     _fail("Stopped: the same command resumes the run.", code)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(with_flags(str(error)))
@@ -384,12 +382,3 @@ def _fail(message: str, code: int = 1) -> None:
   with contextlib.suppress(OSError):
     sys.stdout.flush()
   os._exit(code)
-
-
-class Terminated(KeyboardInterrupt):
-  """SIGTERM: what stops at Ctrl-C stops at this too."""
-
-
-def _terminate(number, frame) -> None:
-  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
-  raise Terminated

@@ -15,7 +15,7 @@ try:
 except ImportError:
   import experiments  # beside run.py
 
-from glove_jax import command_line, effects, lazy
+from glove_jax import command_line, effects, interrupts, lazy
 from glove_jax import config as configs
 from glove_jax.command_line import Command, expect, given, say
 from glove_jax.presets import PRESETS
@@ -183,7 +183,7 @@ def explore(arguments: list[str]) -> None:
   try:
     page.serve_forever()
   except KeyboardInterrupt as interrupt:
-    if isinstance(interrupt, command_line.Terminated):
+    if isinstance(interrupt, interrupts.Terminated):
       sys.exit(143)
 
 

@@ -118,6 +118,8 @@ def check(options: Options) -> None:
     raise SystemExit(
       f"gensim has no side {min(unknown)!r}: use {', '.join(quality.GENSIM)}."
     )
+  if options.sets and not pathlib.Path(options.sets).is_dir():
+    raise SystemExit(f"--sets: there is no folder {options.sets}.")
   try:
     config.make_config(**our_settings(options))
   except ValueError as error:

@@ -337,7 +337,7 @@ def train_ours(
 
 
 def show_epoch(line: dict) -> None:
-  print(f"  epoch {line['epoch']:3d}  {line['seconds']:.1f} s", flush=True)
+  print(f"  pass {line['epoch']:3d}  {line['seconds']:.1f} s", flush=True)
 
 
 def train_gensim(

@@ -2,7 +2,7 @@
 
     python run.py --experiment=alpha --seeds=3
 
-On the default corpus with one seed it takes 49 s on 2 cores. Expect WordSim-353
+On enwiki_sample with one seed it takes 49 s on 2 cores. Expect WordSim-353
 to rise from 0.11 at alpha 0 to 0.30 at alpha 1, and to fall beyond. Google
 stays below 0.013: the corpus is too small to choose by it.
 """

@@ -1,15 +1,16 @@
 """GloVe beside word2vec, fastText and a factorised matrix, on the same text.
 
-    python run.py --experiment=baselines --seeds=3
+    python run.py --experiment=baselines --context_weight=1 --seeds=3
 
-The lecture contrasts two ways to learn from neighbours: word2vec looks at one
-window of the text after the other, and a factorisation of the matrix of counts
-sees all of the text at once. GloVe does the second by the loss of the first.
+There are two ways to learn from neighbours: word2vec looks at one window of the
+text after the other, and a factorisation of the matrix of counts sees all of
+the text at once. GloVe also sees all counts, and fits their logarithms by
+weighted least squares in small steps.
 All sides have the same words, dimensions and window, and no setting of any side
 is tuned here. `training (s)` is from text to vectors, counting and compilation
 included; the word2vec family passes over the text `PASSES` times.
 
-It needs gensim. On the default corpus with one seed it takes at most 5 minutes
+It needs gensim. On enwiki_sample with one seed it takes at most 5 minutes
 on 2 cores. Expect WordSim-353 of 0.28 with J alone, and of 0.49 to 0.56 with
 CBOW, skip-gram, missing pairs and PPMI, which cannot be told apart; fastText
 answers half of the questions of grammar, the others less than a tenth.
@@ -33,7 +34,7 @@ from glove_jax.workdir import artifacts, inputs, pipeline
 from . import GLOVE
 
 MEASURES = ("google_semantic", "google_syntactic", "wordsim353", "simlex999")
-PASSES = 30  # over the text, of word2vec and fastText; few texts need more
+PASSES = 30  # over the text, of word2vec and fastText
 SMOOTHING = 0.75  # of the probabilities of contexts in PMI (Levy et al., 2015)
 GENSIM = {
   "CBOW": ("Word2Vec", {"sg": 0}),

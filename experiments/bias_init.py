@@ -2,7 +2,7 @@
 
     python run.py --experiment=bias_init --seeds=3
 
-On the default corpus with one seed it takes 53 s on 2 cores. Expect WordSim-353
+On enwiki_sample with one seed it takes 53 s on 2 cores. Expect WordSim-353
 of 0.18 after one epoch with fitted biases and 0.13 with random ones; after 15
 epochs, 0.25 and 0.22.
 """

@@ -2,7 +2,7 @@
 
     python run.py --experiment=corpus_size --seeds=3
 
-On the default corpus with one seed it takes 26 s on 2 cores. Expect coverage to
+On enwiki_sample with one seed it takes 26 s on 2 cores. Expect coverage to
 rise from 0.05 to 0.69 on WordSim-353 and from 0.001 to 0.20 on Google. Scores
 of such different question sets cannot be compared: read them with the coverage
 beside them.

@@ -2,7 +2,7 @@
 
     python run.py --experiment=dimension --seeds=3
 
-On the default corpus with one seed it takes 53 s on 2 cores. Expect no trend:
+On enwiki_sample with one seed it takes 53 s on 2 cores. Expect no trend:
 Google about 0.01 and WordSim-353 between 0.23 and 0.28. Training takes 3.5 s
 with 25 dimensions and 11.7 s with 300.
 """

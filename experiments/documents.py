@@ -1,6 +1,6 @@
 """How much do scores depend on which documents a text happens to have?
 
-    python run.py --experiment=documents
+    python run.py --experiment=documents --context_weight=1
 
 Antoniak & Mimno (2018, doi:10.1162/tacl_a_00008) warn that neighbours of words
 change with the documents of a small corpus, and that other seeds do not show
@@ -9,7 +9,7 @@ documents, drawn with replacement, with one seed: compare the deviations of the
 two lines. A drawn text has about 63% of the documents, some several times, and
 so fewer words; its means are lower for that reason too.
 
-On the default corpus it takes at most 4 minutes on 2 cores. Expect deviations
+On enwiki_sample it takes at most 4 minutes on 2 cores. Expect deviations
 of WordSim-353 of 0.024 with other seeds and 0.037 with other documents, and of
 SimLex-999 of 0.018 and 0.065.
 """

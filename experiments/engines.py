@@ -5,7 +5,7 @@
 `dense` is left out: it updates whole tables at every step, and serves as a
 reference for small vocabularies (--sweep=engine=dense --max_vocab=1000).
 
-On the default corpus with one seed it takes 49 s on 2 cores. Expect WordSim-353
+On enwiki_sample with one seed it takes 49 s on 2 cores. Expect WordSim-353
 of 0.28 with `blocked`, 0.25 with `rows` and 0.20 with Stanford's rule, and
 Google between 0.013 and 0.016 with each.
 """

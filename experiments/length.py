@@ -1,6 +1,6 @@
 """Are the vectors of frequent words longer?
 
-    python run.py --experiment=length --seeds=3
+    python run.py --experiment=length --context_weight=1 --seeds=3
 
 Two reasons speak for it. In GloVe's equation w_i . w~_j + b_i + b~_j = log X_ij
 what the biases leave of a word's frequency must go into its vector, in a
@@ -12,10 +12,10 @@ never occur, and for CBOW (of gensim, which this needs). `along the mean` is the
 part of the squared length that lies in the direction of the mean vector, and
 the last correlation is without it.
 
-On the default corpus with one seed it takes at most 7 minutes on 2 cores.
-Expect -0.57 with the default, 0.8 with Stanford's rule whatever the biases, and
-0.94 with CBOW: what counts is whether rare words are trained to the end, and
-not how biases start.
+On enwiki_sample with one seed it takes at most 7 minutes on 2 cores.
+Expect -0.57 with missing pairs, 0.8 with Stanford's rule whatever the biases,
+and 0.94 with CBOW: what counts is whether rare words are trained to the end,
+and not how biases start.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def get_config():
 def get_sweep():
   stanford = {"engine": "rows", "optimizer": "stanford", "learning_rate": 0.05}
   recipes = {
-    "missing pairs (default)": {},
+    "missing pairs": {},
     "J alone": {"missing": 0.0},
     "J alone, random biases": {"missing": 0.0, "bias_init": "random"},
     "rows": {"engine": "rows"},

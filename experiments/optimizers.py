@@ -5,7 +5,7 @@ are customary values and not tuned; --sweep tunes them.
 
     python run.py --experiment=optimizers --seeds=3
 
-On the default corpus with one seed it takes 71 s on 2 cores. Expect WordSim-353
+On enwiki_sample with one seed it takes 71 s on 2 cores. Expect WordSim-353
 of 0.25 with Adagrad, 0.23 with Adam, 0.18 with Stanford's rule and 0.13 with
 RMSProp; SGD learns nothing at its rate. Google stays below 0.02: the corpus is
 too small to choose by it.

@@ -8,7 +8,7 @@ Figure 3 varies the amount of text. Figure 4 varies the number of passes.
 Two things differ from the paper: figure 3 uses parts of one corpus instead of
 five corpora, and figure 4 shows GloVe without word2vec.
 
-On the default corpus with one seed it takes 165 s on 2 cores.
+On enwiki_sample with one seed it takes 165 s on 2 cores.
 """
 
 from glove_jax.sweeps import grid

@@ -9,7 +9,7 @@ Mu & Viswanath, 2018); unit vectors before adding, so that long ones do not
 outweigh short ones; and without the first direction of the text, in which
 words count by their frequency (Arora et al., 2017).
 
-On the default corpus with one seed it takes at most a minute on 2 cores. Expect
+On enwiki_sample with one seed it takes at most a minute on 2 cores. Expect
 that nothing gains on the sum beyond what may be chance, and that vectors
 without their first components lose.
 """

@@ -6,7 +6,7 @@ It needs the built programs of github.com/stanfordnlp/GloVe. Both sides train on
 the same counts, and the C program runs one thread per core.
 `benchmarks/training.py` compares the two pass by pass.
 
-On the default corpus with one seed it takes 64 s on 2 cores. Expect, with the
+On enwiki_sample with one seed it takes 64 s on 2 cores. Expect, with the
 same update rule, Google of 0.016 against 0.017 for the C program, WordSim-353
 of 0.200 against 0.193, and 13 s of training against 20 s.
 """

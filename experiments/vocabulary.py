@@ -6,7 +6,7 @@ remain.
 
     python run.py --experiment=vocabulary --seeds=3
 
-On the default corpus with one seed it takes 36 s on 2 cores. Expect Google to
+On enwiki_sample with one seed it takes 36 s on 2 cores. Expect Google to
 rise from 0.006 at min_count 2 to 0.15 at 50, on fewer and fewer questions: read
 it with the coverage.
 """

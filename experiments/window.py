@@ -2,7 +2,7 @@
 
     python run.py --experiment=window --seeds=3
 
-On the default corpus with one seed it takes 88 s on 2 cores. For the results
+On enwiki_sample with one seed it takes 88 s on 2 cores. For the results
 on a larger corpus see experiments/results/README.md.
 """
 

@@ -2,7 +2,7 @@
 
     python run.py --experiment=x_max --seeds=3
 
-On the default corpus with one seed it takes 52 s on 2 cores, or 44 s with
+On enwiki_sample with one seed it takes 52 s on 2 cores, or 44 s with
 --together=2. Expect WordSim-353 to rise from 0.21 at x_max 1 to 0.30 at 300.
 Google shows no trend between 0.009 and 0.013: the corpus is too small to choose
 by it.

@@ -262,9 +262,12 @@ class Config:
   evaluate: EvaluateConfig = EvaluateConfig()
 
   def __post_init__(self):
-    """Chooses the factor on context vectors that suits the objective."""
+    """Takes the factor on context vectors from `train` if none is given.
+
+    `dataclasses.replace` with another `train` keeps the factor.
+    """
     if self.vectors.context_weight is None:
-      weight = 0.3 if self.train.resolved.missing else 1.0
+      weight = self.train.context_weight
       vectors = dataclasses.replace(self.vectors, context_weight=weight)
       object.__setattr__(self, "vectors", vectors)
 

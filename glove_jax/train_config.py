@@ -233,6 +233,11 @@ class TrainConfig(Part):
     return dataclasses.replace(self, **unset) if unset else self
 
   @property
+  def context_weight(self) -> float:
+    """The factor on context vectors that suits the objective."""
+    return 0.3 if self.resolved.missing else 1.0
+
+  @property
   def objective(self) -> str:
     """What training minimises, as a phrase.
 

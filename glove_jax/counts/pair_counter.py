@@ -21,7 +21,7 @@ from glove_jax.memory import lazy_zeros
 from glove_jax.text.symbols import END
 from glove_jax.threads import ordered_map
 
-MAX_VOCAB = 1 << 30  # so that (row, column) fits into 64 bits in `spill`
+_MAX_VOCAB = 1 << 30  # so that (row, column) fits into 64 bits in `spill`
 ENTRIES = 1 << 19  # listed at a time, at most, unless one row has more
 _MAX_WORDS = (1 << 32) - 1  # positions are 32-bit
 _SLICES = 8  # the most threads that find places, with 8 V bytes each
@@ -65,9 +65,9 @@ class PairCounter:
     threads: int = 1,
     max_words: int = 1 << 26,
   ):
-    if vocab_size > MAX_VOCAB:
+    if vocab_size > _MAX_VOCAB:
       raise ValueError(
-        f"A vocabulary of more than {MAX_VOCAB:,} words does not fit into "
+        f"A vocabulary of more than {_MAX_VOCAB:,} words does not fit into "
         "64-bit keys: lower max_vocab."
       )
     self.tail = np.empty(0, np.int32)  # ids that the next ones can pair with

@@ -15,7 +15,7 @@ from glove_jax.vectors.word_vectors import WordVectors
 Query = Mapping[str, str]
 MOST_ANSWERS = 100
 MOST_WORDS = 5000  # on the map
-_SPELLINGS = 20_000  # the most frequent words, which are compared by spelling
+_FREQUENT = 20_000  # words that are compared: by spelling, or of two runs
 _LONGEST = 50  # characters of a word that is compared
 
 
@@ -115,7 +115,7 @@ QUESTIONS: dict[str, Callable[[WordVectors, Query], dict]] = {
 def changes(first: WordVectors, second: WordVectors, query: Query) -> dict:
   """The frequent words whose neighbours two vectors agree on least.
 
-  Both are asked about the words that they share.
+  Both are asked about the most frequent 20,000 words that they share.
 
   Args:
     first: the vectors that say which words are frequent.
@@ -124,11 +124,11 @@ def changes(first: WordVectors, second: WordVectors, query: Query) -> dict:
       of each.
 
   Returns:
-    {"shared": the number of words of both, "mean": the mean share of common
+    {"shared": how many words that is, "mean": the mean share of common
     neighbours, "k", "words": [{"word", "common"}], the least first}.
   """
   both = [word for word in first.words if word in second.index]
-  both = both[:_SPELLINGS]
+  both = both[:_FREQUENT]
   k = min(_number(query, "k", 10, MOST_ANSWERS), len(both) - 1)
   if k < 1:
     return {"error": "These two share too few words to compare.", "near": {}}
@@ -155,7 +155,7 @@ def spellings(word: str, vectors: WordVectors, num: int = 5) -> list[str]:
     return []
   cases = [word.lower(), word.upper(), word.capitalize()]
   near = [case for case in dict.fromkeys(cases) if case in vectors]
-  frequent = (w for w in vectors.words[:_SPELLINGS] if len(w) <= _LONGEST)
+  frequent = (w for w in vectors.words[:_FREQUENT] if len(w) <= _LONGEST)
   near += difflib.get_close_matches(word.lower(), frequent, num, 0.7)
   return list(dict.fromkeys(near))[:num]
 

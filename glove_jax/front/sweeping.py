@@ -174,6 +174,8 @@ def _row(point: grid.Point, folder: Path) -> results.Row:
     row = results.read_row(point, path)
     sets = [name.removesuffix("_n") for name in row if name.endswith("_n")]
     return row | {name: row.get(name, math.nan) for name in sets}
-  lines = (path / "error.txt").read_text().strip().splitlines()
+  why = "Another process trains it."
+  if (path / "error.txt").exists():
+    why = (path / "error.txt").read_text().strip().splitlines()[-1]
   row = {"point": point.name, "seed": point.config.train.seed}
-  return row | point.varied | {"error": lines[-1]}
+  return row | point.varied | {"error": why}

@@ -15,6 +15,7 @@ from glove_jax.sweeps import (
   grid,
   plots,
   report,
+  results,
   runner,
   search,
 )
@@ -92,7 +93,7 @@ def _with_seeds(sweep: str | grid.Sweep, num_seeds: int) -> grid.Sweep:
 def _without_file(sweep: grid.Sweep) -> SimpleNamespace:
   """An experiment without a file: one plot for each setting that varies."""
   names = dict.fromkeys(name for point in sweep for name in point)
-  names = [name for name in names if name != "seed"]
+  names = [name for name in names if name not in results.REPEATS]
 
   def make_plots(results) -> list[Plot]:
     del results

@@ -15,7 +15,7 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.training import loop
 from glove_jax.workdir import inputs
 
-# Seconds for each unit of `work` on 2 CPU cores. Of the default corpus; for
+# Seconds for each unit of `work` on 2 CPU cores. Of `enwiki_sample`; for
 # dense with 1,000 words, since its steps grow with the vocabulary. `cells` are
 # those of the blocked engine with `missing`, on texts of 0.4M to 25M words.
 _RATES = {"blocked": 1.7e-9, "rows": 5.8e-9, "dense": 2e-9, "cells": 8.7e-11}

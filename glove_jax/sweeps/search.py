@@ -23,7 +23,7 @@ STUDY = "study.db"
 # Objectives that are better if they are smaller.
 _MINIMISED = ("cost", "train_seconds", "wall_seconds")
 # Settings that change what the cost is, beside those of text and counts.
-_COSTS = ("x_max", "alpha", "missing", "missing_count")
+_COSTS = ("x_max", "alpha", "missing", "missing_count", "engine")
 _FAILED = "failed"  # marks a trial that ended in an error
 _REQUEST = "request"  # what the study searches
 _LOG_FROM = 10  # ranges at least this factor wide have a logarithmic scale

@@ -136,7 +136,7 @@ class Pipeline:
       self._stages = Stages(self.workdir, self._say)
       self._text = inputs.make_text(config, self._run_sample())
       self._cluster = None
-      self._kept: compiled.Kept | None = None
+      self._kept: tuple[compiled.Kept, list] | None = None  # with hashes
       if self.config.count.dask:
         self._cluster = dask_pool.Cluster(self.config.count, self._say)
       yield
@@ -160,6 +160,7 @@ class Pipeline:
       with self._stage("counts", self._count_inputs(), check) as todo:
         if todo:
           self._count(words, output)
+    self._kept = None
     return words, triplets.read_triplets(output)
 
   def _run_training(self, words: vocab.Vocab) -> "Params":
@@ -245,15 +246,15 @@ class Pipeline:
         run=self._cluster.map, progress=progress,
       )  # fmt: skip
     # The words of a text that fits in memory are kept for `_count`.
-    self._kept = compiled.Kept(out_of_core.max_kept(self.config.count))
+    kept = compiled.Kept(out_of_core.max_kept(self.config.count))
     found = compiled.count_words(
       self._text,
       min_count=min_count,
       threads=self.config.count.threads or default_threads(),
       progress=progress,
-      kept=self._kept,
+      kept=kept,
     )
-    self._kept_of = self._stages.hashes(self._text.paths)
+    self._kept = kept, self._stages.hashes(self._text.paths)
     return found
 
   def _count(self, words: vocab.Vocab, output: pathlib.Path) -> None:
@@ -270,8 +271,9 @@ class Pipeline:
         corpus.add_to, inputs.added_words(corpus), strict=True
       )
     ]
-    kept, self._kept = self._kept, None
-    if kept and self._kept_of != self._stages.hashes(self._text.paths):
+    kept, hashes = self._kept or (None, [])
+    self._kept = None
+    if kept and hashes != self._stages.hashes(self._text.paths):
       kept = None
     if self._cluster:
       count_corpus, how = distributed.count_corpus, {"run": self._cluster.map}

@@ -375,7 +375,7 @@ def check_settings(config: TrainConfig) -> None:
       "engine=rows."
     )
   config = config.resolved
-  if config.joint_epochs >= max(1, config.epochs) and config.joint_epochs:
+  if config.joint_epochs >= max(1, config.epochs):
     raise ValueError(
       f"joint_epochs={config.joint_epochs} are the last of epochs="
       f"{config.epochs}, after the first has trained the core: give fewer."

@@ -49,7 +49,7 @@ from glove_jax import config, presets
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
 from glove_jax.training import loop
-from glove_jax.training.tiles import cutting
+from glove_jax.training.tiles import layout
 from glove_jax.vectors import analogy, sets, similarity, word_vectors
 from glove_jax.workdir import pipeline
 
@@ -58,7 +58,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("corpus", None, "the text")
 flags.DEFINE_string("workdir", "runs/training_benchmark", "where all goes")
-flags.DEFINE_list("sides", ["blocked"], "engines and presets of ours to race")
+flags.DEFINE_list(
+  "sides", ["blocked"], "engines and presets of ours to race, or default"
+)
 flags.DEFINE_integer("dim", 100, "D")
 flags.DEFINE_integer("max_vocab", 0, "keep only so many words; 0 keeps all")
 flags.DEFINE_integer("window", 15, "the window of the counts")
@@ -261,7 +263,9 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
 
   Puts what a Pass knows of itself into the queue and, last, peak and floors.
   """
-  given = presets.PRESETS.get(side) or {"engine": side, "missing": 0.0}
+  given = {"default": {}, **presets.PRESETS}.get(side)
+  if given is None:
+    given = {"engine": side, "missing": 0.0}
   settings = config.make_config(**given | {"dim": dim}).train
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
@@ -287,11 +291,11 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
       judged.clear()
       waited += time.perf_counter() - before
     is_blocked = settings.engine == "blocked"
-    floors = floors_of(cutting.read(folder), dim) if is_blocked else None
+    floors = floors_of(engine.blocks, dim) if is_blocked else None
   queue.put((peak, floors))
 
 
-def floors_of(made: cutting.Blocks, dim: int) -> dict:
+def floors_of(made: layout.Blocks, dim: int) -> dict:
   """The least seconds that a pass can take on this device.
 
   Arithmetic: the three products of every tile. Bytes: the codes of all tiles,

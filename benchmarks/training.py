@@ -37,14 +37,13 @@ import sys
 import tempfile
 import time
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from benchmarks.processes import apart
+from benchmarks import c_programs, floors
+from benchmarks.processes import apart, high_water
 from glove_jax import config, presets
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
@@ -76,7 +75,7 @@ flags.register_validator(
 )
 flags.register_validator(
   "stanford",
-  lambda folder: not folder or os.path.isfile(os.path.join(folder, "glove")),
+  lambda folder: not folder or not c_programs.missing(folder, ["glove"]),
   "the program `glove` is not in that folder: build it first",
 )
 FLAGS = flags.FLAGS
@@ -131,7 +130,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   """Counts the corpus once; leaves shuffled records for the C program."""
   path = pathlib.Path(given["corpus"])
   if given["quick"]:
-    path = tenth(path, workdir / "tenth.txt")
+    path = c_programs.tenth(path, workdir / "tenth.txt")
   settings = config.make_config(
     corpus=[str(path)],
     documents=given["documents"],
@@ -141,14 +140,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   _, counts = pipeline.Pipeline(settings, workdir).count()
   if not given["stanford"]:
     return
-  stanford.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")
-
-
-def tenth(path: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
-  """The first tenth of a text file."""
-  with path.open("rb") as file:
-    output.write_bytes(file.read(path.stat().st_size // 10))
-  return output
+  stanford.write_shuffled_records(counts, workdir / c_programs.SHUFFLED)
 
 
 @dataclasses.dataclass
@@ -185,14 +177,14 @@ class Judge:
 
 def run_stanford(workdir, counts, dim: int) -> Side:
   """Runs glove, and judges what it wrote after each pass."""
-  command = [
-    pathlib.Path(FLAGS.stanford, "glove").resolve(),
-    "-input-file", "cooccurrence.shuf.bin", "-vocab-file", "vocab.txt",
-    "-save-file", "stanford", "-threads", FLAGS.threads,
-    "-vector-size", dim, "-x-max", 10, "-alpha", 0.75, "-eta", 0.05,
-    "-iter", FLAGS.passes, "-checkpoint-every", 1, "-binary", 1,
-    "-verbose", 2,
-  ]  # fmt: skip
+  command = c_programs.glove(
+    FLAGS.stanford,
+    workdir,
+    dim=dim,
+    passes=FLAGS.passes,
+    threads=FLAGS.threads,
+  )
+  command += ["-checkpoint-every", 1, "-binary", 1, "-verbose", 2]
   words = vocab.read_vocab(workdir / "vocab.txt").words
   judge, passes, seconds = Judge(words), [], 0.0
   process = subprocess.Popen(
@@ -287,43 +279,8 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
       judged.clear()
       waited += time.perf_counter() - before
     is_blocked = settings.engine == "blocked"
-    floors = floors_of(cutting.read(folder), dim) if is_blocked else None
-  queue.put((peak, floors))
-
-
-def floors_of(made: cutting.Blocks, dim: int) -> dict:
-  """The least seconds that a pass can take on this device.
-
-  Arithmetic: the three products of every tile. Bytes: the codes of all tiles,
-  and of every other count its code, its place and the vector that it gathers.
-  """
-  cells = len(made.pair) * made.tile_size**2
-  gathered = sum(line.fixed.size for line in made.lines)
-  size = 4096 if jax.default_backend() != "cpu" else 1024
-  matrix = jnp.ones((size, size)) * 0.5
-  product = seconds_of(jax.jit(lambda x: x @ x), matrix)
-  array = jnp.ones(1 << 26)
-  copy = seconds_of(jax.jit(lambda x: x + 1), array)
-  return {
-    "arithmetic": 6 * cells * dim / (2 * size**3 / product),
-    "bytes": (2 * cells + gathered * (6 + 4 * dim)) / (2 * array.nbytes / copy),
-  }
-
-
-def seconds_of(function, argument) -> float:
-  """The median of ten calls, after one that compiles."""
-  times = []
-  for _ in range(11):
-    start = time.perf_counter()
-    function(argument).block_until_ready()
-    times.append(time.perf_counter() - start)
-  return statistics.median(times[1:])
-
-
-def high_water(process="self") -> float:
-  """The most memory that a process ever held, in GB."""
-  status = pathlib.Path(f"/proc/{process}/status").read_text()
-  return int(status.split("VmHWM:")[1].split()[0]) / 1e6
+    least = floors.of_tiles(cutting.read(folder), dim) if is_blocked else None
+  queue.put((peak, least))
 
 
 def show(side: str, number: int, made: Pass) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from glove_jax import config
 from glove_jax.counts import (
+  column_files,
   cooccur,
   forecast,
   kernels,
@@ -150,7 +151,7 @@ def test_a_death_at_the_end_adds_nothing_twice(
   count(text, words, tmp_path / "whole", monkeypatch, added=added)
   for function in ("write_shard", "_write_header"):
     with pytest.MonkeyPatch.context() as patch:
-      patch.setattr(triplets, function, _die)
+      patch.setattr(column_files, function, _die)
       with pytest.raises(Killed):
         count(text, words, tmp_path / "died", monkeypatch, added=added)
   count(text, words, tmp_path / "died", monkeypatch, added=added)
@@ -177,7 +178,7 @@ def _die_at(patch, number):
   for owner, name in (
     (spill.atomic, "write_text"),
     (spill, "_remove"),
-    (triplets, "write_shard"),
+    (column_files, "write_shard"),
     (os, "replace"),
     (pair_counter.PairCounter, "finish"),
   ):

@@ -92,8 +92,7 @@ class Explorer:
     if question == "runs":
       return {
         "runs": [
-          {"name": run.name} | answers.about(run.vectors, {})
-          for run in self._runs
+          {"name": run.name} | answers.about(run.vectors) for run in self._runs
         ]
       }
     if question not in answers.QUESTIONS and question != "changes":

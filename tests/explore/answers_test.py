@@ -78,7 +78,7 @@ def test_without_counts_there_is_a_note_and_no_interval(vectors):
   answer = answers.neighbors(vectors, query)
   assert "no standard errors" in answer["note"]
   assert "interval" not in answer["answers"][0]
-  assert not answers.about(vectors, {})["intervals"]
+  assert not answers.about(vectors)["intervals"]
 
 
 def test_an_unknown_word_is_a_sentence_with_near_spellings(vectors):
@@ -99,7 +99,7 @@ def test_an_unknown_word_is_a_sentence_with_near_spellings(vectors):
   ("neighbors", {"q": "king", "k": "²"}, "k must be"),
   ("neighbors", {"q": "king", "k": "9" * 5000}, "k must be"),
   ("map", {"num": "-1"}, "num must be"),
-  ("map", {"method": "umap"}, "no method"),
+  ("map", {"method": "umap"}, "no method 'umap': use 'tsne' or 'pca'"),
   ("neighbors", {"q": "king", "run": "1"}, "no run"),
   ("changes", {}, "one run"),
   ("nothing", {}, "no question"),

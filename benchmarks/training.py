@@ -177,6 +177,26 @@ class Judge:
 
 def run_stanford(workdir, counts, dim: int) -> Side:
   """Runs glove, and judges what it wrote after each pass."""
+  costs, times, peak = run_glove(workdir, dim)
+  judge = Judge(vocab.read_vocab(workdir / "vocab.txt").words)
+  passes, seconds = [], 0.0
+  for number, (cost, took) in enumerate(zip(costs, times, strict=True), 1):
+    path = workdir / f"stanford.{number:03d}.bin"
+    if number == FLAGS.passes and not path.exists():
+      path = workdir / "stanford.bin"
+    table = np.fromfile(path).reshape(2, counts.vocab_size, dim + 1)
+    path.unlink()
+    seconds += took
+    word, context = table[:, :, :-1]
+    rate = len(counts.row) / took
+    scores = judge(word + context)
+    passes.append(Pass(seconds, took, rate, True, cost, **scores))
+    show("stanford", number, passes[-1])
+  return Side(passes, peak)
+
+
+def run_glove(workdir, dim: int) -> tuple[list[float], list[float], float]:
+  """Runs glove: the cost and seconds of each pass, and its peak memory, GB."""
   command = c_programs.glove(
     FLAGS.stanford,
     workdir,
@@ -185,8 +205,6 @@ def run_stanford(workdir, counts, dim: int) -> Side:
     threads=FLAGS.threads,
   )
   command += ["-checkpoint-every", 1, "-binary", 1, "-verbose", 2]
-  words = vocab.read_vocab(workdir / "vocab.txt").words
-  judge, passes, seconds = Judge(words), [], 0.0
   process = subprocess.Popen(
     [str(part) for part in command],
     cwd=workdir,
@@ -204,19 +222,7 @@ def run_stanford(workdir, counts, dim: int) -> Side:
   process.wait()
   if process.returncode or len(costs) != FLAGS.passes:
     raise SystemExit(f"glove stopped with exit code {process.returncode}")
-  for number, (cost, took) in enumerate(zip(costs, times, strict=True), 1):
-    path = workdir / f"stanford.{number:03d}.bin"
-    if number == FLAGS.passes and not path.exists():
-      path = workdir / "stanford.bin"
-    table = np.fromfile(path).reshape(2, counts.vocab_size, dim + 1)
-    path.unlink()
-    seconds += took
-    word, context = table[:, :, :-1]
-    rate = len(counts.row) / took
-    scores = judge(word + context)
-    passes.append(Pass(seconds, took, rate, True, cost, **scores))
-    show("stanford", number, passes[-1])
-  return Side(passes, peak)
+  return costs, times, peak
 
 
 def run_side(workdir, side: str, dim: int) -> Side:

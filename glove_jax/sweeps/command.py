@@ -259,11 +259,6 @@ def run_search(
     ValueError, OSError: as `check_points`.
     Busy: another process searches in the work directory.
   """
-  if not config.sweep:
-    raise ValueError(
-      'search needs what to search: sweep="x_max=1..300;alpha=0.25..1".'
-    )
-
   make = functools.partial(
     make_plan, settings=settings, experiment=experiment, command=command
   )

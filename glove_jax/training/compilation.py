@@ -1,6 +1,8 @@
-"""Keeps the programs that an accelerator compiled, for later processes."""
+"""The start of an accelerator, and the programs that it compiled."""
 
+import contextlib
 import os
+import threading
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -22,3 +24,14 @@ def keep_programs() -> None:
   jax.config.update("jax_compilation_cache_dir", folder)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   compilation_cache.reset_cache()  # programs may have been compiled before
+
+
+def wake_device() -> None:
+  """Starts the accelerator in the background, which takes a second or two."""
+
+  def wake():
+    with contextlib.suppress(RuntimeError):  # the caller will meet it
+      if jax.default_backend() != "cpu":
+        jax.device_put(0.0)
+
+  threading.Thread(target=wake, name="wake").start()

@@ -35,7 +35,7 @@ from glove_jax.training import (
 )
 from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.checks import check_config, check_memory, check_supplied
-from glove_jax.training.compilation import keep_programs
+from glove_jax.training.compilation import keep_programs, wake_device
 from glove_jax.training.costs import EpochCosts
 from glove_jax.training.engine import (
   NOTHING,
@@ -119,8 +119,9 @@ def train(
   start = starts.checked(init, triplets.vocab_size, config.dim)
   supplied = Supplied(loss, cell_loss, tx, start)
   check_supplied(config, supplied)
-  check_memory(triplets.vocab_size, config, tx)
+  wake_device()
   triplets = checked(triplets)
+  check_memory(triplets.vocab_size, config, tx)
   with jax.enable_x64(config.dtype == "float64"):
     checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
     done = _find_done(checkpoints, config, tx, say) if checkpoints else 0

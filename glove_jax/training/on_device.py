@@ -1,6 +1,7 @@
 """Counts in the memory of an accelerator, and the biases fitted there."""
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -8,6 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from glove_jax.counts.triplets import Triplets
+from glove_jax.threads import default_threads, ordered_map
+
+_PIECE = 1 << 22  # counts copied at a time
 
 
 class DeviceCounts(NamedTuple):
@@ -20,10 +24,27 @@ class DeviceCounts(NamedTuple):
 
 
 def put(triplets: Triplets) -> DeviceCounts:
-  """Copies counts to the device: 12 * N bytes."""
-  row, col, count, vocab_size = triplets
-  columns = (row, col, np.asarray(count, np.float32))
-  return DeviceCounts(*jax.device_put(columns), vocab_size)
+  """Copies counts to the device: 12 * N bytes.
+
+  Counts that are mapped from files are read by all threads, piece by piece.
+  """
+  types = (np.int32, np.int32, np.float32)
+  columns = list(zip(triplets[:3], types, strict=True))
+  size = len(triplets.row)
+
+  def put_piece(piece):
+    (column, dtype), start = piece
+    return jax.device_put(
+      np.asarray(column[start : start + _PIECE]).astype(dtype, copy=False)
+    )
+
+  pieces = itertools.product(columns, range(0, size, _PIECE))
+  placed = iter(list(ordered_map(put_piece, pieces, default_threads())))
+  number = -(-size // _PIECE)
+  joined = (
+    jnp.concatenate(list(itertools.islice(placed, number))) for _ in columns
+  )
+  return DeviceCounts(*joined, triplets.vocab_size)
 
 
 def fit_biases(
@@ -38,8 +59,8 @@ def fit_biases(
     >>> row, col = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
     >>> counts = put(Triplets(row, col, np.array([3.0, 5.0, 6.0, 10.0]), 2))
     >>> word, context = fit_biases(counts, x_max=100.0, alpha=0.75)
-    >>> print(jnp.exp(word[row] + context[col]).round(3))
-    [ 3.  5.  6. 10.]
+    >>> print(np.exp(word[row] + context[col]).round(3).tolist())
+    [3.0, 5.0, 6.0, 10.0]
   """
   return _fit(*counts, x_max, alpha, rounds)
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 dask_pool = lazy.module("glove_jax.counts.dask_pool")
 distributed = lazy.module("glove_jax.counts.distributed")
 checkpoint = lazy.module("glove_jax.training.checkpoint")
+compilation = lazy.module("glove_jax.training.compilation")
 loop = lazy.module("glove_jax.training.loop")
 evaluate = lazy.module("glove_jax.vectors.evaluate")
 model_card = lazy.module("glove_jax.workdir.model_card")
@@ -100,6 +101,7 @@ class Pipeline:
     loop.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
     self._say(f"Training minimises {self.config.train.objective}.")
+    compilation.wake_device()
     with self._open():
       words, _ = self._run_counts()
       params = self._run_training(words)

@@ -34,8 +34,8 @@ def encode_on_device(count: jax.Array) -> jax.Array:
   """As `encode`, for counts that fit, in float32.
 
   Example:
-    >>> print(encode_on_device(jnp.array([1e-7, 1.0, 1e13])))
-    [    1 22939 65535]
+    >>> print(encode_on_device(jnp.array([1e-7, 2.0, 1e13])))
+    [    1 23924 65535]
   """
   steps = jnp.rint((jnp.log(count) - LOG_MIN) / LOG_STEP)
   return (jnp.clip(steps, 0, 65534) + 1).astype(jnp.uint16)

@@ -185,32 +185,31 @@ class TileEngine(BlockedEngine):
     check_settings(config)
     config = config.resolved
     together = [point.resolved for point in together]
-    if isinstance(triplets, DeviceCounts):
-      self._hold(triplets, config, len(together) or 1)
+    on_device = isinstance(triplets, DeviceCounts)
+    if on_device:
+      self._plan_cells(triplets.vocab_size, config, len(together) or 1)
     else:
       self._open(triplets, config, folder)
+    self._define(config, together, triplets.vocab_size, supplied)
+    if on_device:
+      self._cut_cells(triplets, config)
     line_stacks = layout.stack_lines(self.blocks, self._batching.line_cells)
     if self._batching.resident:
       line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
     line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
-    blocks, start = self.blocks, supplied.start
-    pull = make_pull(blocks, start) if config.retrofit else None
-    strip_jobs = self._make_strip_jobs(config, pull)
+    pull = config.retrofit and make_pull(self.blocks, supplied.start)
+    strip_jobs = self._make_strip_jobs(config, pull or None)
     super().__init__(
-      blocks, config, [line_jobs], strip_jobs, pull and jax.device_put(pull)
+      self.blocks,
+      config,
+      [line_jobs],
+      strip_jobs,
+      jax.device_put(pull) if pull else None,
     )
-    self._hyper, over_points = make_hyper(config, together)
-    self._compile(config, together, over_points, triplets.vocab_size, supplied)
-
-  def _hold(self, counts: DeviceCounts, config, num_points: int) -> None:
-    """Cuts counts on the device into tiles that stay there."""
-    settings = cutting.cut_settings(config)
-    self.blocks, self._codes = resident.cut(counts, settings)
-    size = resident.group_size(self.blocks, num_points)
-    self._batching = DeviceSettings(True, size, _GROUPS, line_cells=0)
-    self._make_strip_jobs = functools.partial(
-      resident.make_strip_jobs, self.blocks, settings
-    )
+    self._position = jnp.asarray(self.blocks.position)
+    stacks = [job.load() for job in line_jobs] + _first_stacks(strip_jobs)
+    stacks += [self._pull] if pull else []
+    self._compile(_tile_shapes(self.blocks, self._batching) + stacks)
 
   def _open(self, triplets: Triplets, config, folder) -> None:
     """Cuts counts into files, or reads files cut earlier."""
@@ -224,46 +223,65 @@ class TileEngine(BlockedEngine):
       self._codes = jnp.asarray(layout.map_tiles(blocks))
     self._make_strip_jobs = functools.partial(make_strip_jobs, blocks.strips)
 
-  def _compile(self, config, together, over_points, vocab_size, supplied):
-    """Defines `init` and `params`; compiles a program for each stack shape."""
-    blocks = self.blocks
+  def _plan_cells(self, vocab_size: int, config, num_points: int) -> None:
+    """Plans tiles that will be cut on the device."""
+    settings = cutting.cut_settings(config)
+    self.blocks = resident.plan(vocab_size, settings)
+    self._codes = resident.codes_shape(self.blocks)
+    size = resident.group_size(self.blocks, num_points)
+    self._batching = DeviceSettings(True, size, _GROUPS, line_cells=0)
+
+  def _cut_cells(self, counts: DeviceCounts, config) -> None:
+    """Cuts counts on the device, while programs compile."""
+    settings = cutting.cut_settings(config)
+    make_jobs = functools.partial(
+      resident.make_strip_jobs, settings=settings, config=config
+    )
+    stacks = _tile_shapes(self.blocks, self._batching)
+    if not config.retrofit:  # its strips have targets, which are not known yet
+      stacks += _first_stacks(make_jobs(self.blocks))
+    self._compile(stacks)
+    self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
+    self._make_strip_jobs = lambda _, pull: make_jobs(self.blocks, pull=pull)
+
+  def _define(self, config, together, vocab_size, supplied) -> None:
+    """Defines `init`, `params` and the programs."""
+    self._hyper, over_points = make_hyper(config, together)
+    num_blocks, tile_size = self.blocks.num_blocks, self.blocks.tile_size
 
     def init(hyper, position, params, given):
       return steps.init_table(
         params,
         position,
-        blocks.num_blocks,
-        blocks.tile_size,
+        num_blocks,
+        tile_size,
         optimizers.from_config(config, hyper.learning_rate, supplied.tx),
         padding_bias(config),
         given,
       )
 
-    self._position = jnp.asarray(blocks.position)
+    def params(state):
+      return steps.table_params(state.params, self.blocks.position)
+
+    def compiled(run):
+      mapped = over_points(run, (0, 0, None, None, None))
+      return jax.jit(mapped, donate_argnums=0)
+
     self._init = jax.jit(over_points(init, (0, None, 0, None)))
-    self.params = jax.jit(
-      over_points(
-        lambda state: steps.table_params(state.params, blocks.position), (0,)
-      )
+    self.params = jax.jit(over_points(params, (0,)))
+    position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
+    shapes = _params_shape(vocab_size, config, together)
+    self._state_shape = jax.eval_shape(
+      self._init, self._hyper, position, shapes, AS_USUAL
     )
-    programs = make_programs(
-      config,
-      lambda run: jax.jit(
-        over_points(run, (0, 0, None, None, None)), donate_argnums=0
-      ),
-      supplied,
-    )
-    params = _params_shape(vocab_size, config, together)
-    state = jax.eval_shape(self.init, params)
-    stacks = [*_tile_shapes(blocks, self._batching)]
-    stacks += [job.load() for job in self._line_jobs[0]]
-    if self._strip_jobs:
-      turns = self._strip_jobs.fit + self._strip_jobs.joint
-      stacks += [jobs[0].load() for jobs in turns if jobs]
-    stacks += [self._pull] if self._pull else []
-    self._programs = compile_ahead(
-      programs, (state, self._hyper, self._codes), stacks
-    )
+    self._runs = make_programs(config, compiled, supplied)
+    self._programs = {}
+
+  def _compile(self, stacks: Sequence[Stack]) -> None:
+    """Compiles a program for each new shape of stack, in the background."""
+    new = [one for one in stacks if shape_of(one) not in self._programs]
+    inputs = (self._state_shape, self._hyper, self._codes)
+    self._programs |= compile_ahead(self._runs, inputs, new)
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     return self._init(self._hyper, self._position, params, given)
@@ -288,6 +306,12 @@ class TileEngine(BlockedEngine):
     if self._batching.resident:
       return groups
     return layout.read_tiles(self.blocks, groups)
+
+
+def _first_stacks(strip_jobs: StripJobs | None) -> list[Stack]:
+  """A stack of each kind of strip job."""
+  turns = strip_jobs.fit + strip_jobs.joint if strip_jobs else []
+  return [jobs[0].load() for jobs in turns if jobs]
 
 
 def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:

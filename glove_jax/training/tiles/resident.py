@@ -95,55 +95,70 @@ def _is_tile(num_blocks: int, size: int, settings: CutSettings) -> np.ndarray:
   return in_core[:, None] | in_core
 
 
+def plan(vocab_size: int, settings: CutSettings) -> Blocks:
+  """The tiles, before the counts in them and the positions are known.
+
+  Args:
+    vocab_size: V.
+    settings: how to cut; all tiles are dense, so `min_fill` has no effect.
+
+  Returns:
+    Blocks of M tiles, without files, lines and strips.
+  """
+  size, num_blocks = _sizes(vocab_size, settings)
+  pair = np.argwhere(_is_tile(num_blocks, size, settings)).astype(np.int32)
+  pair[:, 1] += num_blocks
+  position, none = np.zeros(vocab_size, np.int32), np.zeros(0, np.int64)
+  num_counts = np.zeros(len(pair), np.int64)
+  return Blocks(None, position, size, num_blocks, pair, num_counts, 0, none, [])
+
+
+def codes_shape(blocks: Blocks) -> jax.ShapeDtypeStruct:
+  """The shape of the codes of all tiles."""
+  shape = (len(blocks.pair), blocks.tile_size, blocks.tile_size)
+  return jax.ShapeDtypeStruct(shape, jnp.uint16)
+
+
 def cut(
-  counts: DeviceCounts, settings: CutSettings
+  counts: DeviceCounts, blocks: Blocks, settings: CutSettings
 ) -> tuple[Blocks, jax.Array]:
   """Scatters counts to tiles.
 
   Args:
     counts: the counts.
-    settings: how to cut; all tiles are dense, so `min_fill` has no effect.
+    blocks: from `plan`.
+    settings: as for `plan`.
 
   Returns:
-    Blocks without lines and strips, and the codes of the M tiles: [M, T, T]
-    uint16.
+    The blocks with positions and numbers of counts, and the codes of the M
+    tiles: [M, T, T] uint16.
 
   Raises:
     ValueError: a count that has no code, see `codec`.
   """
-  size, num_blocks = _sizes(counts.vocab_size, settings)
-  is_tile = _is_tile(num_blocks, size, settings)
-  pair = np.argwhere(is_tile).astype(np.int32)
-  index = tile_index(pair, num_blocks)
   number = jnp.bincount(counts.row, length=counts.vocab_size)
   position = word_positions(np.asarray(number), settings)
-  codes, lowest, highest = _scatter(
-    *counts[:3], position, index, num_tiles=len(pair), size=size
+  pair = blocks.pair - np.array([0, blocks.num_blocks])
+  index = tile_index(pair, blocks.num_blocks)
+  codes, num_counts, lowest, highest = _scatter(
+    *counts[:3], position, index, num_tiles=len(pair), size=blocks.tile_size
   )
   check_range(float(lowest), float(highest))
-  num_counts = np.asarray(_count(codes), np.int64)
-  pair[:, 1] += num_blocks
-  blocks = Blocks(
-    None, position, size, num_blocks, pair, num_counts, 0, np.arange(0), []
-  )
-  return blocks, codes
+  num_counts = np.asarray(num_counts, np.int64)
+  return blocks._replace(position=position, num_counts=num_counts), codes
 
 
 @functools.partial(jax.jit, static_argnames=("num_tiles", "size"))
 def _scatter(row, col, count, position, index, *, num_tiles, size):
-  """The codes of all tiles, and the lowest and the highest count."""
+  """The codes of all tiles, their numbers of counts, and the extreme counts."""
   row, col = position[row], position[col]
   tile = index[row // size, col // size]
   codes = jnp.zeros((num_tiles, size, size), jnp.uint16)
   codes = codes.at[tile, row % size, col % size].set(
     codec.encode_on_device(count), mode="drop"
   )
-  return codes, count.min(), count.max()
-
-
-@jax.jit
-def _count(codes):
-  return (codes > 0).sum(axis=(1, 2))
+  num_counts = jnp.zeros(num_tiles, jnp.int32).at[tile].add(1, mode="drop")
+  return codes, num_counts, count.min(), count.max()
 
 
 def tile_index(pair: np.ndarray, num_blocks: int) -> np.ndarray:

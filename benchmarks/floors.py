@@ -6,10 +6,10 @@ import time
 import jax
 import jax.numpy as jnp
 
-from glove_jax.training.tiles import cutting
+from glove_jax.training.tiles import layout
 
 
-def of_tiles(made: cutting.Blocks, dim: int) -> dict:
+def of_tiles(made: layout.Blocks, dim: int) -> dict:
   """The least seconds that a pass can take on this device.
 
   Two calls are timed on it: a product of matrices, and a copy.

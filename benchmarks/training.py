@@ -48,7 +48,6 @@ from glove_jax import config, presets
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
 from glove_jax.training import loop
-from glove_jax.training.tiles import cutting
 from glove_jax.vectors import analogy, sets, similarity, word_vectors
 from glove_jax.workdir import pipeline
 
@@ -57,7 +56,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("corpus", None, "the text")
 flags.DEFINE_string("workdir", "runs/training_benchmark", "where all goes")
-flags.DEFINE_list("sides", ["blocked"], "engines and presets of ours to race")
+flags.DEFINE_list(
+  "sides", ["blocked"], "engines and presets of ours to race, or default"
+)
 flags.DEFINE_integer("dim", 100, "D")
 flags.DEFINE_integer("max_vocab", 0, "keep only so many words; 0 keeps all")
 flags.DEFINE_integer("window", 15, "the window of the counts")
@@ -90,7 +91,7 @@ class Pass:
   seconds: float  # since the start, evaluation left out
   pass_seconds: float
   triplets_per_second: float
-  whole: bool  # whether it visited all counts
+  whole: bool  # whether it visited as many counts as any
   cost: float
   google: float
   wordsim353: float
@@ -259,12 +260,15 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
 
   Puts what a Pass knows of itself into the queue and, last, peak and floors.
   """
-  given = presets.PRESETS.get(side) or {"engine": side, "missing": 0.0}
+  given = {"default": {}, **presets.PRESETS}.get(side)
+  if given is None:
+    given = {"engine": side, "missing": 0.0}
   settings = config.make_config(**given | {"dim": dim}).train
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
     engine, state = loop.prepare(counts, settings, tiles_folder=folder)
+    most = max(size.num_triplets for size in engine.epochs)
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = loop.run_epoch(engine, settings, state, epoch)
       before = time.perf_counter()
@@ -276,7 +280,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
           "seconds": before - start - waited,
           "pass_seconds": line["seconds"],
           "triplets_per_second": line["triplets_per_second"],
-          "whole": engine.epochs[epoch - 1].num_triplets == len(counts.row),
+          "whole": engine.epochs[epoch - 1].num_triplets == most,
           "cost": line["cost"],
         }
       )
@@ -285,7 +289,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
       judged.clear()
       waited += time.perf_counter() - before
     is_blocked = settings.engine == "blocked"
-    least = floors.of_tiles(cutting.read(folder), dim) if is_blocked else None
+    least = floors.of_tiles(engine.blocks, dim) if is_blocked else None
   queue.put((peak, least))
 
 

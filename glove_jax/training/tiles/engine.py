@@ -8,16 +8,16 @@ run may visit only the tiles of the most frequent words (`growth`). With
 the joint passes after it, strips are tiles like all others.
 
 On a CPU, tiles are read from a file and trained one at a time. An accelerator
-keeps all tiles in its memory if they fit. Per-step overhead dominates there, so
-tiles that share no block are batched to minimise the number of steps.
+keeps all tiles in its memory if they fit, and all cells if even these fit, see
+`resident`. Per-step overhead dominates there, so tiles that share no block are
+batched to minimise the number of steps.
 """
 
 import abc
 import functools
 import os
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from typing import NamedTuple
 
@@ -37,37 +37,24 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
+from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.starts import AS_USUAL, Given
-from glove_jax.training.tiles import cells, cutting, layout, steps
-from glove_jax.training.tiles.fitting import plan_fit
+from glove_jax.training.tiles import cells, cutting, layout, resident, steps
+from glove_jax.training.tiles.jobs import Job, StripJobs, make_strip_jobs
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
+from glove_jax.training.tiles.passes import growth_stages, plan_passes
 from glove_jax.training.tiles.programs import (
   compile_ahead,
   make_hyper,
   make_programs,
   shape_of,
 )
-from glove_jax.training.tiles.pulls import Pull, make_pull, of_block
-from glove_jax.training.tiles.strips import Strip, Strips, read_strip
+from glove_jax.training.tiles.pulls import Pull, make_pull
 
 _STREAMED_TILES = 64  # maximum tiles in a stack read from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
 _GROUP_CELLS = 1 << 22  # cells in a group of tiles, on an accelerator
-
-
-class Job(NamedTuple):
-  """One call of `run_steps`."""
-
-  load: Callable[[], Stack]
-  num_steps: np.ndarray  # [K] how many steps each batch of the stack counts as
-
-
-class StripJobs(NamedTuple):
-  """The jobs of the words outside of the core."""
-
-  fit: list[list[Job]]  # fit them to the core, in each turn of the fit
-  joint: list[list[Job]]  # train their tiles, in each turn of a joint pass
-  num_counts: int  # of all processes
+_GROUPS = 16  # in a stack there
 
 
 class DeviceSettings(NamedTuple):
@@ -90,7 +77,7 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
   memory = (device.memory_stats() or {}).get("bytes_limit", 0)
   memory = int(multihost.gather(memory).min())  # all processes must agree
   if 2 * len(blocks.pair) * tile_cells < num_devices * memory / 2:
-    return DeviceSettings(True, tiles, 16, line_cells=1 << 20)
+    return DeviceSettings(True, tiles, _GROUPS, line_cells=1 << 20)
   return DeviceSettings(False, tiles, 4, line_cells=1 << 20)
 
 
@@ -121,8 +108,7 @@ class BlockedEngine(abc.ABC):
     """
     self._seed, self._pull = config.seed, pull
     self._line_jobs, self._strip_jobs = line_jobs, strip_jobs
-    num_in_strips = strip_jobs.num_counts if strip_jobs else None
-    self._passes = plan_passes(blocks, config, num_in_strips)
+    self._passes = plan_passes(blocks, config, strip_jobs)
     self.epochs = [
       Epoch(self._count_steps(plan), plan.num_triplets) for plan in self._passes
     ]
@@ -172,7 +158,7 @@ class TileEngine(BlockedEngine):
 
   def __init__(
     self,
-    triplets: Triplets,
+    triplets: Triplets | DeviceCounts,
     config: TrainConfig,
     supplied: Supplied = NOTHING,
     *,
@@ -184,13 +170,14 @@ class TileEngine(BlockedEngine):
     Compilation starts in the background.
 
     Args:
-      triplets: the counts.
+      triplets: the counts. Those on a device are cut there, see `resident`.
       config: the training settings.
       supplied: instead of what the config names.
       together: P configs that train in one program. They may differ from
         `config` only in the fields of `Hyper` and in `seed`. State, parameters
         and costs then have a first axis of size P.
-      folder: where tiles and lines are kept; None uses a temporary folder.
+      folder: where tiles and lines are kept, unless they are on the device;
+        None uses a temporary folder.
 
     Raises:
       ValueError: the engine does not support the settings.
@@ -198,28 +185,48 @@ class TileEngine(BlockedEngine):
     check_settings(config)
     config = config.resolved
     together = [point.resolved for point in together]
-    folder, self._keeper = keep_folder(folder)
-    with futures.ThreadPoolExecutor(1) as pool:
-      pool.submit(jax.devices)  # initialise an accelerator meanwhile
-      blocks = _open_blocks(triplets, config, folder)
-    self._blocks, self._batching = blocks, device_settings(blocks)
-    line_stacks = layout.stack_lines(blocks, self._batching.line_cells)
-    self._codes = None  # [M, T, T] uint16 on the device, if resident
+    if isinstance(triplets, DeviceCounts):
+      self._hold(triplets, config, len(together) or 1)
+    else:
+      self._open(triplets, config, folder)
+    line_stacks = layout.stack_lines(self.blocks, self._batching.line_cells)
     if self._batching.resident:
       line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
-      self._codes = jnp.asarray(layout.map_tiles(blocks))
     line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
-    pull = make_pull(blocks, supplied.start) if config.retrofit else None
-    strip_jobs = make_strip_jobs(blocks.strips, config, pull)
+    blocks, start = self.blocks, supplied.start
+    pull = make_pull(blocks, start) if config.retrofit else None
+    strip_jobs = self._make_strip_jobs(config, pull)
     super().__init__(
       blocks, config, [line_jobs], strip_jobs, pull and jax.device_put(pull)
     )
     self._hyper, over_points = make_hyper(config, together)
     self._compile(config, together, over_points, triplets.vocab_size, supplied)
 
+  def _hold(self, counts: DeviceCounts, config, num_points: int) -> None:
+    """Cuts counts on the device into tiles that stay there."""
+    settings = cutting.cut_settings(config)
+    self.blocks, self._codes = resident.cut(counts, settings)
+    size = resident.group_size(self.blocks, num_points)
+    self._batching = DeviceSettings(True, size, _GROUPS, line_cells=0)
+    self._make_strip_jobs = functools.partial(
+      resident.make_strip_jobs, self.blocks, settings
+    )
+
+  def _open(self, triplets: Triplets, config, folder) -> None:
+    """Cuts counts into files, or reads files cut earlier."""
+    folder, self._keeper = keep_folder(folder)
+    with futures.ThreadPoolExecutor(1) as pool:
+      pool.submit(jax.devices)  # initialise an accelerator meanwhile
+      blocks = _open_blocks(triplets, config, folder)
+    self.blocks, self._batching = blocks, device_settings(blocks)
+    self._codes = None
+    if self._batching.resident:
+      self._codes = jnp.asarray(layout.map_tiles(blocks))
+    self._make_strip_jobs = functools.partial(make_strip_jobs, blocks.strips)
+
   def _compile(self, config, together, over_points, vocab_size, supplied):
     """Defines `init` and `params`; compiles a program for each stack shape."""
-    blocks = self._blocks
+    blocks = self.blocks
 
     def init(hyper, position, params, given):
       return steps.init_table(
@@ -251,8 +258,8 @@ class TileEngine(BlockedEngine):
     stacks = [*_tile_shapes(blocks, self._batching)]
     stacks += [job.load() for job in self._line_jobs[0]]
     if self._strip_jobs:
-      fit, joint, _ = self._strip_jobs
-      stacks += [fit[0][0].load(), joint[0][0].load()]
+      turns = self._strip_jobs.fit + self._strip_jobs.joint
+      stacks += [jobs[0].load() for jobs in turns if jobs]
     stacks += [self._pull] if self._pull else []
     self._programs = compile_ahead(
       programs, (state, self._hyper, self._codes), stacks
@@ -267,12 +274,12 @@ class TileEngine(BlockedEngine):
 
   def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
     groups = layout.disjoint_groups(
-      self._blocks, tiles, self._batching.tiles_per_group, rng
+      self.blocks, tiles, self._batching.tiles_per_group, rng
     )
     return [
       Job(
         functools.partial(self._load, stack),
-        layout.count_tiles(self._blocks, stack),
+        layout.count_tiles(self.blocks, stack),
       )
       for stack in layout.stack_groups(groups, self._batching.groups_per_stack)
     ]
@@ -280,7 +287,7 @@ class TileEngine(BlockedEngine):
   def _load(self, groups: Groups) -> Groups | Tiles:
     if self._batching.resident:
       return groups
-    return layout.read_tiles(self._blocks, groups)
+    return layout.read_tiles(self.blocks, groups)
 
 
 def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
@@ -293,41 +300,6 @@ def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
     return [Groups(jax.ShapeDtypeStruct(groups, jnp.int32), pair)]
   cells = (blocks.tile_size, blocks.tile_size)
   return [Tiles(jax.ShapeDtypeStruct((*groups, *cells), jnp.uint16), pair)]
-
-
-def make_strip_jobs(
-  strips: Strips | None, config: TrainConfig, pull: Pull | None = None
-) -> StripJobs | None:
-  """One job for each strip, all in one turn; its load fills the cells.
-
-  With a pull, each strip has the targets of its words.
-  """
-  if strips is None:
-    return None
-  (plan,) = plan_fit(
-    strips.code_shape[0],
-    config.fit_passes,
-    keep=config.keep,
-    seed=config.seed,
-  )
-
-  def load(strip: int) -> Strip:
-    stack = read_strip(strips, plan, strip)
-    if pull is None:
-      return stack
-    block = strips.block(strip) % strips.num_blocks
-    return stack._replace(pull=of_block(pull, block))
-
-  def jobs(load, num_steps) -> list[list[Job]]:
-    ones = np.ones(num_steps, int)
-    return [
-      [Job(functools.partial(load, i), ones) for i in range(strips.num_strips)]
-    ]
-
-  read_tiles = functools.partial(layout.read_strip_tiles, strips)
-  return StripJobs(
-    jobs(load, 1), jobs(read_tiles, strips.core_blocks), len(strips.code)
-  )
 
 
 def padding_bias(config: TrainConfig) -> float:
@@ -347,7 +319,7 @@ def _open_blocks(triplets, config, folder) -> Blocks:
   """Reads the tiles and lines that a stopped run has left, or cuts them."""
   if cutting.is_complete(folder):
     return cutting.read(folder)
-  return cutting.build(triplets, folder, cut_settings(config))
+  return cutting.build(triplets, folder, cutting.cut_settings(config))
 
 
 def keep_folder(folder):
@@ -356,15 +328,6 @@ def keep_folder(folder):
     return folder, None
   keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
   return keeper.name, keeper
-
-
-def cut_settings(config: TrainConfig) -> cutting.CutSettings:
-  """How to cut: with `missing`, all cells of the core are in tiles."""
-  all_words = np.iinfo(np.int32).max
-  core = (config.core or all_words) if config.resolved.missing else None
-  return cutting.CutSettings(
-    config.tile_size, config.min_fill, core=core, seed=config.seed
-  )
 
 
 def check_settings(config: TrainConfig) -> None:
@@ -381,54 +344,3 @@ def check_settings(config: TrainConfig) -> None:
       f"{config.epochs}, after the first has trained the core: give fewer."
     )
   growth_stages(config)
-
-
-def plan_passes(
-  blocks: Blocks, config: TrainConfig, num_in_strips: int | None = None
-) -> list[Pass]:
-  """The passes of a whole run: those of `growth`, then the epochs.
-
-  A stage whose words fill no tile has empty passes, which the loop skips.
-
-  Args:
-    blocks: tiles and lines.
-    config: the training settings.
-    num_in_strips: the number of counts in strips; None if there are none. The
-      last passes, `joint_epochs`, train them, and the one before fits them.
-  """
-  stages = [*growth_stages(config), (None, config.resolved.epochs)]
-  plans = [
-    layout.plan_pass(blocks, words)
-    for words, passes in stages
-    for _ in range(passes)
-  ]
-  if num_in_strips is None:
-    return plans
-  first_joint = len(plans) - config.resolved.joint_epochs
-  for i in range(max(0, first_joint - 1), len(plans)):
-    plans[i] = plans[i]._replace(
-      num_triplets=plans[i].num_triplets + num_in_strips,
-      fits_strips=i < first_joint,
-      with_strips=i >= first_joint,
-    )
-  return plans
-
-
-def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
-  """Parses `growth`: [(words, passes)] for each stage before all words train.
-
-  Raises:
-    ValueError: a stage is not words:passes.
-
-  Example:
-    >>> growth_stages(TrainConfig(growth=("8192:10", "16384:6")))
-    [(8192, 10), (16384, 6)]
-  """
-  stages = []
-  for stage in config.resolved.growth:
-    match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", stage, re.ASCII)
-    words, passes = map(int, match.groups()) if match else (0, 0)
-    if not (words and passes):
-      raise ValueError(f"growth takes words:passes, as 8192:6, got {stage!r}.")
-    stages.append((words, passes))
-  return stages

@@ -18,6 +18,8 @@ from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
+_SLOTS = 1 << 14  # values of counts in `_weigh`; together they fit in the cache
+_SPREAD = 16381.0  # from a count to its slot; a prime near _SLOTS
 
 
 def initial_params(
@@ -155,16 +157,26 @@ def _weigh(
   first, last, starts, col, count, x_max, alpha, weights, row_weight,
   row_target, col_weight, col_target,
 ):  # fmt: skip
-  """Fills the weights f of rows first..last - 1; sums f and f log X."""
+  """Fills the weights f of rows first..last - 1; sums f and f log X.
+
+  Most counts are sums of a few 1/d, which are few values. So f and f log X of
+  the last count in each slot are kept, which takes a third of the time.
+  """
+  known = np.zeros(_SLOTS, count.dtype)
+  weight, target = np.zeros(_SLOTS, np.float32), np.zeros(_SLOTS)
   for row in range(first, last):
     for i in range(starts[row], starts[row + 1]):
-      weights[i] = min(1.0, (count[i] / x_max) ** alpha)
-      weight = np.float64(weights[i])  # rounded as in `weights`
-      target = weight * np.log(count[i])
-      row_weight[row] += weight
-      row_target[row] += target
-      col_weight[col[i]] += weight
-      col_target[col[i]] += target
+      x = count[i]
+      slot = np.int64(x * _SPREAD) & (_SLOTS - 1)
+      if known[slot] != x:
+        known[slot] = x
+        weight[slot] = min(1.0, (x / x_max) ** alpha)
+        target[slot] = np.float64(weight[slot]) * np.log(x)
+      weights[i] = weight[slot]
+      row_weight[row] += weight[slot]
+      row_target[row] += target[slot]
+      col_weight[col[i]] += weight[slot]
+      col_target[col[i]] += target[slot]
 
 
 @numba.njit(nogil=True, cache=True)

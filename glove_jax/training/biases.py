@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numba
 import numpy as np
+from numba import uint64
 
 from glove_jax import metrics, model
 from glove_jax.config import TrainConfig
@@ -165,9 +166,9 @@ def _weigh(
   known = np.zeros(_SLOTS, count.dtype)
   weight, target = np.zeros(_SLOTS, np.float32), np.zeros(_SLOTS)
   for row in range(first, last):
-    for i in range(starts[row], starts[row + 1]):
-      x = count[i]
-      slot = np.int64(x * _SPREAD) & (_SLOTS - 1)
+    for i in range(uint64(starts[row]), uint64(starts[row + 1])):
+      x, context = count[i], uint64(col[i])
+      slot = uint64(np.int64(x * _SPREAD) & (_SLOTS - 1))
       if known[slot] != x:
         known[slot] = x
         weight[slot] = min(1.0, (x / x_max) ** alpha)
@@ -175,8 +176,8 @@ def _weigh(
       weights[i] = weight[slot]
       row_weight[row] += weight[slot]
       row_target[row] += target[slot]
-      col_weight[col[i]] += weight[slot]
-      col_target[col[i]] += target[slot]
+      col_weight[context] += weight[slot]
+      col_target[context] += target[slot]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -189,11 +190,14 @@ def _solve(
     if row_weight[row] == 0:
       continue
     total = row_target[row]
-    for i in range(starts[row], starts[row + 1]):
-      total -= weights[i] * context_bias[col[i]]
-    word_bias[row] = total / row_weight[row]
-    for i in range(starts[row], starts[row + 1]):
-      sums[col[i]] += weights[i] * word_bias[row]
+    # numba checks whether a signed index is negative, which takes a third.
+    first_count, end = uint64(starts[row]), uint64(starts[row + 1])
+    for i in range(first_count, end):
+      total -= weights[i] * context_bias[uint64(col[i])]
+    bias = total / row_weight[row]
+    for i in range(first_count, end):
+      sums[uint64(col[i])] += weights[i] * bias
+    word_bias[row] = bias
 
 
 def _chunks(starts: np.ndarray, rows: slice) -> list[tuple[int, int]]:

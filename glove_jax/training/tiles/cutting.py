@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba import uint64
 
 from glove_jax import atomic, metrics
 from glove_jax.counts.triplets import Triplets, release
@@ -322,7 +323,7 @@ def _count_rows(first, last, starts, col, block, is_wanted, counted):
   for row in range(first, last):
     if is_wanted[block[row]]:
       for i in range(starts[row], starts[row + 1]):
-        counted[block[row], block[col[i]]] += 1
+        counted[block[row], block[uint64(col[i])]] += 1
 
 
 @numba.njit(nogil=True, cache=True)
@@ -339,7 +340,7 @@ def _cut_rows(
   outside = 0
   for row, word in enumerate(words):
     for i in range(starts[word], starts[word + 1]):
-      context = col[i]
+      context = uint64(col[i])  # numba would check the sign of an index
       tile = slot[block[context]]
       code = encode(count[i])
       if code == 0:

@@ -223,9 +223,9 @@ def prepare(
   elif jax.default_backend() == "cpu" or multihost.several():
     # One after the other: together they need more memory on a CPU, and all
     # processes must communicate in the same order.
-    params = begin()
+    # The engine compiles its programs while biases are fitted.
     engine = build()
-    state = engine.init(params, given)
+    state = engine.init(begin(), given)
   else:
     with futures.ThreadPoolExecutor(1) as pool:
       params = pool.submit(begin)

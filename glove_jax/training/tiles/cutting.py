@@ -1,18 +1,25 @@
 """Cuts counts into tiles and lines, which `layout` describes, in a folder.
 
 The tiles are written one block of rows at a time, so memory grows with the
-vocabulary and the remainder, not with the number of counts.
+vocabulary and the remainder, not with the number of counts. The folder serves
+a stopped run that goes on: `manifest.json`, which is written last, has the
+checksums of the other files, so these need not be written atomically.
 """
 
 import functools
+import itertools
 import os
 import pathlib
+import queue
+import threading
+import types
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba import uint64
 
 from glove_jax import atomic, metrics
 from glove_jax.config import TrainConfig
@@ -32,6 +39,8 @@ _FILES = {
   "file_index": "at",
 }
 _LINE_FILES = ("own", "other", "code")
+_CHUNK = 1 << 22  # counts to visit before their pages are released
+_COUNTERS = 8  # the most threads that count, with 8 B^2 bytes each
 
 
 class CutSettings(NamedTuple):
@@ -181,15 +190,13 @@ def cut(
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
   dense = functools.partial(_dense, settings, tile_size)
-  with (
-    atomic.write_whole(folder / "tiles.bin") as file,
-    metrics.progress(
-      "cutting tiles", 2 * len(numbers), " blocks", enabled=not rows.start
-    ) as bar,
-  ):
-    counted = _count_tiles(source, numbers, num_blocks, bar)
+  counted = _count_tiles(source, numbers, num_blocks)
+  with metrics.progress(
+    "cutting tiles", len(numbers), " blocks", enabled=not rows.start
+  ) as bar:
+    path = folder / "tiles.bin"
     remainder = _write_tiles(
-      source, numbers, counted, dense(counted), file, bar
+      source, numbers, counted, dense(counted), path, bar
     )
   counted = reduce(counted)
   pair = np.argwhere(dense(counted)).astype(np.int32)
@@ -223,24 +230,33 @@ class _BlockRows(NamedTuple):
   tile_size: int
 
 
-def _count_tiles(source: _BlockRows, numbers, num_blocks, bar) -> np.ndarray:
+def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
   """Counts in each pair of blocks, for some blocks of words: [B, B] int64."""
-  triplets, starts, words, position, tile_size = source
-  col = np.asarray(triplets.col)
-  counted = np.zeros((num_blocks, num_blocks), np.int64)
+  triplets, starts, _, position, tile_size = source
+  col, block = np.asarray(triplets.col), position // tile_size
+  is_wanted = np.isin(np.arange(num_blocks), numbers)
+  cuts = np.searchsorted(starts, np.arange(0, starts[-1], _CHUNK))
+  ranges = itertools.pairwise(np.append(cuts, len(starts) - 1).tolist())
 
-  def count_rows(block):
-    rows = words[block * tile_size :][:tile_size]
-    _count_rows(rows, starts, col, position, tile_size, counted[block])
+  threads = min(default_threads(), _COUNTERS)
+  counters = np.zeros((threads, num_blocks, num_blocks), np.int64)
+  idle: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+  for counter in counters:
+    idle.put(counter)
+
+  def count_rows(rows: tuple[int, int]) -> None:
+    counter = idle.get()
+    _count_rows(*rows, starts, col, block, is_wanted, counter)
+    idle.put(counter)
     release(triplets)
 
-  for _ in ordered_map(count_rows, numbers, default_threads()):
-    bar.update()
-  return counted
+  for _ in ordered_map(count_rows, ranges, threads):
+    pass
+  return counters.sum(axis=0)
 
 
 def _write_tiles(
-  source: _BlockRows, numbers, counted, dense, file, bar
+  source: _BlockRows, numbers, counted, dense, path: pathlib.Path, bar
 ) -> Remainder:
   """Writes the tiles of some blocks of words; returns their other counts.
 
@@ -249,65 +265,101 @@ def _write_tiles(
     numbers: the blocks of words, in order.
     counted: [B, B] the counts in each pair of blocks.
     dense: [B, B] bool, which pairs are tiles.
-    file: takes the codes of one tile after the other.
+    path: of the file for the codes of one tile after the other.
     bar: shows progress.
   """
   triplets, starts, words, position, tile_size = source
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
+  places = position, *np.divmod(position, tile_size)
   ends = np.append(0, np.cumsum(np.where(dense, 0, counted).sum(axis=1)))
   remainder = Remainder(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
+  done = np.cumsum(counted[numbers].sum(axis=1)) // _CHUNK
+  releases = dict(zip(numbers, np.diff(done, prepend=0) > 0, strict=True))
 
-  def cut_rows(block):
+  def cut_rows(block, tiles: np.ndarray) -> None:
     rows = words[block * tile_size :][:tile_size]
     slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
-    tiles = np.zeros((dense[block].sum(), tile_size, tile_size), np.uint16)
     outside = slice(ends[block], ends[block + 1])
     part = Remainder(*(column[outside] for column in remainder))
     part.row[:] = block * tile_size
-    bad = _cut_rows(
-      rows, starts, col, position, tile_size, count, slot, tiles, *part
-    )
+    bad = _cut_rows(rows, starts, col, *places, count, slot, tiles, *part)
     if bad >= 0:
       check_range(count[bad], count[bad])
-    release(triplets)
-    return tiles
+    if releases[block]:
+      release(triplets)
 
-  for tiles in ordered_map(cut_rows, numbers, default_threads()):
-    file.write(tiles)
-    bar.update()
+  _fill_file(path, cut_rows, numbers, dense.sum(axis=1), tile_size, bar)
+  release(triplets)
   return remainder
 
 
+def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
+  """Writes the tiles of some blocks of words, in threads.
+
+  Args:
+    path: of the file.
+    fill: (block, zeros [M, T, T] uint16) -> None; fills the tiles of a block.
+    numbers: the blocks of words, in order.
+    num_tiles: [B], M of each block.
+    tile_size: T.
+    bar: shows progress.
+  """
+  sizes = num_tiles[numbers]
+  starts = 2 * tile_size**2 * (np.cumsum(sizes) - sizes)
+  buffer = threading.local()  # a new array would cost more than to clear one
+
+  def write(place: tuple[int, int]) -> None:
+    block, start = place
+    if not hasattr(buffer, "tiles"):
+      shape = max(sizes, default=0), tile_size, tile_size
+      buffer.tiles = np.empty(shape, np.uint16)
+    tiles = buffer.tiles[: num_tiles[block]]
+    tiles.fill(0)
+    fill(block, tiles)
+    with open(path, "r+b") as file:
+      file.seek(start)
+      file.write(tiles)
+
+  path.unlink(missing_ok=True)  # an earlier engine may still read it
+  path.touch()
+  places = zip(numbers, starts.tolist(), strict=True)
+  for _ in ordered_map(write, places, default_threads()):
+    bar.update()
+
+
 @numba.njit(nogil=True, cache=True)
-def _count_rows(words, starts, col, position, tile_size, counted):
-  """Adds the counts of some words in each block of contexts to counted [B]."""
-  for word in words:
-    for i in range(starts[word], starts[word + 1]):
-      counted[position[col[i]] // tile_size] += 1
+def _count_rows(first, last, starts, col, block, is_wanted, counted):
+  """Adds the counts of rows first..last - 1 in wanted blocks to counted."""
+  for row in range(first, last):
+    if is_wanted[block[row]]:
+      for i in range(starts[row], starts[row + 1]):
+        counted[block[row], block[uint64(col[i])]] += 1
 
 
 @numba.njit(nogil=True, cache=True)
 def _cut_rows(
-  words, starts, col, position, tile_size, count, slot, tiles,
+  words, starts, col, position, block, local, count, slot, tiles,
   outside_row, outside_col, outside_code,
 ):  # fmt: skip
   """Writes counts to tiles[slot] or, if the slot is -1, to the remainder.
+
+  Contexts have their position, and the block and the row there.
 
   Returns the index of a count that has no code; -1 if all have one.
   """
   outside = 0
   for row, word in enumerate(words):
     for i in range(starts[word], starts[word + 1]):
-      context = position[col[i]]
-      tile = slot[context // tile_size]
+      context = uint64(col[i])  # numba would check the sign of an index
+      tile = slot[block[context]]
       code = encode(count[i])
       if code == 0:
         return i
       if tile >= 0:
-        tiles[tile, row, context % tile_size] = code
+        tiles[tile, row, local[context]] = code
       else:
         outside_row[outside] += row
-        outside_col[outside] = context
+        outside_col[outside] = position[context]
         outside_code[outside] = code
         outside += 1
   return -1
@@ -332,9 +384,6 @@ def _write(blocks: Blocks) -> None:
   }
   for field, name in _FILES.items():
     arrays[f"{name}.npy"] = getattr(blocks, field)
-  for name, array in arrays.items():
-    with atomic.write_whole(blocks.folder / name) as file:
-      np.save(file, array)
   facts = {
     "tile_size": blocks.tile_size,
     "num_blocks": blocks.num_blocks,
@@ -342,18 +391,24 @@ def _write(blocks: Blocks) -> None:
     "lines": len(blocks.lines),
   }
   if blocks.strips is not None:
-    arrays |= strips.write(blocks.strips, blocks.folder)
+    arrays |= strips.files(blocks.strips)
     facts["core_blocks"] = blocks.strips.core_blocks
   atomic.write_json(blocks.folder / "facts.json", facts)
   names = ["tiles.bin", "facts.json", *arrays]
-  checksums = _checksums(blocks.folder, names)
+  checksums = _checksums(blocks.folder, names, arrays)
   atomic.write_json(blocks.folder / "manifest.json", checksums)
 
 
-def _checksums(folder: pathlib.Path, names: Iterable[str]) -> dict[str, int]:
-  """The CRC-32 of files, by name."""
+def _checksums(
+  folder: pathlib.Path,
+  names: Iterable[str],
+  arrays: Mapping[str, np.ndarray] = types.MappingProxyType({}),
+) -> dict[str, int]:
+  """The CRC-32 of files, by name; arrays are written first."""
 
   def checksum(name):
+    if name in arrays:
+      np.save(folder / name, arrays[name])
     crc = 0
     with open(folder / name, "rb") as file:
       for block in iter(lambda: file.read(1 << 24), b""):

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from glove_jax import atomic
 from glove_jax.training.tiles.fitting import FitPlan
 
 _ARRAYS = ("start", "cell", "code")
@@ -178,26 +177,22 @@ def _fill(cell, code, core, to_code):
     to_code[col // width, row, col % width] = code[i]
 
 
-def write(strips: Strips, folder: str | os.PathLike) -> dict[str, np.ndarray]:
-  """Writes the arrays of strips to a folder; `cutting` writes the sizes.
+def files(strips: Strips) -> dict[str, np.ndarray]:
+  """The arrays of strips, by the names of their files; `cutting` writes them.
 
-  Returns:
-    The arrays by the names of their files.
+  It also writes the sizes.
   """
-  arrays = {_path(folder, n).name: getattr(strips, n) for n in _ARRAYS}
-  for name, array in arrays.items():
-    with atomic.write_whole(pathlib.Path(folder, name)) as file:
-      np.save(file, array)
-  return arrays
+  return {_file(name): getattr(strips, name) for name in _ARRAYS}
 
 
 def read(folder: str | os.PathLike, **sizes: int) -> Strips:
-  """Maps what `write` wrote into memory; the sizes are the fields of Strips."""
+  """Maps `files` of a folder into memory; sizes are fields of Strips."""
   arrays = {
-    name: np.load(_path(folder, name), mmap_mode="r") for name in _ARRAYS
+    name: np.load(pathlib.Path(folder, _file(name)), mmap_mode="r")
+    for name in _ARRAYS
   }
   return Strips(**sizes, **arrays)
 
 
-def _path(folder, name: str) -> pathlib.Path:
-  return pathlib.Path(folder, f"strips_{name}.npy")
+def _file(name: str) -> str:
+  return f"strips_{name}.npy"

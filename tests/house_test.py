@@ -49,7 +49,7 @@ LEAVES = {
   "presets": set(),
   "text.symbols": set(),
   "counts.column_files": {"atomic", "memory", "threads"},
-  "counts.triplets": {"memory", "counts.column_files"},
+  "counts.triplets": {"memory", "threads", "counts.column_files"},
   "training.connections": set(),
   "training.multihost": {"training.connections"},
   "training.tiles.codec": set(),

@@ -175,8 +175,8 @@ def write_shard(
   """
   start = index * SHARD
 
-  def write(name_and_values) -> int:
-    name, values = name_and_values
+  def write(named_column: tuple[str, np.ndarray]) -> int:
+    name, values = named_column
     # Write-only: if the file were readable too, NFS would write back whole
     # pages, and with them outdated bytes of the neighbouring shard.
     file = os.open(_part_path(folder, name), os.O_WRONLY)

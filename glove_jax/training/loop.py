@@ -222,8 +222,8 @@ def prepare(
     state = checkpoint.restore(*resume_from, abstract_state)
   elif jax.default_backend() == "cpu" or multihost.several():
     # One after the other: together they need more memory on a CPU, and all
-    # processes must communicate in the same order.
-    # The engine compiles its programs while biases are fitted.
+    # processes must communicate in the same order. The engine comes first: it
+    # compiles its programs while biases are fitted.
     engine = build()
     state = engine.init(begin(), given)
   else:

@@ -1,9 +1,7 @@
 """Cuts counts into tiles and lines, which `layout` describes, in a folder.
 
 The tiles are written one block of rows at a time, so memory grows with the
-vocabulary and the remainder, not with the number of counts. The folder serves
-a stopped run that goes on: `manifest.json`, which is written last, has the
-checksums of the other files, so these need not be written atomically.
+vocabulary and the remainder, not with the number of counts.
 """
 
 import functools
@@ -12,9 +10,7 @@ import os
 import pathlib
 import queue
 import threading
-import types
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numba
@@ -26,19 +22,11 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.sorting import by_row
-from glove_jax.training.tiles import strips
+from glove_jax.training.tiles import strips, tile_files
 from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
-from glove_jax.training.tiles.layout import Blocks, Lines
+from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
-# The files of a folder, for fields of `Blocks` and for the fields of `Lines`.
-_FILES = {
-  "position": "place",
-  "pair": "pair",
-  "num_counts": "filled",
-  "file_index": "at",
-}
-_LINE_FILES = ("own", "other", "code")
 _CHUNK = 1 << 22  # counts to visit before their pages are released
 _COUNTERS = 8  # the most threads that count, with 8 B^2 bytes each
 
@@ -128,12 +116,12 @@ def build(
   atomic.remove(folder)  # it may be damaged
   blocks, remainder = cut(triplets, folder, settings)
   if settings.core is not None:
-    _write(_add_strips(blocks, remainder, settings))
-    return read(folder)
+    tile_files.write(_add_strips(blocks, remainder, settings))
+    return tile_files.read(folder)
   half = blocks.num_blocks * blocks.tile_size
   lines = cut_lines(remainder, half, BATCH_CELLS)
-  _write(blocks._replace(lines=lines))
-  return read(folder)
+  tile_files.write(blocks._replace(lines=lines))
+  return tile_files.read(folder)
 
 
 def _add_strips(
@@ -373,83 +361,3 @@ def check_range(lowest: float, highest: float) -> None:
         f"The count {count:g} is outside of {LOWEST:g} to {HIGHEST:g}, which "
         "engine=blocked can store: use engine=rows."
       )
-
-
-def _write(blocks: Blocks) -> None:
-  """Writes everything but the tiles; the manifest comes last."""
-  arrays = {
-    f"lines_{i}_{name}.npy": array
-    for i, lines in enumerate(blocks.lines)
-    for name, array in zip(_LINE_FILES, lines, strict=True)
-  }
-  for field, name in _FILES.items():
-    arrays[f"{name}.npy"] = getattr(blocks, field)
-  facts = {
-    "tile_size": blocks.tile_size,
-    "num_blocks": blocks.num_blocks,
-    "outside": blocks.num_outside,
-    "lines": len(blocks.lines),
-  }
-  if blocks.strips is not None:
-    arrays |= strips.files(blocks.strips)
-    facts["core_blocks"] = blocks.strips.core_blocks
-  atomic.write_json(blocks.folder / "facts.json", facts)
-  names = ["tiles.bin", "facts.json", *arrays]
-  checksums = _checksums(blocks.folder, names, arrays)
-  atomic.write_json(blocks.folder / "manifest.json", checksums)
-
-
-def _checksums(
-  folder: pathlib.Path,
-  names: Iterable[str],
-  arrays: Mapping[str, np.ndarray] = types.MappingProxyType({}),
-) -> dict[str, int]:
-  """The CRC-32 of files, by name; arrays are written first."""
-
-  def checksum(name):
-    if name in arrays:
-      np.save(folder / name, arrays[name])
-    crc = 0
-    with open(folder / name, "rb") as file:
-      for block in iter(lambda: file.read(1 << 24), b""):
-        crc = zlib.crc32(block, crc)
-    return name, crc
-
-  return dict(ordered_map(checksum, names, default_threads()))
-
-
-def is_complete(folder: str | os.PathLike) -> bool:
-  """Whether `build` has finished in this folder, and nothing is damaged."""
-  folder = pathlib.Path(folder)
-  try:
-    wanted = atomic.read_json(folder / "manifest.json")
-    return _checksums(folder, wanted) == wanted
-  except (OSError, ValueError, TypeError):
-    return False
-
-
-def read(folder: str | os.PathLike) -> Blocks:
-  """Reads what `build` wrote; lines and strips are mapped into memory."""
-  folder = pathlib.Path(folder)
-  facts = atomic.read_json(folder / "facts.json")
-  lines = [
-    Lines(
-      *(
-        np.load(folder / f"lines_{i}_{name}.npy", mmap_mode="r")
-        for name in _LINE_FILES
-      )
-    )
-    for i in range(facts["lines"])
-  ]
-  sizes = {name: facts[name] for name in ("tile_size", "num_blocks")}
-  core = facts.get("core_blocks")
-  return Blocks(
-    folder,
-    **sizes,
-    strips=core and strips.read(folder, **sizes, core_blocks=core),
-    num_outside=facts["outside"],
-    lines=lines,
-    **{
-      field: np.load(folder / f"{name}.npy") for field, name in _FILES.items()
-    },
-  )

@@ -15,7 +15,7 @@ from glove_jax.counts import triplets
 from glove_jax.training import loop, optimizers, together
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
-from glove_jax.training.tiles import codec, cutting, layout, steps
+from glove_jax.training.tiles import codec, cutting, layout, steps, tile_files
 from glove_jax.training.tiles.engine import DeviceSettings
 
 
@@ -119,9 +119,9 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
   tiles = 9 if core else len(np.load(tmp_path / "filled.npy"))
   assert len(files["tiles.bin"]) == 2 * 8 * 8 * tiles
   assert cut(3, 50) == files
-  assert cutting.is_complete(tmp_path)
+  assert tile_files.is_complete(tmp_path)
   (tmp_path / "tiles.bin").write_bytes(files["tiles.bin"][:-1])
-  assert not cutting.is_complete(tmp_path)
+  assert not tile_files.is_complete(tmp_path)
 
 
 def test_unsorted_counts_make_the_same_blocks(tmp_path):

@@ -358,6 +358,6 @@ def check_range(lowest: float, highest: float) -> None:
   for count in (lowest, highest):
     if not LOWEST <= count <= HIGHEST:
       raise ValueError(
-        f"The count {count} is outside of {LOWEST} to {HIGHEST}, which "
+        f"The count {count:g} is outside of {LOWEST:g} to {HIGHEST:g}, which "
         "engine=blocked can store: use engine=rows."
       )

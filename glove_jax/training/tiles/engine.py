@@ -241,15 +241,15 @@ class TileEngine(BlockedEngine):
   def _cut_cells(self, counts: DeviceCounts, config) -> None:
     """Cuts counts on the device, while programs compile."""
     settings = cutting.cut_settings(config)
-    make_jobs = functools.partial(
-      resident.make_strip_jobs, settings=settings, config=config
-    )
     stacks = _tile_shapes(self.blocks, self._batching)
     if not config.retrofit:  # its strips have targets, which are not known yet
-      stacks += _first_stacks(make_jobs(self.blocks))
+      strip_jobs = resident.make_strip_jobs(self.blocks, settings, config)
+      stacks += _first_stacks(strip_jobs)
     self._compile(stacks)
     self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
-    self._make_strip_jobs = lambda _, pull: make_jobs(self.blocks, pull=pull)
+    self._make_strip_jobs = functools.partial(
+      resident.make_strip_jobs, self.blocks, settings
+    )
 
   def _define(self, config, together, vocab_size, supplied) -> None:
     """Defines `init`, `params` and the programs."""
@@ -267,15 +267,15 @@ class TileEngine(BlockedEngine):
         given,
       )
 
-    def params(state):
-      return steps.table_params(state.params, self.blocks.position)
+    def params(state, position):
+      return steps.table_params(state.params, position)
 
     def compiled(run):
       mapped = over_points(run, (0, 0, None, None, None))
       return jax.jit(mapped, donate_argnums=0)
 
     self._init = jax.jit(over_points(init, (0, None, 0, None)))
-    self.params = jax.jit(over_points(params, (0,)))
+    self._params = jax.jit(over_points(params, (0, None)))
     position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
     shapes = _params_shape(vocab_size, config, together)
     self._state_shape = jax.eval_shape(
@@ -292,6 +292,9 @@ class TileEngine(BlockedEngine):
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     return self._init(self._hyper, self._position, params, given)
+
+  def params(self, state: TrainState) -> Params:
+    return self._params(state, self._position)
 
   def run_steps(self, state, stack, multipliers):
     program = self._programs[shape_of(stack)].result()

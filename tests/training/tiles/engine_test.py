@@ -7,7 +7,7 @@ from small_counts import MISSING, make_triplets, matrix_of, whole_loss
 
 from glove_jax import config
 from glove_jax.training import checkpoint, loop
-from glove_jax.training.tiles import cutting, resident
+from glove_jax.training.tiles import cutting
 from glove_jax.training.tiles.engine import DeviceSettings
 from glove_jax.training.together import (
   can_train_together,
@@ -78,24 +78,6 @@ def test_an_accelerator_trains_alike(resident, monkeypatch):
     "glove_jax.training.tiles.engine.device_settings",
     lambda blocks: DeviceSettings(resident, 4, 3, 0),
   )
-  params, others = train(counts, **settings)
-  np.testing.assert_allclose(others, costs, rtol=0.03)
-  matrix = matrix_of(counts)
-  ends = [whole_loss(each, matrix) for each in (params, want)]
-  np.testing.assert_allclose(*ends, rtol=0.03)
-
-
-@pytest.mark.parametrize("core", [0, 32, 104])
-@pytest.mark.parametrize("missing", [0.0, 0.05])
-def test_an_accelerator_that_holds_all_cells_trains_alike(
-  core, missing, monkeypatch
-):
-  """On the CPU. Without `missing`, all counts are in tiles on both sides."""
-  counts = make_triplets(150)
-  settings = {"growth": ("64:2",), "epochs": 10, "missing": missing}
-  settings |= {"core": core, "fit_passes": 10} if missing else {"min_fill": 0.0}
-  want, costs = train(counts, **settings)
-  monkeypatch.setattr(resident, "device_memory", lambda: 1 << 40)
   params, others = train(counts, **settings)
   np.testing.assert_allclose(others, costs, rtol=0.03)
   matrix = matrix_of(counts)

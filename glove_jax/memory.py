@@ -41,7 +41,7 @@ def scratch(
   gone when the array is dropped, or when the process dies.
 
   Args:
-    size: the number of entries; at least one.
+    size: the number of entries.
     dtype: their type.
     folder: on the disk that has the file; it is created if missing. None is
       where temporary files go.
@@ -56,13 +56,40 @@ def scratch(
     >>> print(array)
     [0 7 0]
   """
-  dtype = np.dtype(dtype)
   if folder is not None:
     os.makedirs(folder, exist_ok=True)
   with tempfile.TemporaryFile(dir=folder) as file:
-    if hasattr(os, "posix_fallocate"):  # a full disk would kill the process
-      os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
-    return np.memmap(file, dtype, "w+", shape=size)
+    return _map(file, 0, size, np.dtype(dtype))
+
+
+def new_file(path: str | os.PathLike, size: int, dtype) -> np.ndarray:
+  """An array [size] of zeros in a new .npy file, mapped into memory.
+
+  As `scratch`, but the file has a name, and stays.
+
+  Args:
+    path: of the file, which is replaced.
+    size: the number of entries.
+    dtype: their type.
+
+  Raises:
+    OSError: the disk is full, or the file cannot be written.
+  """
+  dtype = np.dtype(dtype)
+  header = {"shape": (int(size),), "fortran_order": False}
+  header["descr"] = np.lib.format.dtype_to_descr(dtype)
+  with open(path, "w+b") as file:
+    np.lib.format.write_array_header_1_0(file, header)
+    return _map(file, file.tell(), size, dtype)
+
+
+def _map(file, start: int, size: int, dtype: np.dtype) -> np.ndarray:
+  """Maps the part of a file after `start`, which is extended to hold it."""
+  if hasattr(os, "posix_fallocate"):  # a full disk would kill the process
+    length = max(1, size * dtype.itemsize)
+    os.posix_fallocate(file.fileno(), start, length)
+  shape = max(1, size)  # nothing cannot be mapped
+  return np.memmap(file, dtype, "r+", offset=start, shape=shape)[:size]
 
 
 def release(*arrays: np.ndarray) -> None:

@@ -1,7 +1,8 @@
 """Cuts counts into tiles and lines, which `layout` describes, in a folder.
 
-The tiles are written one block of rows at a time, so memory grows with the
-vocabulary and the remainder, not with the number of counts.
+The tiles are written one block of rows at a time, and the other counts lie in
+files that are mapped into memory, so memory grows with the vocabulary, not with
+the number of counts.
 """
 
 import functools
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, memory, metrics
 from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.sorting import by_row
@@ -31,6 +32,7 @@ _FILES = {
   "file_index": "at",
 }
 _LINE_FILES = ("own", "other", "code")
+_READ_BYTES = 1 << 20  # at a time, to compute a checksum
 
 
 class CutSettings(NamedTuple):
@@ -112,7 +114,8 @@ def build(
     _write(_add_strips(blocks, remainder, settings.core))
     return read(folder)
   half = blocks.num_blocks * blocks.tile_size
-  lines = cut_lines(remainder, half, BATCH_CELLS)
+  zeros = functools.partial(memory.scratch, folder=folder)
+  lines = cut_lines(remainder, half, BATCH_CELLS, zeros=zeros)
   _write(blocks._replace(lines=lines))
   return read(folder)
 
@@ -123,7 +126,8 @@ def _add_strips(blocks: Blocks, remainder: Remainder, core: int) -> Blocks:
   if core_blocks == blocks.num_blocks:
     return blocks
   sizes = blocks.tile_size, blocks.num_blocks, core_blocks
-  return blocks._replace(strips=strips.cut(*remainder, *sizes), num_outside=0)
+  found = strips.cut(*remainder, *sizes, strips.in_folder(blocks.folder))
+  return blocks._replace(strips=found, num_outside=0)
 
 
 def _core_blocks(core: int, tile_size: int, num_blocks: int) -> int:
@@ -152,7 +156,8 @@ def cut(
     reduce: sums an array over the processes.
 
   Returns:
-    Blocks without lines, and the remainder of the local words.
+    Blocks without lines, and the remainder of the local words, in the order
+    of blocks; with a core, without the counts of two other words.
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
@@ -166,7 +171,7 @@ def cut(
   words = np.argsort(position).astype(np.int32)
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
-  dense = functools.partial(_dense, settings, tile_size)
+  kind = functools.partial(_kinds, settings, tile_size)
   with (
     atomic.write_whole(folder / "tiles.bin") as file,
     metrics.progress(
@@ -174,11 +179,9 @@ def cut(
     ) as bar,
   ):
     counted = _count_tiles(source, numbers, num_blocks, bar)
-    remainder = _write_tiles(
-      source, numbers, counted, dense(counted), file, bar
-    )
+    remainder = _write_tiles(source, numbers, counted, kind(counted), file, bar)
   counted = reduce(counted)
-  pair = np.argwhere(dense(counted)).astype(np.int32)
+  pair = np.argwhere(kind(counted) == _TILE).astype(np.int32)
   num_counts = counted[tuple(pair.T)]
   here = np.isin(pair[:, 0], numbers)
   file_index = np.where(here, np.cumsum(here) - 1, -1)
@@ -190,14 +193,19 @@ def cut(
   ), remainder  # fmt: skip
 
 
-def _dense(settings: CutSettings, tile_size: int, counted) -> np.ndarray:
-  """Which pairs of blocks are tiles: [B, B], by the counts in each."""
+# What becomes of the counts of a pair of blocks.
+_REMAINS, _DROPPED, _TILE = -1, -2, 0
+
+
+def _kinds(settings: CutSettings, tile_size: int, counted) -> np.ndarray:
+  """What becomes of pairs of blocks [B, B], by the counts in each."""
   if settings.core is None:
-    return counted >= max(1, settings.min_fill * tile_size**2)
+    dense = counted >= max(1, settings.min_fill * tile_size**2)
+    return np.where(dense, _TILE, _REMAINS)
   num_blocks = len(counted)
   core_blocks = _core_blocks(settings.core, tile_size, num_blocks)
-  is_core = np.arange(num_blocks) < core_blocks
-  return is_core[:, None] & is_core
+  in_core = np.add.outer(*2 * [np.arange(num_blocks) < core_blocks], dtype=int)
+  return np.array([_DROPPED, _REMAINS, _TILE])[in_core]
 
 
 class _BlockRows(NamedTuple):
@@ -227,7 +235,7 @@ def _count_tiles(source: _BlockRows, numbers, num_blocks, bar) -> np.ndarray:
 
 
 def _write_tiles(
-  source: _BlockRows, numbers, counted, dense, file, bar
+  source: _BlockRows, numbers, counted, kind, file, bar
 ) -> Remainder:
   """Writes the tiles of some blocks of words; returns their other counts.
 
@@ -235,31 +243,39 @@ def _write_tiles(
     source: the counts.
     numbers: the blocks of words, in order.
     counted: [B, B] the counts in each pair of blocks.
-    dense: [B, B] bool, which pairs are tiles.
+    kind: [B, B] from `_kinds`.
     file: takes the codes of one tile after the other.
     bar: shows progress.
   """
   triplets, starts, words, position, tile_size = source
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
-  ends = np.append(0, np.cumsum(np.where(dense, 0, counted).sum(axis=1)))
-  remainder = Remainder(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
+  remains = np.where(kind == _REMAINS, counted, 0).sum(axis=1)
+  ends = np.append(0, np.cumsum(remains))
+  folder = pathlib.Path(file.name).parent
+  remainder = Remainder(
+    *(memory.scratch(ends[-1], t, folder) for t in ("i4", "i4", "u2"))
+  )
 
   def cut_rows(block):
     rows = words[block * tile_size :][:tile_size]
-    slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
-    tiles = np.zeros((dense[block].sum(), tile_size, tile_size), np.uint16)
+    is_tile = kind[block] == _TILE
+    slot = np.where(is_tile, np.cumsum(is_tile) - 1, kind[block])
+    shape = (is_tile.sum(), tile_size, tile_size)
+    tiles = memory.lazy_zeros(shape, np.uint16)
     outside = slice(ends[block], ends[block + 1])
     part = Remainder(*(column[outside] for column in remainder))
     part.row[:] = block * tile_size
     bad = _cut_rows(
-      rows, starts, col, position, tile_size, count, slot, tiles, *part
-    )
+      rows, starts, col, position, tile_size, count, slot, tiles,
+      *map(np.asarray, part),
+    )  # fmt: skip
     if bad >= 0:
       raise ValueError(
         f"The count {count[bad]} is outside of {LOWEST} to {HIGHEST}, which "
         "engine=blocked can store: use engine=rows."
       )
     release(triplets)
+    memory.release(*part)
     return tiles
 
   for tiles in ordered_map(cut_rows, numbers, default_threads()):
@@ -281,7 +297,7 @@ def _cut_rows(
   words, starts, col, position, tile_size, count, slot, tiles,
   outside_row, outside_col, outside_code,
 ):  # fmt: skip
-  """Writes counts to tiles[slot] or, if the slot is -1, to the remainder.
+  """Writes counts to tiles[slot], or to the remainder if the slot says so.
 
   Returns the index of a count that has no code; -1 if all have one.
   """
@@ -295,7 +311,7 @@ def _cut_rows(
         return i
       if tile >= 0:
         tiles[tile, row, context % tile_size] = code
-      else:
+      elif tile == _REMAINS:
         outside_row[outside] += row
         outside_col[outside] = context
         outside_code[outside] = code
@@ -315,6 +331,8 @@ def _write(blocks: Blocks) -> None:
   for name, array in arrays.items():
     with atomic.write_whole(blocks.folder / name) as file:
       np.save(file, array)
+    memory.release(array)
+  names = ["tiles.bin", "facts.json", *arrays]
   facts = {
     "tile_size": blocks.tile_size,
     "num_blocks": blocks.num_blocks,
@@ -322,10 +340,9 @@ def _write(blocks: Blocks) -> None:
     "lines": len(blocks.lines),
   }
   if blocks.strips is not None:
-    arrays |= strips.write(blocks.strips, blocks.folder)
+    names += strips.write(blocks.strips, blocks.folder)
     facts["core_blocks"] = blocks.strips.core_blocks
   atomic.write_json(blocks.folder / "facts.json", facts)
-  names = ["tiles.bin", "facts.json", *arrays]
   checksums = _checksums(blocks.folder, names)
   atomic.write_json(blocks.folder / "manifest.json", checksums)
 
@@ -336,7 +353,7 @@ def _checksums(folder: pathlib.Path, names: Iterable[str]) -> dict[str, int]:
   def checksum(name):
     crc = 0
     with open(folder / name, "rb") as file:
-      for block in iter(lambda: file.read(1 << 24), b""):
+      for block in iter(lambda: file.read(_READ_BYTES), b""):
         crc = zlib.crc32(block, crc)
     return name, crc
 

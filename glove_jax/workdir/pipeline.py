@@ -239,11 +239,12 @@ class Pipeline:
     return vocab.make_vocab(counter + old, **rules)
 
   def _count_words(self, min_count: int, progress) -> Counter[str]:
+    runs = out_of_core.word_runs(self.config.count, self.workdir)
     if self._cluster:
       return distributed.count_words(
         self._text, self.workdir / "vocab",
         source=self._source("vocab", self._vocab_inputs()), min_count=min_count,
-        run=self._cluster.map, progress=progress,
+        run=self._cluster.map, progress=progress, runs=runs,
       )  # fmt: skip
     # The words of a text that fits in memory are kept for `_count`.
     kept = compiled.Kept(out_of_core.max_kept(self.config.count))
@@ -253,6 +254,7 @@ class Pipeline:
       threads=self.config.count.threads or default_threads(),
       progress=progress,
       kept=kept,
+      runs=runs,
     )
     self._kept = kept, self._stages.hashes(self._text.paths)
     return found

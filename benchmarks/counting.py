@@ -28,7 +28,8 @@ from absl import app, flags
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
-from benchmarks import processes  # noqa: E402
+from benchmarks import c_programs  # noqa: E402
+from benchmarks.processes import Stage, timed  # noqa: E402
 from glove_jax.counts import stanford, triplets  # noqa: E402
 
 flags.DEFINE_string("stanford", None, "folder of Stanford's built programs")
@@ -48,8 +49,10 @@ flags.register_validator(
 )
 flags.register_validator(
   "stanford",
-  lambda folder: not folder or os.path.isfile(os.path.join(folder, "cooccur")),
-  "the folder does not contain the program `cooccur`: build it first",
+  lambda folder: (
+    not folder or not c_programs.missing(folder, c_programs.PROGRAMS[:3])
+  ),
+  "that folder needs vocab_count, cooccur and shuffle: build them first",
 )
 flags.register_validator(
   "scratch", lambda path: not path or os.path.isdir(path), "no such folder"
@@ -57,26 +60,26 @@ flags.register_validator(
 FLAGS = flags.FLAGS
 
 
-class Stage(NamedTuple):
-  """The time and space that one process used."""
+class Side(NamedTuple):
+  """What one run of a side came to."""
 
-  name: str
-  seconds: float
-  peak_gb: float  # of resident memory
-  written: int  # bytes
+  stages: list[Stage]
+  written: list[int]  # bytes that each stage leaves
 
 
 def main(_) -> None:
   with tempfile.TemporaryDirectory(dir=FLAGS.scratch) as folder:
     scratch = pathlib.Path(folder)
-    text = _text(scratch)
+    text = pathlib.Path(FLAGS.corpus)
+    if FLAGS.quick:
+      text = c_programs.tenth(text, scratch / "tenth.txt")
     _ours(text, scratch / "first")  # fills the caches of numba and of files
     print("with an empty cache of compiled loops:")
-    _show([[_ours(text, scratch / "cold", cache=scratch / "cache")]])
+    _show([_ours(text, scratch / "cold", cache=scratch / "cache")])
     sides = {"stanford": [], "ours": []}
     for _ in range(FLAGS.repeats):
       sides["stanford"].append(_stanford(text, scratch))
-      sides["ours"].append([_ours(text, scratch / "ours")])
+      sides["ours"].append(_ours(text, scratch / "ours"))
     totals = {}
     for side, runs in sides.items():
       print(f"{side}, medians of {len(runs)}:")
@@ -85,36 +88,20 @@ def main(_) -> None:
     print(f"ratio: {totals['stanford'] / totals['ours']:.1f}")
 
 
-def _text(scratch: pathlib.Path) -> pathlib.Path:
-  corpus = pathlib.Path(FLAGS.corpus)
-  if not FLAGS.quick:
-    return corpus
-  tenth = scratch / "tenth.txt"
-  left = corpus.stat().st_size // 10
-  with corpus.open("rb") as source, tenth.open("wb") as target:
-    for line in source:
-      target.write(line)
-      left -= len(line)
-      if left < 0:
-        break
-  return tenth
+def _stanford(text: pathlib.Path, scratch: pathlib.Path) -> Side:
+  stages = c_programs.count(
+    FLAGS.stanford,
+    text,
+    scratch,
+    min_count=FLAGS.min_count,
+    window=FLAGS.window,
+    memory_gb=FLAGS.memory_gb,
+  )
+  files = c_programs.VOCAB, c_programs.PAIRS, c_programs.SHUFFLED
+  return Side(stages, [(scratch / name).stat().st_size for name in files])
 
 
-def _stanford(text: pathlib.Path, scratch: pathlib.Path) -> list[Stage]:
-  programs = pathlib.Path(FLAGS.stanford)
-  memory = ["-memory", str(FLAGS.memory_gb), "-verbose", "0"]
-  names = ("vocab.txt", "cooccurrence.bin", "cooccurrence.shuf.bin")
-  vocab, pairs, shuffled = (scratch / name for name in names)
-  window = ["-window-size", str(FLAGS.window), "-vocab-file", str(vocab)]
-  count = ["-min-count", str(FLAGS.min_count), "-verbose", "0"]
-  return [
-    _timed([programs / "vocab_count", *count], text, vocab),
-    _timed([programs / "cooccur", *memory, *window], text, pairs, scratch),
-    _timed([programs / "shuffle", *memory], pairs, shuffled, scratch),
-  ]
-
-
-def _ours(text, workdir, cache=None, dtype="float32") -> Stage:
+def _ours(text, workdir, cache=None, dtype="float32") -> Side:
   """Counts with run.py in a new work directory."""
   shutil.rmtree(workdir, ignore_errors=True)
   environment = {"NUMBA_CACHE_DIR": str(cache)} if cache else {}
@@ -125,36 +112,23 @@ def _ours(text, workdir, cache=None, dtype="float32") -> Stage:
     f"--memory_gb={FLAGS.memory_gb}", f"--threads={FLAGS.threads}",
     f"--count_dtype={dtype}",
   ]  # fmt: skip
-  return _timed(command, os.devnull, workdir, environment=environment)
+  stage = timed(command, environment=environment)._replace(name="run.py count")
+  files = [path for path in workdir.rglob("*") if path.is_file()]
+  return Side([stage], [sum(path.stat().st_size for path in files)])
 
 
-def _timed(command, source, target, folder=None, environment=None) -> Stage:
-  """Runs a program that writes to `target`, a file or a new folder.
-
-  Raises:
-    RuntimeError: the program failed.
-  """
-  makes_folder = environment is not None
-  output = os.devnull if makes_folder else target
-  made = processes.timed(command, source, output, folder, environment)
-  files = target.rglob("*") if makes_folder else [target]
-  written = sum(file.stat().st_size for file in files if file.is_file())
-  name = "run.py count" if makes_folder else made.name
-  return Stage(name, made.seconds, made.peak_gb, written)
-
-
-def _show(runs: list[list[Stage]]) -> float:
+def _show(runs: list[Side]) -> float:
   """Prints the medians of each stage; returns the median of their sum."""
-  for stages in zip(*runs, strict=True):
-    seconds, peak_gb, written = (
-      statistics.median(values)
-      for values in list(zip(*stages, strict=True))[1:]
-    )
+  median = statistics.median
+  for i, stage in enumerate(runs[0].stages):
+    seconds = median(run.stages[i].seconds for run in runs)
+    peak_gb = median(run.stages[i].peak_gb for run in runs)
+    written = median(run.written[i] for run in runs)
     print(
-      f"  {stages[0].name:12} {seconds:7.2f} s  peak {peak_gb:5.2f} GB  "
+      f"  {stage.name:12} {seconds:7.2f} s  peak {peak_gb:5.2f} GB  "
       f"leaves {written / 1e9:5.2f} GB"
     )
-  total = statistics.median(sum(s.seconds for s in stages) for stages in runs)
+  total = median(sum(stage.seconds for stage in run.stages) for run in runs)
   print(f"  {'all':12} {total:7.2f} s", flush=True)
   return total
 
@@ -172,7 +146,7 @@ def _compare(text: pathlib.Path, scratch: pathlib.Path) -> None:
     raise ValueError("The vocabularies differ.")
   ours = triplets.read_triplets(scratch / "exact" / "counts")
   position, worst = 0, 0.0
-  for theirs in stanford.read_record_blocks(scratch / "cooccurrence.bin"):
+  for theirs in stanford.read_record_blocks(scratch / c_programs.PAIRS):
     part = slice(position, position + len(theirs.row))
     position = part.stop
     for name in ("row", "col"):

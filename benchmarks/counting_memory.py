@@ -19,7 +19,7 @@ from absl import app, flags
 REPO = pathlib.Path(__file__).parent.parent
 sys.path.insert(0, str(REPO))
 
-from glove_jax.counts import triplets  # noqa: E402
+from glove_jax.counts import column_files, triplets  # noqa: E402
 from glove_jax.text import vocab  # noqa: E402
 
 flags.DEFINE_string("corpus", None, "the text, with spaces between words")
@@ -94,7 +94,7 @@ def _compare(one: pathlib.Path, copies: pathlib.Path) -> int:
       f"The copies have {len(new.row)} counts, one has {len(old.row)}."
     )
   keys = old.row.astype(np.int64) << 32 | old.col
-  for shard in triplets.read_manifest(copies / "counts")["shards"]:
+  for shard in column_files.read_manifest(copies / "counts")["shards"]:
     part = slice(shard["start"], shard["start"] + shard["size"])
     row, col = new.row[part], new.col[part]
     wanted = ids[row] << 32 | ids[col]

@@ -39,10 +39,10 @@ from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from benchmarks import quality, quality_table
+from benchmarks import c_programs, quality, quality_table, trainers
 from benchmarks.processes import Stage, apart, timed
 from glove_jax import atomic, config
-from glove_jax.settings import Part, setting
+from glove_jax.settings import setting
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
 
@@ -50,26 +50,15 @@ REPO = pathlib.Path(__file__).parent.parent
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(Part):
+class Options(trainers.Shared):
   """The flags of this benchmark."""
 
-  corpus: tuple[str, ...] = setting(
-    (), "the text: files, folders, globs or named corpora, comma-separated"
-  )
-  documents: str = setting(
-    "blank_line", "what separates documents", choices=config.DOCUMENTS
-  )
   stanford: str = setting("", "folder of Stanford's built programs")
   gensim: tuple[str, ...] = setting(("cbow",), "sides of gensim")
-  ours: str = setting("", 'flags of run.py for ours: "--preset=glove"')
-  dim: int = setting(100, "D, of all sides", low=1)
-  min_count: int = setting(5, "drop words rarer than this, on all sides", low=1)
   window: int = setting(15, "the window of the C programs", low=1)
   passes: int = setting(15, "passes of the C program", low=1)
   memory_gb: float = setting(4.0, "memory for counting, on both sides", low=0)
   threads: int = setting(2, "threads of all sides", low=1)
-  sets: str = setting("", "a folder of further evaluation sets")
-  workdir: str = setting("", "keep the results here")
 
 
 class Side(NamedTuple):
@@ -107,23 +96,17 @@ def check(options: Options) -> None:
   """Refuses flags that would only fail after hours."""
   if not options.corpus:
     raise SystemExit("--corpus names no text.")
-  programs = ("vocab_count", "cooccur", "shuffle", "glove")
-  for program in programs if options.stanford else ():
-    if not pathlib.Path(options.stanford, program).is_file():
-      raise SystemExit(
-        f"{options.stanford} does not contain the program {program}: build it "
-        "first."
-      )
-  if unknown := set(options.gensim) - {*quality.GENSIM}:
+  if options.stanford and (lost := c_programs.missing(options.stanford)):
     raise SystemExit(
-      f"gensim has no side {min(unknown)!r}: use {', '.join(quality.GENSIM)}."
+      f"{options.stanford} does not contain the program {lost}: build it first."
+    )
+  if unknown := set(options.gensim) - {*trainers.GENSIM}:
+    raise SystemExit(
+      f"gensim has no side {min(unknown)!r}: use {', '.join(trainers.GENSIM)}."
     )
   if options.sets and not pathlib.Path(options.sets).is_dir():
     raise SystemExit(f"--sets: there is no folder {options.sets}.")
-  try:
-    config.make_config(**our_settings(options))
-  except ValueError as error:
-    raise SystemExit(str(error)) from error
+  trainers.check(options, "ours", ("memory_gb", "threads"))
 
 
 def compare(options: Options, folder: pathlib.Path) -> dict[str, Side]:
@@ -153,15 +136,9 @@ def compare(options: Options, folder: pathlib.Path) -> dict[str, Side]:
 
 def judging(options: Options) -> quality.Options:
   """The same options for the parts of `quality.py`."""
-  names = ("corpus", "documents", "dim", "min_count", "sets")
+  names = [field.name for field in dataclasses.fields(trainers.Shared)]
   return quality.Options(
     workers=options.threads, **{n: getattr(options, n) for n in names}
-  )
-
-
-def our_settings(options: Options) -> dict:
-  return {"dim": options.dim, "min_count": options.min_count} | (
-    quality.parse_settings(options.ours)
   )
 
 
@@ -169,7 +146,8 @@ def run_ours(options: Options, folder: pathlib.Path) -> Side:
   """Runs `run.py train` up to the evaluation."""
   run, log = folder / "ours", folder / "ours.log"
   atomic.remove(run)
-  given = our_settings(options) | quality.our_values(folder / "tokens.txt")
+  given = trainers.our_settings("ours", options)
+  given |= trainers.our_values(folder / "tokens.txt")
   given |= {"threads": options.threads, "memory_gb": options.memory_gb}
   command = [sys.executable, REPO / "run.py", "train", f"--workdir={run}"]
   command += [flag_of(name, value) for name, value in given.items()]
@@ -209,7 +187,8 @@ def split_stages(log: str, whole: Stage) -> list[Stage]:
 
 def run_passes(options: Options, folder: pathlib.Path) -> list[Pass]:
   """Trains once more, and judges the vectors of each pass."""
-  apart(train_in_passes, folder / "ours", our_settings(options), folder)
+  settings = trainers.our_settings("ours", options)
+  apart(train_in_passes, folder / "ours", settings, folder)
   words = (folder / "words.txt").read_text().split("\n")
   passes = []
   for number, seconds in enumerate(atomic.read_json(folder / "seconds.json")):
@@ -249,40 +228,34 @@ def train_in_passes(
 
 def run_stanford(options: Options, folder: pathlib.Path) -> Side:
   """Runs the C programs with the settings of their demo.sh."""
-  home = pathlib.Path(options.stanford).resolve()
-  names = ("vocab.txt", "cooccurrence.bin", "cooccurrence.shuf.bin")
-  words, pairs, shuffled = (folder / name for name in names)
-  quiet = ["-verbose", "0"]
-  memory = [*quiet, "-memory", options.memory_gb]
-  count = [*quiet, "-min-count", options.min_count]
-  window = [*memory, "-vocab-file", words, "-window-size", options.window]
-  train = [
-    *quiet, "-input-file", shuffled, "-vocab-file", words, "-save-file",
-    folder / "stanford", "-threads", options.threads, "-vector-size",
-    options.dim, "-iter", options.passes, "-x-max", 10, "-binary", 0,
-  ]  # fmt: skip
-  tokens = folder / "tokens.txt"
-  stages = [
-    timed([home / "vocab_count", *count], tokens, words),
-    timed([home / "cooccur", *window], tokens, pairs, folder),
-    timed([home / "shuffle", *memory], pairs, shuffled, folder),
-    timed([home / "glove", *train], folder=folder),
-  ]
-  pairs.unlink()
-  shuffled.unlink()
+  stages = c_programs.count(
+    options.stanford,
+    folder / "tokens.txt",
+    folder,
+    min_count=options.min_count,
+    window=options.window,
+    memory_gb=options.memory_gb,
+  )
+  command = c_programs.glove(
+    options.stanford,
+    folder,
+    dim=options.dim,
+    passes=options.passes,
+    threads=options.threads,
+  )
+  stages.append(timed([*command, "-binary", 0, "-verbose", 0], folder=folder))
+  for name in (c_programs.PAIRS, c_programs.SHUFFLED):
+    (folder / name).unlink()
   vectors = formats.load_vectors(folder / "stanford.txt")
   return show("stanford", Side(stages, judge(vectors, options)))
 
 
 def run_gensim(options: Options, folder: pathlib.Path, side: str) -> Side:
-  """Trains a model of gensim as `quality.py` does."""
-  output = folder / side
-  output.mkdir(exist_ok=True)
+  """Trains a model of gensim, always anew, as its seconds are compared."""
   values = quality.side_settings(side, 0, judging(options))
-  apart(quality.train_gensim, folder / "tokens.txt", side, values, output)
-  record = atomic.read_json(output / "record.json")
-  words = (output / "words.txt").read_text().split("\n")
-  vectors = WordVectors(words, np.load(output / "vectors.npy"))
+  record, vectors = trainers.train(
+    side, values, folder / "tokens.txt", folder / side
+  )
   training, whole = record["training_seconds"], record["seconds"]
   stages = [
     Stage("vocabulary", whole - training, record["peak_gb"]),

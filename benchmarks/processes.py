@@ -61,3 +61,9 @@ def timed(
     raise RuntimeError(f"{command[0]} failed with {process.returncode}")
   name = pathlib.Path(command[0]).name
   return Stage(name, seconds, usage.ru_maxrss * 1024 / 1e9)
+
+
+def high_water(process: int | str = "self") -> float:
+  """The most memory that a process ever held, in GB."""
+  status = pathlib.Path(f"/proc/{process}/status").read_text()
+  return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9

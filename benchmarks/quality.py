@@ -45,58 +45,39 @@ import hashlib
 import importlib.metadata
 import os
 import pathlib
-import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
 from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 # A side is charged for what it imports, so that only what all sides need is
 # imported here; the processes of the sides import this file too.
-from benchmarks import quality_table
+from benchmarks import quality_table, trainers
 from benchmarks.processes import apart
-from glove_jax import atomic, config, presets, settings
-from glove_jax.settings import Part, setting
+from benchmarks.trainers import GENSIM, OURS
+from glove_jax import atomic, config
+from glove_jax.settings import setting
 from glove_jax.text import datasets, reading, sources
 from glove_jax.vectors import evaluate
 from glove_jax.vectors.word_vectors import WordVectors
 
-OURS = ("ours", "glove")
-GENSIM = {  # the class and the settings of each side
-  "cbow": ("Word2Vec", {"sg": 0}),
-  "sgns": ("Word2Vec", {"sg": 1}),
-  "fasttext": ("FastText", {"sg": 0}),
-  "fasttext_sg": ("FastText", {"sg": 1}),
-}
-
 
 @dataclasses.dataclass(frozen=True)
-class Options(Part):
+class Options(trainers.Shared):
   """The flags of this benchmark."""
 
-  corpus: tuple[str, ...] = setting(
-    (), "the text: files, folders, globs or named corpora, comma-separated"
-  )
-  documents: str = setting(
-    "blank_line", "what separates documents", choices=config.DOCUMENTS
-  )
   sides: tuple[str, ...] = setting(
     ("ours", "cbow", "sgns", "fasttext", "glove"), "the sides, in their order"
   )
-  ours: str = setting("", 'flags of run.py for ours: "--missing=0.1"')
   glove: str = setting("", "flags of run.py for glove")
-  dim: int = setting(100, "D, the dimensions of all sides", low=1)
-  min_count: int = setting(5, "drop words rarer than this, on all sides", low=1)
   window: int = setting(5, "window of gensim's sides", low=1)
   passes: int = setting(5, "passes of gensim's sides", low=1)
   workers: int = setting(2, "threads of gensim's sides", low=1)
   seeds: int = setting(1, "train each side with this many seeds", low=1)
-  sets: str = setting("", "a folder of further evaluation sets")
   suite: str = setting(
     "none",
     "'standard' also evaluates the sets of run.py --suite=standard, which are "
@@ -107,7 +88,6 @@ class Options(Part):
     False, "use the default text of run.py: about two minutes"
   )
   plot: str = setting("", "an image file: mean score over seconds")
-  workdir: str = setting("", "keep gensim's vectors and the results here")
 
 
 def main(argv) -> None:
@@ -136,17 +116,8 @@ def check(options: Options) -> None:
     raise SystemExit("--plot needs matplotlib: pip install matplotlib.")
   if options.sets and not os.path.isdir(options.sets):
     raise SystemExit(f"--sets: there is no folder {options.sets}.")
-  parts = (config.CorpusConfig, config.VocabConfig, config.EvaluateConfig)
-  shared = {f.name for part in parts for f in dataclasses.fields(part)}
-  try:
-    for side in OURS:
-      config.make_config(**our_settings(side, options))
-      if names := shared & set(parse_settings(getattr(options, side))):
-        raise ValueError(
-          f"--{side} changes {', '.join(sorted(names))}, which all sides share."
-        )
-  except ValueError as error:
-    raise SystemExit(str(error)) from error
+  for side in OURS:
+    trainers.check(options, side)
 
 
 def compare(options: Options, folder: pathlib.Path) -> dict:
@@ -225,7 +196,7 @@ def warm_up(tokens: pathlib.Path, scratch: pathlib.Path) -> None:
 
   with tokens.open("rb") as file:
     (scratch / "head.txt").write_bytes(file.read(1 << 20))
-  values = our_values(scratch / "head.txt") | {"min_count": 1}
+  values = trainers.our_values(scratch / "head.txt") | {"min_count": 1}
   run = pipeline.Pipeline(
     config.make_config(**values), scratch / "run", say=lambda line: None
   )
@@ -245,19 +216,18 @@ def train(
   name = f"{side}-{atomic.fingerprint([digest, values])}"
   output = folder / "sides" / name
   cached = side in GENSIM and (output / "record.json").exists()
-  if not cached:
-    output.mkdir(parents=True, exist_ok=True)
-    run = train_gensim if side in GENSIM else train_ours
-    apart(run, folder / "tokens.txt", side, values, output)
-  record = atomic.read_json(output / "record.json") | {"cached": cached}
-  words = (output / "words.txt").read_text().split("\n")
-  return record, WordVectors(words, np.load(output / "vectors.npy"))
+  record, vectors = (
+    trainers.read(output)
+    if cached
+    else trainers.train(side, values, folder / "tokens.txt", output)
+  )
+  return record | {"cached": cached}, vectors
 
 
 def side_settings(side: str, seed: int, options: Options) -> dict:
   """Everything but the text that the vectors of a side depend on."""
   if side in OURS:
-    return our_settings(side, options) | {"seed": seed}
+    return trainers.our_settings(side, options) | {"seed": seed}
   return {
     "class": GENSIM[side][0],
     "version": importlib.metadata.version("gensim"),
@@ -269,123 +239,6 @@ def side_settings(side: str, seed: int, options: Options) -> dict:
     "seed": seed + 1,  # gensim's default is 1
     **GENSIM[side][1],
   }
-
-
-def our_settings(side: str, options: Options) -> dict:
-  """The settings of `make_config` for a side of ours, but for the text."""
-  values = {"dim": options.dim, "min_count": options.min_count}
-  if side == "glove":
-    values |= presets.PRESETS["glove"]
-  return values | parse_settings(getattr(options, side))
-
-
-def our_values(tokens: pathlib.Path) -> dict:
-  """The settings with which we read exactly the tokens of the file."""
-  return {
-    "corpus": str(tokens), "documents": "line", "tokenizer": "whitespace",
-    "lowercase": False,
-  }  # fmt: skip
-
-
-def parse_settings(text: str) -> dict:
-  """Reads flags of run.py, --preset among them, as settings by name.
-
-  >>> parse_settings("--x_max=30 --growth=8192:8,16384:2 --unk")
-  {'x_max': 30.0, 'growth': ('8192:8', '16384:2'), 'unk': True}
-
-  Raises:
-    ValueError: an unknown flag, or a value of another type.
-  """
-  kinds = {field.name: settings.kind(field) for field in config.fields()}
-  values = {}
-  for part in shlex.split(text):
-    name, equals, value = part.removeprefix("--").partition("=")
-    if not equals:
-      is_on = kinds.get(name) is bool
-      values[name if is_on else name.removeprefix("no")] = is_on
-    elif kinds.get(name) is tuple:
-      values[name] = tuple(filter(None, value.split(",")))
-    elif kinds.get(name) in (int, float):
-      values[name] = kinds[name](value)
-    else:
-      values[name] = value
-  preset = values.pop("preset", None)
-  if preset and preset not in presets.PRESETS:
-    raise ValueError(f"There is no preset {preset!r}.")
-  return presets.PRESETS.get(preset, {}) | values
-
-
-def train_ours(
-  tokens: pathlib.Path, side: str, values: dict, output: pathlib.Path
-) -> None:
-  """Runs the pipeline up to its vectors, in this process."""
-  started = time.perf_counter()
-  from glove_jax.workdir import artifacts, pipeline
-
-  made = config.make_config(**our_values(tokens) | values)
-  with tempfile.TemporaryDirectory(dir=output) as scratch:
-    run = pipeline.Pipeline(made, scratch, lambda line: print(f"  {line}"))
-    words, _ = run.count()
-    before = time.perf_counter()
-    params = pipeline.train(
-      run.workdir / "counts", made.train, scratch, show_epoch
-    )
-    training = time.perf_counter() - before
-    vectors = artifacts.make_vectors(words.words, params, made.vectors)
-    seconds = time.perf_counter() - started
-  write_side(output, vectors.words, vectors.vectors, seconds, training)
-
-
-def show_epoch(line: dict) -> None:
-  print(f"  pass {line['epoch']:3d}  {line['seconds']:.1f} s", flush=True)
-
-
-def train_gensim(
-  tokens: pathlib.Path, side: str, values: dict, output: pathlib.Path
-) -> None:
-  """Trains a model of gensim, in this process."""
-  started = time.perf_counter()
-  from gensim import models
-
-  values = {k: v for k, v in values.items() if k not in ("class", "version")}
-  model = getattr(models, GENSIM[side][0])(**values)
-  model.build_vocab(corpus_file=str(tokens))
-  before = time.perf_counter()
-  model.train(
-    corpus_file=str(tokens),
-    total_examples=model.corpus_count,
-    total_words=model.corpus_total_words,
-    epochs=model.epochs,
-  )
-  now = time.perf_counter()
-  write_side(
-    output,
-    model.wv.index_to_key,
-    model.wv.vectors,
-    now - started,
-    now - before,
-  )
-
-
-def write_side(
-  output: pathlib.Path,
-  words: Sequence[str],
-  table: np.ndarray,
-  seconds: float,
-  training: float,
-) -> None:
-  """Writes vectors [V, D] and, last, the record of this process."""
-  record = {"seconds": seconds, "training_seconds": training}
-  record |= {"peak_gb": high_water(), "load": os.getloadavg()[0]}
-  np.save(output / "vectors.npy", table)
-  atomic.write_text(output / "words.txt", "\n".join(words))
-  atomic.write_json(output / "record.json", record)
-
-
-def high_water() -> float:
-  """The most memory that this process ever held, in GB."""
-  status = pathlib.Path("/proc/self/status").read_text()
-  return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
 
 
 def judge(vectors: WordVectors, options: Options) -> dict[str, list[float]]:

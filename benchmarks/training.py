@@ -37,19 +37,17 @@ import sys
 import tempfile
 import time
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from benchmarks.processes import apart
+from benchmarks import c_programs, floors
+from benchmarks.processes import apart, high_water
 from glove_jax import config, presets
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
 from glove_jax.training import loop
-from glove_jax.training.tiles import cutting
 from glove_jax.vectors import analogy, sets, similarity, word_vectors
 from glove_jax.workdir import pipeline
 
@@ -58,7 +56,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("corpus", None, "the text")
 flags.DEFINE_string("workdir", "runs/training_benchmark", "where all goes")
-flags.DEFINE_list("sides", ["blocked"], "engines and presets of ours to race")
+flags.DEFINE_list(
+  "sides", ["blocked"], "engines and presets of ours to race, or default"
+)
 flags.DEFINE_integer("dim", 100, "D")
 flags.DEFINE_integer("max_vocab", 0, "keep only so many words; 0 keeps all")
 flags.DEFINE_integer("window", 15, "the window of the counts")
@@ -76,7 +76,7 @@ flags.register_validator(
 )
 flags.register_validator(
   "stanford",
-  lambda folder: not folder or os.path.isfile(os.path.join(folder, "glove")),
+  lambda folder: not folder or not c_programs.missing(folder, ["glove"]),
   "the program `glove` is not in that folder: build it first",
 )
 FLAGS = flags.FLAGS
@@ -91,7 +91,7 @@ class Pass:
   seconds: float  # since the start, evaluation left out
   pass_seconds: float
   triplets_per_second: float
-  whole: bool  # whether it visited all counts
+  whole: bool  # whether it visited as many counts as any
   cost: float
   google: float
   wordsim353: float
@@ -131,7 +131,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   """Counts the corpus once; leaves shuffled records for the C program."""
   path = pathlib.Path(given["corpus"])
   if given["quick"]:
-    path = tenth(path, workdir / "tenth.txt")
+    path = c_programs.tenth(path, workdir / "tenth.txt")
   settings = config.make_config(
     corpus=[str(path)],
     documents=given["documents"],
@@ -141,14 +141,7 @@ def count(workdir: pathlib.Path, max_vocab: int, given: dict) -> None:
   _, counts = pipeline.Pipeline(settings, workdir).count()
   if not given["stanford"]:
     return
-  stanford.write_shuffled_records(counts, workdir / "cooccurrence.shuf.bin")
-
-
-def tenth(path: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
-  """The first tenth of a text file."""
-  with path.open("rb") as file:
-    output.write_bytes(file.read(path.stat().st_size // 10))
-  return output
+  stanford.write_shuffled_records(counts, workdir / c_programs.SHUFFLED)
 
 
 @dataclasses.dataclass
@@ -185,16 +178,34 @@ class Judge:
 
 def run_stanford(workdir, counts, dim: int) -> Side:
   """Runs glove, and judges what it wrote after each pass."""
-  command = [
-    pathlib.Path(FLAGS.stanford, "glove").resolve(),
-    "-input-file", "cooccurrence.shuf.bin", "-vocab-file", "vocab.txt",
-    "-save-file", "stanford", "-threads", FLAGS.threads,
-    "-vector-size", dim, "-x-max", 10, "-alpha", 0.75, "-eta", 0.05,
-    "-iter", FLAGS.passes, "-checkpoint-every", 1, "-binary", 1,
-    "-verbose", 2,
-  ]  # fmt: skip
-  words = vocab.read_vocab(workdir / "vocab.txt").words
-  judge, passes, seconds = Judge(words), [], 0.0
+  costs, times, peak = run_glove(workdir, dim)
+  judge = Judge(vocab.read_vocab(workdir / "vocab.txt").words)
+  passes, seconds = [], 0.0
+  for number, (cost, took) in enumerate(zip(costs, times, strict=True), 1):
+    path = workdir / f"stanford.{number:03d}.bin"
+    if number == FLAGS.passes and not path.exists():
+      path = workdir / "stanford.bin"
+    table = np.fromfile(path).reshape(2, counts.vocab_size, dim + 1)
+    path.unlink()
+    seconds += took
+    word, context = table[:, :, :-1]
+    rate = len(counts.row) / took
+    scores = judge(word + context)
+    passes.append(Pass(seconds, took, rate, True, cost, **scores))
+    show("stanford", number, passes[-1])
+  return Side(passes, peak)
+
+
+def run_glove(workdir, dim: int) -> tuple[list[float], list[float], float]:
+  """Runs glove: the cost and seconds of each pass, and its peak memory, GB."""
+  command = c_programs.glove(
+    FLAGS.stanford,
+    workdir,
+    dim=dim,
+    passes=FLAGS.passes,
+    threads=FLAGS.threads,
+  )
+  command += ["-checkpoint-every", 1, "-binary", 1, "-verbose", 2]
   process = subprocess.Popen(
     [str(part) for part in command],
     cwd=workdir,
@@ -212,19 +223,7 @@ def run_stanford(workdir, counts, dim: int) -> Side:
   process.wait()
   if process.returncode or len(costs) != FLAGS.passes:
     raise SystemExit(f"glove stopped with exit code {process.returncode}")
-  for number, (cost, took) in enumerate(zip(costs, times, strict=True), 1):
-    path = workdir / f"stanford.{number:03d}.bin"
-    if number == FLAGS.passes and not path.exists():
-      path = workdir / "stanford.bin"
-    table = np.fromfile(path).reshape(2, counts.vocab_size, dim + 1)
-    path.unlink()
-    seconds += took
-    word, context = table[:, :, :-1]
-    rate = len(counts.row) / took
-    scores = judge(word + context)
-    passes.append(Pass(seconds, took, rate, True, cost, **scores))
-    show("stanford", number, passes[-1])
-  return Side(passes, peak)
+  return costs, times, peak
 
 
 def run_side(workdir, side: str, dim: int) -> Side:
@@ -261,12 +260,15 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
 
   Puts what a Pass knows of itself into the queue and, last, peak and floors.
   """
-  given = presets.PRESETS.get(side) or {"engine": side, "missing": 0.0}
+  given = {"default": {}, **presets.PRESETS}.get(side)
+  if given is None:
+    given = {"engine": side, "missing": 0.0}
   settings = config.make_config(**given | {"dim": dim}).train
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
     engine, state = loop.prepare(counts, settings, tiles_folder=folder)
+    most = max(size.num_triplets for size in engine.epochs)
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = loop.run_epoch(engine, settings, state, epoch)
       before = time.perf_counter()
@@ -278,7 +280,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
           "seconds": before - start - waited,
           "pass_seconds": line["seconds"],
           "triplets_per_second": line["triplets_per_second"],
-          "whole": engine.epochs[epoch - 1].num_triplets == len(counts.row),
+          "whole": engine.epochs[epoch - 1].num_triplets == most,
           "cost": line["cost"],
         }
       )
@@ -287,43 +289,8 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
       judged.clear()
       waited += time.perf_counter() - before
     is_blocked = settings.engine == "blocked"
-    floors = floors_of(cutting.read(folder), dim) if is_blocked else None
-  queue.put((peak, floors))
-
-
-def floors_of(made: cutting.Blocks, dim: int) -> dict:
-  """The least seconds that a pass can take on this device.
-
-  Arithmetic: the three products of every tile. Bytes: the codes of all tiles,
-  and of every other count its code, its place and the vector that it gathers.
-  """
-  cells = len(made.pair) * made.tile_size**2
-  gathered = sum(line.fixed.size for line in made.lines)
-  size = 4096 if jax.default_backend() != "cpu" else 1024
-  matrix = jnp.ones((size, size)) * 0.5
-  product = seconds_of(jax.jit(lambda x: x @ x), matrix)
-  array = jnp.ones(1 << 26)
-  copy = seconds_of(jax.jit(lambda x: x + 1), array)
-  return {
-    "arithmetic": 6 * cells * dim / (2 * size**3 / product),
-    "bytes": (2 * cells + gathered * (6 + 4 * dim)) / (2 * array.nbytes / copy),
-  }
-
-
-def seconds_of(function, argument) -> float:
-  """The median of ten calls, after one that compiles."""
-  times = []
-  for _ in range(11):
-    start = time.perf_counter()
-    function(argument).block_until_ready()
-    times.append(time.perf_counter() - start)
-  return statistics.median(times[1:])
-
-
-def high_water(process="self") -> float:
-  """The most memory that a process ever held, in GB."""
-  status = pathlib.Path(f"/proc/{process}/status").read_text()
-  return int(status.split("VmHWM:")[1].split()[0]) / 1e6
+    least = floors.of_tiles(engine.blocks, dim) if is_blocked else None
+  queue.put((peak, least))
 
 
 def show(side: str, number: int, made: Pass) -> None:

@@ -1,11 +1,11 @@
 """Pages of the documentation: Markdown as HTML, with all that it links to."""
 
-import html
 import os
 import pathlib
 import re
 import shutil
 
+import latex2mathml.converter
 import markdown2
 from pygments.formatters import HtmlFormatter
 
@@ -33,7 +33,6 @@ table { border-collapse: collapse; display: block; overflow-x: auto }
 td, th { border: 1px solid #ddd; padding: .2em .6em }
 img { max-width: 100% }
 """
-_MATHJAX = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
 
 
 def write_all(first: pathlib.Path, output: pathlib.Path) -> set[pathlib.Path]:
@@ -89,7 +88,7 @@ def place(source: pathlib.Path) -> pathlib.Path:
 
 
 def markdown(text: str) -> str:
-  """Markdown as HTML; formulas stay as they are, for MathJax."""
+  """Markdown as HTML; formulas between $ or $$ become MathML."""
   formulas = []
 
   def keep(match):
@@ -99,9 +98,13 @@ def markdown(text: str) -> str:
   in_code = re.split(r"(```.*?```|`[^`\n]+`)", text, flags=re.S)
   in_code[::2] = [re.sub(_MATH, keep, part) for part in in_code[::2]]
   page = str(markdown2.markdown("".join(in_code), extras=_EXTRAS))
-  return re.sub(
-    r"FORMULA(\d+)E", lambda m: html.escape(formulas[int(m[1])]), page
-  )
+  return re.sub(r"FORMULA(\d+)E", lambda m: _mathml(formulas[int(m[1])]), page)
+
+
+def _mathml(formula: str) -> str:
+  """A formula between $ or $$ as MathML, which browsers show by themselves."""
+  kind = "block" if formula.startswith("$$") else "inline"
+  return latex2mathml.converter.convert(formula.strip("$"), display=kind)
 
 
 def write(
@@ -120,13 +123,10 @@ def write(
   up = os.path.relpath(output, path.parent)
   places = (f'<a href="{up}/{p}">{name}</a>' for name, p in _PLACES.items())
   colours = HtmlFormatter().get_style_defs(".codehilite")
-  script = f'<script async src="{_MATHJAX}"></script>' if "$" in body else ""
-  delimiters = "{tex: {inlineMath: [['$', '$']]}}"
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(
     f'<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8">\n'
     f"<title>{title} - glove_jax</title>\n<style>{_STYLE}{colours}</style>\n"
-    f"<script>MathJax = {delimiters}</script>{script}\n"
     f"<nav>{' '.join(places)}</nav>\n{body}\n</html>\n"
   )
 

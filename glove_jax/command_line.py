@@ -197,18 +197,11 @@ def run(
     _fail(with_flags(str(error)))
   except Exception as error:
     if memory.is_full(error):
-      _fail(_too_little_memory(error))
+      names = "--dim, --max_vocab or --batch_size"
+      _fail(with_flags(str(memory.too_little(error, names))))
     if not _several():
       raise
     _fail(f"{type(error).__name__}: {error}")
-
-
-def _too_little_memory(error: Exception) -> str:
-  why = with_flags(" ".join(str(error).split()))
-  start = "There is too little memory for these settings: lower"
-  if why.startswith(start):
-    return why  # the library's own sentence
-  return f"{start} --dim, --max_vocab or --batch_size ({why})."
 
 
 def _several() -> bool:

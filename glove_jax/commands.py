@@ -175,9 +175,9 @@ def explore(arguments: list[str]) -> None:
   expect("explore", arguments, 0, "no words")
   vectors, _ = trained()
   flags, other = run_flags(), given(configs.fields()).get("against")
-  runs = [explorer.Run(flags.input or str(workdir()), vectors)]
+  runs = [explorer.NamedVectors(flags.input or str(workdir()), vectors)]
   if other:
-    runs.append(explorer.Run(other, read_input(other, flags)))
+    runs.append(explorer.NamedVectors(other, read_input(other, flags)))
   page = explorer.Server(explorer.Explorer(runs), flags.port)
   say(f"The page is at {page.url} until Ctrl-C.")
   try:

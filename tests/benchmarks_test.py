@@ -5,7 +5,16 @@ import time
 
 import pytest
 
-from benchmarks import end_to_end, faults, fuzz, load, quality, quality_table
+from benchmarks import (
+  c_programs,
+  end_to_end,
+  faults,
+  fuzz,
+  load,
+  quality,
+  quality_table,
+  trainers,
+)
 from benchmarks.end_to_end import Pass, Side
 from benchmarks.fuzz_samples import Reader, Sample
 from benchmarks.processes import Stage
@@ -60,10 +69,10 @@ def test_halves_of_analogies_count_and_unseen_sets_do_not():
 
 def test_flags_of_run_py_become_settings():
   text = "--x_max=30 --growth= --epochs=2 --nounk --vectors=word"
-  assert quality.parse_settings(text) == {
+  assert trainers.parse_settings(text) == {
     "x_max": 30.0, "growth": (), "epochs": 2, "unk": False, "vectors": "word",
   }  # fmt: skip
-  chosen = quality.parse_settings("--epochs=9 --preset=fast")
+  chosen = trainers.parse_settings("--epochs=9 --preset=fast")
   fast = presets.PRESETS["fast"]
   assert chosen == fast | {"epochs": 9} and fast["epochs"] == 3
 
@@ -74,6 +83,7 @@ def test_flags_of_run_py_become_settings():
   ({"quick": True, "ours": "--xmax=3"}, "no setting 'xmax'"),
   ({"quick": True, "ours": "--preset=slow"}, "no preset 'slow'"),
   ({"quick": True, "ours": "--min_count=9"}, "min_count, which all sides"),
+  ({"quick": True, "glove": "--dim=9"}, "--glove changes dim, which all sides"),
 ])  # fmt: skip
 def test_wrong_flags_are_refused_before_anything_runs(flags, message):
   with pytest.raises(SystemExit, match=message):
@@ -136,10 +146,46 @@ def test_the_ratio_is_to_the_first_other_side():
   ({"corpus": ("a",), "stanford": "nowhere"}, "program vocab_count"),
   ({"corpus": ("a",), "gensim": ("elmo",)}, "no side 'elmo'"),
   ({"corpus": ("a",), "ours": "--xmax=3"}, "no setting 'xmax'"),
+  ({"corpus": ("a",), "ours": "--corpus=b"}, "--ours changes corpus, which"),
+  ({"corpus": ("a",), "ours": "--documents=line"}, "changes documents, which"),
+  ({"corpus": ("a",), "ours": "--dim=9"}, "changes dim, which all sides share"),
+  ({"corpus": ("a",), "ours": "--min_count=1"}, "changes min_count, which"),
+  ({"corpus": ("a",), "ours": "--threads=9"}, "changes threads, which"),
+  ({"corpus": ("a",), "ours": "--preset=paper"}, "dim, lowercase, "),
 ])  # fmt: skip
 def test_wrong_flags_of_end_to_end_are_refused(flags, message):
   with pytest.raises(SystemExit, match=message):
     end_to_end.check(end_to_end.Options(**flags))
+
+
+def test_each_c_program_reads_what_the_one_before_wrote(tmp_path):
+  """Stand-ins write their name and flags, and then what they read."""
+  programs, work = tmp_path / "build", tmp_path / "work"
+  programs.mkdir()
+  work.mkdir()
+  for name in c_programs.PROGRAMS[:3]:
+    path = programs / name
+    path.write_text('#!/bin/sh\necho "${0##*/} $*"\ncat\n')
+    path.chmod(0o755)
+  assert c_programs.missing(programs) == "glove"
+  assert not c_programs.missing(programs, c_programs.PROGRAMS[:3])
+  (tmp_path / "text.txt").write_text("to be\n")
+  stages = c_programs.count(
+    programs, tmp_path / "text.txt", work, min_count=3, window=7, memory_gb=0.5
+  )
+  assert [s.name for s in stages] == ["vocab_count", "cooccur", "shuffle"]
+  shuffle, cooccur, text = (work / c_programs.SHUFFLED).read_text().splitlines()
+  assert shuffle == "shuffle -verbose 0 -memory 0.5" and text == "to be"
+  assert cooccur.endswith("vocab.txt -window-size 7")
+  vocab = (work / c_programs.VOCAB).read_text()
+  assert vocab == "vocab_count -verbose 0 -min-count 3\nto be\n"
+
+
+def test_a_tenth_of_a_text_ends_with_a_line(tmp_path):
+  text = tmp_path / "text.txt"
+  text.write_text("to be\n" * 40)
+  part = c_programs.tenth(text, tmp_path / "tenth.txt")
+  assert part.read_text() == "to be\n" * 5  # the line that passes 24 bytes
 
 
 def make_small_text(tmp_path):

@@ -28,6 +28,14 @@ def pytest_unconfigure(config):
     shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def save_every_state():
+  """However slow the disk is, tests find the checkpoints they expect."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr("glove_jax.training.checkpoint._QUICK", float("inf"))
+    yield
+
+
 DATA = pathlib.Path(__file__).parent / "data"
 
 

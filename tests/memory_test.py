@@ -1,4 +1,4 @@
-"""Arrays outside of the heap."""
+"""Arrays outside of the heap, and what is said when memory is full."""
 
 import numpy as np
 import pytest
@@ -24,3 +24,15 @@ def test_a_scratch_array_keeps_its_values_and_leaves_no_file(tmp_path):
 def test_a_scratch_array_that_the_disk_cannot_hold_is_an_error(tmp_path):
   with pytest.raises(OSError):
     memory.scratch(1 << 58, np.uint8, tmp_path)
+
+
+def test_the_sentence_has_one_line_and_is_not_repeated():
+  jax_error = RuntimeError("RESOURCE_EXHAUSTED: Out of memory\n  allocating 9")
+  error = memory.too_little(jax_error)
+  assert str(error) == (
+    "There is too little memory for these settings: lower dim, max_vocab or "
+    "batch_size (RESOURCE_EXHAUSTED: Out of memory allocating 9)."
+  )
+  assert memory.too_little(error, lower="--dim") is error
+  python = memory.too_little(MemoryError("no room"), lower="--dim")
+  assert str(python).endswith("settings: lower --dim (no room).")

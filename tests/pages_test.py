@@ -42,3 +42,14 @@ def test_a_link_that_leads_nowhere_is_an_error(site, link, message):
   first.write_text(f"[b]({link})\n")
   with pytest.raises(ValueError, match=message):
     pages.write_all(first, site / "out")
+
+
+def test_formulas_need_no_network(tmp_path):
+  text = "# A\n$x_i < 1$ but `$HOME`\n\n$$\\frac12\n\\log X$$\n"
+  body = pages.markdown(text)
+  assert body.count("<math") == 2 and body.count('display="block"') == 1
+  assert "<msub><mi>x</mi><mi>i</mi></msub>" in body and "<mfrac>" in body
+  assert "<code>$HOME</code>" in body
+  pages.write(tmp_path / "a.html", "a", body, tmp_path)
+  page = (tmp_path / "a.html").read_text()
+  assert "<math" in page and "<script" not in page

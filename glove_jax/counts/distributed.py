@@ -30,11 +30,11 @@ import numpy as np
 from glove_jax import atomic
 from glove_jax.config import CountConfig
 from glove_jax.counts import (
+  column_files,
   cooccur,
   out_of_core,
   pair_counter,
   spill,
-  triplets,
 )
 from glove_jax.counts.dask_pool import Resources
 from glove_jax.counts.out_of_core import Added
@@ -199,7 +199,7 @@ def count_corpus(
     cuts += section.cuts
   merged = _merge(home, config, runs, cuts, run)
   task = functools.partial(write_shard, os.path.abspath(folder), config)
-  triplets.write_shards(
+  column_files.write_shards(
     run(task, _cut_shards(merged)),
     folder,
     **out_of_core.manifest_facts(vocab, config),
@@ -311,7 +311,7 @@ def _cut_shards(merged: Sequence[Run]) -> list[ShardPieces]:
     while start < run.size:
       if not room:
         shards.append(ShardPieces(len(shards), []))
-        room = triplets.SHARD
+        room = column_files.SHARD
       end = min(run.size, start + room)
       shards[-1].pieces.append((run, start, end))
       room -= end - start
@@ -321,7 +321,7 @@ def _cut_shards(merged: Sequence[Run]) -> list[ShardPieces]:
 
 def write_shard(
   folder: str, config: CountConfig, shard: ShardPieces, resources: Resources
-) -> triplets.WrittenShard:
+) -> column_files.WrittenShard:
   """A task: writes a shard of the counts, in little memory."""
   keys, units = (
     np.concatenate(
@@ -330,7 +330,7 @@ def write_shard(
     for suffix in ("keys", "units")
   )
   columns = out_of_core.to_columns(spill.to_entries(keys, units), config)
-  return triplets.write_shard(folder, shard.index, columns)
+  return column_files.write_shard(folder, shard.index, columns)
 
 
 def _make_budget(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glove_jax.config import CountConfig
-from glove_jax.counts import cooccur, out_of_core, triplets
+from glove_jax.counts import column_files, cooccur, out_of_core
 from glove_jax.counts.out_of_core import Added
 from glove_jax.counts.pair_counter import PairCounter
 from glove_jax.text import compiled, reading, sources
@@ -47,7 +47,7 @@ def forecast(
     ValueError: `memory_gb` is too small.
   """
   size = _expected_size(text, vocab, config)
-  old = sum(triplets.read_manifest(other.folder)["size"] for other in added)
+  old = sum(column_files.read_manifest(other.folder)["size"] for other in added)
   if num_sections:
     parts = num_sections
     memory = "memory of the workers"

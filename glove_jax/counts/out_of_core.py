@@ -17,7 +17,7 @@ import numpy as np
 
 from glove_jax.config import CountConfig, check_type
 from glove_jax.config import settings as config_settings
-from glove_jax.counts import cooccur, stanford, triplets
+from glove_jax.counts import column_files, cooccur, stanford, triplets
 from glove_jax.counts.pair_counter import ENTRIES, Entries, PairCounter
 from glove_jax.counts.spill import Runs
 from glove_jax.memory import machine_memory
@@ -29,7 +29,7 @@ from glove_jax.threads import default_threads, ordered_map
 
 _ID_BYTES = 4 + 4  # a word of the text, and its position
 _THREAD_BYTES = (20 << 20) + 64 * ENTRIES  # text and ids; entries
-_SHARD_BYTES = 2 * 16 * triplets.SHARD  # one being filled, one written
+_SHARD_BYTES = 2 * 16 * column_files.SHARD  # one being filled, one written
 _MOST_GB = 1e6  # more memory is of no use
 _WORD_BYTES = 512  # per word of the vocabulary, at most, in all tables
 _ROW_BYTES = 64  # the same in each thread: its row of sums, and its entries
@@ -221,7 +221,7 @@ def _write(
   config: CountConfig,
 ) -> None:
   columns = functools.partial(to_columns, config=config)
-  triplets.write_blocks(
+  column_files.write_blocks(
     ordered_map(columns, entries, threads=1),
     folder,
     **manifest_facts(vocab, config),
@@ -259,7 +259,7 @@ def import_records(
     OSError: a file cannot be read or written.
     ValueError: the file is truncated, or belongs to another vocabulary.
   """
-  triplets.write_blocks(
+  column_files.write_blocks(
     (block[:3] for block in stanford.read_record_blocks(path, len(vocab))),
     folder,
     **manifest_facts(vocab, config),
@@ -309,7 +309,7 @@ def _added_entries(
 
 def _check_kind(folder: str | os.PathLike, config: CountConfig) -> None:
   """Raises a ValueError if counts differ in kind from those of `config`."""
-  facts = triplets.read_manifest(folder)
+  facts = column_files.read_manifest(folder)
   for name in ("window", "context", "distance_weighting"):
     if facts.get(name) != getattr(config, name):
       raise ValueError(

@@ -1,34 +1,18 @@
 """Counts as triplets (row, col, count), in memory and on disk.
 
-On disk they are a folder of three `.npy` files, one per column, which are read
-by memory mapping, and `manifest.json`. The manifest is written last: a folder
-without it is unfinished. A column is one file, however many counts there are.
-*Shards* are ranges of all three columns that can be checked or fetched alone.
-The manifest lists their rows and checksums.
+On disk they are a folder of `column_files`, which are mapped into memory.
 """
 
-import concurrent.futures
-import contextlib
-import functools
-import itertools
-import json
-import math
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax import atomic, memory
-from glove_jax.threads import default_threads, ordered_map
+from glove_jax import memory
+from glove_jax.counts import column_files
 
-_COLUMNS = ("row", "col", "count")
-_FORMAT = 2
-SHARD = 1 << 22  # triplets
-_HEADER = 128  # bytes before the data of a .npy file
 _CHUNK = 1 << 23  # triplets read at a time
-_sync = getattr(os, "fdatasync", os.fsync)
 
 
 class Triplets(NamedTuple):
@@ -38,13 +22,6 @@ class Triplets(NamedTuple):
   col: np.ndarray  # [N] int32, from 0
   count: np.ndarray  # [N] float32 or float64, > 0
   vocab_size: int
-
-
-class WrittenShard(NamedTuple):
-  """A shard that has been written."""
-
-  facts: dict[str, Any]  # its entry in the manifest
-  total: float  # the sum of its counts
 
 
 def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
@@ -137,192 +114,13 @@ def write_triplets(
   Raises:
     OSError: the folder cannot be written.
   """
+  size = column_files.SHARD
   blocks = (
-    tuple(column[start : start + SHARD] for column in triplets[:3])
-    for start in range(0, len(triplets.row), SHARD)
+    tuple(column[start : start + size] for column in triplets[:3])
+    for start in range(0, len(triplets.row), size)
   )
   facts |= {"vocab_size": int(triplets.vocab_size)}
-  write_blocks(blocks, folder, count_dtype=count_dtype, **facts)
-
-
-def write_blocks(
-  blocks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
-  folder: str | os.PathLike,
-  *,
-  vocab_size: int,
-  count_dtype: str = "float32",
-  **facts,
-) -> None:
-  """Writes triplets that arrive as (row, col, count) blocks of any size.
-
-  The sizes of the blocks do not change the files.
-
-  Args:
-    blocks: columns of equal length each.
-    folder, count_dtype, facts: as for `write_triplets`.
-    vocab_size: V.
-
-  Raises:
-    OSError: the folder cannot be written.
-  """
-  shards = _write_behind(folder, _shards(blocks, _dtypes(count_dtype)))
-  write_shards(
-    shards, folder, vocab_size=vocab_size, count_dtype=count_dtype, **facts
-  )
-
-
-def _write_behind(
-  folder: str | os.PathLike, shards: Iterable[list[np.ndarray]]
-) -> Iterator[WrittenShard]:
-  """Writes each shard in a thread while the next one is being filled."""
-  with concurrent.futures.ThreadPoolExecutor(1) as pool:
-    flying = None
-    for index, shard in enumerate(shards):
-      if flying:
-        yield flying.result()
-      flying = pool.submit(write_shard, folder, index, shard)
-    if flying:
-      yield flying.result()
-
-
-def write_shards(
-  shards: Iterable[WrittenShard],
-  folder: str | os.PathLike,
-  *,
-  vocab_size: int,
-  count_dtype: str = "float32",
-  **facts,
-) -> None:
-  """Creates a folder whose shards `write_shard` writes in the meantime.
-
-  Args:
-    shards: all shards, in any order. Any process that sees the folder may write
-      a shard, while this iterator is being advanced.
-    folder, vocab_size, count_dtype, facts: as for `write_blocks`.
-
-  Raises:
-    OSError: the folder cannot be written.
-  """
-  os.makedirs(folder, exist_ok=True)
-  manifest = os.path.join(folder, "manifest.json")
-  with contextlib.suppress(FileNotFoundError):
-    os.unlink(manifest)  # the folder is unfinished from now on
-  with _new_columns(folder) as columns:
-    done = sorted(shards, key=lambda shard: shard.facts["start"])
-    size = sum(shard.facts["size"] for shard in done)
-    for column, dtype in zip(columns, _dtypes(count_dtype), strict=True):
-      _write_header(column, dtype, size)
-  facts = {"format": _FORMAT, "vocab_size": vocab_size, "size": size} | facts
-  total = math.fsum(shard.total for shard in done)
-  facts |= {"count_dtype": count_dtype, "total": total}
-  facts["shards"] = [shard.facts for shard in done]
-  atomic.write_json(manifest, facts | {"crc32": _checksum(facts)})
-
-
-def _checksum(facts: dict[str, Any]) -> int:
-  """The CRC-32 of a manifest, without this entry."""
-  rest = {name: value for name, value in facts.items() if name != "crc32"}
-  return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
-
-
-def _dtypes(count_dtype: str) -> tuple[np.dtype, ...]:
-  return np.dtype(np.int32), np.dtype(np.int32), np.dtype(count_dtype)
-
-
-def _path(folder: str | os.PathLike, name: str) -> str:
-  return os.path.join(folder, f"{name}.npy")
-
-
-def _part_path(folder: str | os.PathLike, name: str) -> str:
-  return _path(folder, f".{name}.part")
-
-
-@contextlib.contextmanager
-def _new_columns(folder: str | os.PathLike) -> Iterator[list[BinaryIO]]:
-  """Opens the column files, which get their names if the block succeeds."""
-  parts = {_part_path(folder, name): _path(folder, name) for name in _COLUMNS}
-  try:
-    with contextlib.ExitStack() as stack:
-      files = [stack.enter_context(open(part, "wb")) for part in parts]
-      yield files
-      for file in files:  # on disk before the manifest that vouches for them
-        file.flush()
-        os.fsync(file.fileno())
-    for part, path in parts.items():
-      os.replace(part, path)
-  except BaseException:
-    for part in parts:
-      with contextlib.suppress(OSError):
-        os.unlink(part)
-    raise
-
-
-def _shards(blocks, dtypes) -> Iterator[list[np.ndarray]]:
-  """Regroups blocks into columns of SHARD triplets; the last may be shorter.
-
-  Two shards take turns: one is valid until the one after the next is filled.
-  """
-  turns = itertools.cycle(
-    [memory.lazy_zeros(SHARD, dtype) for dtype in dtypes] for _ in range(2)
-  )
-  shard, filled = next(turns), 0
-  for block in blocks:
-    start = 0
-    while start < len(block[0]):
-      size = min(SHARD - filled, len(block[0]) - start)
-      for column, values in zip(shard, block, strict=True):
-        column[filled : filled + size] = values[start : start + size]
-      start, filled = start + size, filled + size
-      if filled == SHARD:
-        yield shard
-        shard, filled = next(turns), 0
-  if filled:
-    yield [column[:filled] for column in shard]
-
-
-def write_shard(
-  folder: str | os.PathLike, index: int, columns: Sequence[np.ndarray]
-) -> WrittenShard:
-  """Writes one shard into a folder while `write_shards` is running on it.
-
-  Args:
-    folder: the folder.
-    index: from 0; every shard but the last has SHARD triplets.
-    columns: rows, columns and counts, with the dtypes of the files.
-
-  Raises:
-    OSError: the shard cannot be written, or `write_shards` is not running.
-  """
-  start, checksums = index * SHARD, {}
-  for name, values in zip(_COLUMNS, columns, strict=True):
-    # Write-only: if the file were readable too, NFS would write back whole
-    # pages, and with them outdated bytes of the neighbouring shard.
-    file = os.open(_part_path(folder, name), os.O_WRONLY)
-    with open(file, "wb") as column:
-      column.seek(_HEADER + start * values.itemsize)
-      column.write(values)
-      column.flush()
-      _sync(file)  # now, so that little is left to wait for at the end
-    checksums[name] = zlib.crc32(values)
-  row, _, count = columns
-  facts = {
-    "start": start,
-    "size": len(row),
-    "rows": [int(row.min()), int(row.max())],
-    "crc32": checksums,
-  }
-  return WrittenShard(facts, float(count.sum(dtype=np.float64)))
-
-
-def _write_header(file: BinaryIO, dtype, size: int) -> None:
-  header = {
-    "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-    "fortran_order": False,
-    "shape": (size,),
-  }
-  file.seek(0)
-  np.lib.format.write_array_header_1_0(file, header)
-  assert file.tell() == _HEADER
+  column_files.write_blocks(blocks, folder, count_dtype=count_dtype, **facts)
 
 
 def read_triplets(folder: str | os.PathLike) -> Triplets:
@@ -332,64 +130,8 @@ def read_triplets(folder: str | os.PathLike) -> Triplets:
     FileNotFoundError: the folder is missing or unfinished.
     ValueError: the files are damaged or do not belong together.
   """
-  facts = read_manifest(folder)
-  with _damage(folder):
-    columns = zip(_COLUMNS, _dtypes(facts["count_dtype"]), strict=True)
-    arrays = [
-      _load(_path(folder, name), facts["size"], dtype)
-      for name, dtype in columns
-    ]
-    return Triplets(*arrays, int(facts["vocab_size"]))
-
-
-def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
-  """Reads the manifest of a folder of counts.
-
-  Raises:
-    FileNotFoundError: the folder is missing or unfinished.
-    ValueError: the manifest is damaged, or of another format.
-  """
-  manifest = os.path.join(folder, "manifest.json")
-  if not os.path.exists(manifest):
-    raise FileNotFoundError(
-      f"{os.fspath(folder)!r} holds no finished counts (no manifest.json): "
-      "count the corpus first."
-    )
-  with _damage(folder):
-    facts = atomic.read_json(manifest)
-    if facts["format"] != _FORMAT:
-      raise ValueError(f"format {facts['format']} is not {_FORMAT}")
-    if facts.get("crc32", _checksum(facts)) != _checksum(facts):
-      raise ValueError("manifest.json differs from what was written")
-    return facts
-
-
-@contextlib.contextmanager
-def _damage(folder: str | os.PathLike) -> Iterator[None]:
-  """Names the folder in errors that say that its files are damaged.
-
-  Damaged headers make NumPy raise almost anything.
-  """
-  try:
-    yield
-  except (MemoryError, PermissionError):  # of this machine, not of the files
-    raise
-  except Exception as error:
-    reason = str(error).rstrip(".") or type(error).__name__
-    raise ValueError(
-      f"The counts in {os.fspath(folder)!r} are damaged, count again: "
-      f"{reason}. If that does not help, remove the folder first."
-    ) from error
-
-
-def _load(path: str, size: int, dtype) -> np.ndarray:
-  # An empty file cannot be memory-mapped.
-  array = np.load(path, mmap_mode="r" if size else None, allow_pickle=False)
-  if array.shape != (size,) or array.dtype != dtype:
-    raise ValueError(
-      f"{path} holds {array.dtype} {array.shape}, not {np.dtype(dtype)} {size}."
-    )
-  return array
+  columns, vocab_size = column_files.read(folder)
+  return Triplets(*columns, vocab_size)
 
 
 def verify_triplets(folder: str | os.PathLike) -> None:
@@ -401,31 +143,7 @@ def verify_triplets(folder: str | os.PathLike) -> None:
     FileNotFoundError: the folder is missing or unfinished.
     ValueError: a shard differs from what was written.
   """
-  read_triplets(folder)  # checks sizes and types
-  facts = read_manifest(folder)
-  with _damage(folder):
-    sizes = [dtype.itemsize for dtype in _dtypes(facts["count_dtype"])]
-    pieces = [
-      (name, size, shard)
-      for shard in facts["shards"]
-      for name, size in zip(_COLUMNS, sizes, strict=True)
-    ]
-    verify = functools.partial(_verify, folder)
-    list(ordered_map(verify, pieces, default_threads()))
-
-
-def _verify(folder: str | os.PathLike, piece: tuple[str, int, dict]) -> None:
-  """Raises a ValueError if a column of a shard differs from its checksum."""
-  name, itemsize, shard = piece
-  start, end = shard["start"], shard["start"] + shard["size"]
-  with open(_path(folder, name), "rb") as file:  # faster than a memory map
-    file.seek(_HEADER + start * itemsize)
-    values = file.read(shard["size"] * itemsize)
-  if zlib.crc32(values) != shard["crc32"][name]:
-    raise ValueError(
-      f"{name}.npy differs from what was written, somewhere in triplets "
-      f"{start} to {end - 1}."
-    )
+  column_files.verify(folder)
 
 
 def check_vocab(folder: str | os.PathLike, fingerprint: str) -> None:
@@ -439,7 +157,8 @@ def check_vocab(folder: str | os.PathLike, fingerprint: str) -> None:
     FileNotFoundError: the folder is missing or unfinished.
     ValueError: the counts are of another vocabulary, or damaged.
   """
-  if read_manifest(folder).get("vocab", fingerprint) != fingerprint:
+  facts = column_files.read_manifest(folder)
+  if facts.get("vocab", fingerprint) != fingerprint:
     beside = os.path.join(os.path.dirname(os.path.abspath(folder)), "vocab.txt")
     raise ValueError(
       f"The counts in {os.fspath(folder)!r} are of another vocabulary than "

@@ -19,7 +19,7 @@ _FREQUENT = 20_000  # words that are compared: by spelling, or of two runs
 _LONGEST = 50  # characters of a word that is compared
 
 
-def about(vectors: WordVectors, query: Query) -> dict:
+def about(vectors: WordVectors) -> dict:
   """How many words and dimensions there are, and what can be asked."""
   ranks = {rank * len(vectors) // 40 for rank in range(1, 6)}
   return {
@@ -93,8 +93,6 @@ def picture(vectors: WordVectors, query: Query) -> dict:
   """
   num = _number(query, "num", 1000, MOST_WORDS)
   method = query.get("method") or flat.methods()[0]
-  if method not in flat.methods():
-    raise ValueError(f"There is no method {method!r} here: see `about`.")
   places = flat.positions(vectors.unit[:num], method).round(4)
   return {
     "words": vectors.words[:num],
@@ -104,7 +102,6 @@ def picture(vectors: WordVectors, query: Query) -> dict:
 
 
 QUESTIONS: dict[str, Callable[[WordVectors, Query], dict]] = {
-  "about": about,
   "neighbors": neighbors,
   "analogy": analogy,
   "similarity": similarity,

@@ -43,7 +43,7 @@ _HEADERS = {
 }
 
 
-class Run(NamedTuple):
+class NamedVectors(NamedTuple):
   """One column of the page."""
 
   name: str
@@ -61,12 +61,12 @@ class Explorer:
 
   >>> import numpy as np
   >>> vectors = WordVectors(["king", "queen"], np.eye(2))
-  >>> explorer = Explorer([Run("mine", vectors)])
+  >>> explorer = Explorer([NamedVectors("mine", vectors)])
   >>> explorer.answer("similarity", {"a": "king", "b": "queen"})["answers"]
   [{'word': 'queen', 'cosine': 0.0}]
   """
 
-  def __init__(self, runs: list[Run]):
+  def __init__(self, runs: list[NamedVectors]):
     if not runs:
       raise ValueError("There is nothing to explore: give one run or two.")
     for run in runs:
@@ -92,8 +92,7 @@ class Explorer:
     if question == "runs":
       return {
         "runs": [
-          {"name": run.name} | answers.about(run.vectors, {})
-          for run in self._runs
+          {"name": run.name} | answers.about(run.vectors) for run in self._runs
         ]
       }
     if question not in answers.QUESTIONS and question != "changes":

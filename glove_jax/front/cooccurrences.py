@@ -10,7 +10,7 @@ import scipy.sparse
 from glove_jax import config as configs
 from glove_jax import effects
 from glove_jax.config import VectorsConfig, make_part
-from glove_jax.counts import ratios, triplets
+from glove_jax.counts import column_files, ratios, triplets
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
 from glove_jax.text import vocab as vocabs
@@ -151,7 +151,7 @@ class Cooccurrences:
     """
     folder = pathlib.Path(folder).expanduser()
     counts = artifacts.read_counts(folder)
-    facts = triplets.read_manifest(folder / "counts")
+    facts = column_files.read_manifest(folder / "counts")
     kind = {name: facts[name] for name in KIND if name in facts}
     return cls(counts, vocabs.read_vocab(folder / "vocab.txt"), kind)
 

@@ -323,10 +323,7 @@ def _train(counts, config: Config, objects, quiet: bool) -> Params:
   except RuntimeError as error:  # of JAX
     if not memory.is_full(error):
       raise
-    raise MemoryError(
-      "There is too little memory for these settings: lower dim, max_vocab or "
-      f"batch_size ({error})."
-    ) from error
+    raise memory.too_little(error) from error
 
 
 def _start(objects, counts, config: Config, quiet: bool):

@@ -88,11 +88,12 @@ def sweep(
     points = grid.product(*(grid.param(k, *v) for k, v in varied.items()))
     config = SweepConfig(seeds=seeds)
     plan = command.make_plan(config, base, sweep=points)
+    plan = plan._replace(evaluate=evaluate)
     runs = [configs.all_settings(point.config) for point in plan.points]
     effects.check(runs, options.keys() & {*base, *varied})
     say = fitting.say(quiet)
     if workdir:
-      command.run(plan, config, folder, say, evaluate)
+      command.run(plan, config, folder, say)
     else:
       run = runner.Runner(folder, config, say=say, evaluate=evaluate)
       run.run(plan.points)

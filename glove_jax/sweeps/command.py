@@ -23,7 +23,6 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.sweeps.plots import Plot
 from glove_jax.sweeps.runner import Plan
-from glove_jax.sweeps.scores import Evaluator
 from glove_jax.training import loop, multihost
 from glove_jax.vectors import evaluate
 from glove_jax.workdir import inputs
@@ -177,7 +176,6 @@ def run(
   config: SweepConfig,
   workdir: pathlib.Path,
   say: Callable[[str], object] = print,
-  evaluate: Evaluator | None = None,
 ) -> int:
   """Runs a sweep and reports it.
 
@@ -186,7 +184,6 @@ def run(
     config: how to run them.
     workdir: the work directory.
     say: called with each line of news.
-    evaluate: as for `Runner`.
 
   Returns:
     The exit code: 1 if a point failed.
@@ -201,7 +198,7 @@ def run(
   atomic.write_json(workdir / "sweep.json", plan.record)
   keep_up = report.Reports(lambda: report.write(plan, workdir))
   points = runner.Runner(
-    workdir, config, plan.trainers, say, evaluate or plan.evaluate, keep_up
+    workdir, config, plan.trainers, say, plan.evaluate, keep_up
   )
   failed = points.run(plan.points)
   write_report(plan, workdir, say, tensorboard=config.tensorboard)
@@ -262,11 +259,6 @@ def run_search(
     ValueError, OSError: as `check_points`.
     Busy: another process searches in the work directory.
   """
-  if not config.sweep:
-    raise ValueError(
-      'search needs what to search: sweep="x_max=1..300;alpha=0.25..1".'
-    )
-
   make = functools.partial(
     make_plan, settings=settings, experiment=experiment, command=command
   )

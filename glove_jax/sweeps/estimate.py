@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from glove_jax import atomic
 from glove_jax import config as configs
-from glove_jax.counts import triplets
+from glove_jax.counts import column_files
 from glove_jax.sweeps import runner
 from glove_jax.sweeps.folders import counts_folder, is_done, point_folder
 from glove_jax.sweeps.grid import Point
@@ -141,7 +141,7 @@ def _guess_size(config: configs.Config) -> Size:
 def _read_size(folder: pathlib.Path) -> Size | None:
   """The size of the counts in a work directory; None if it has none yet."""
   try:
-    manifest = triplets.read_manifest(folder / "counts")
+    manifest = column_files.read_manifest(folder / "counts")
   except FileNotFoundError:
     return None
   return Size(manifest["size"], manifest["vocab_size"])

@@ -18,7 +18,7 @@ import jax
 
 from glove_jax import atomic, metrics
 from glove_jax import config as configs
-from glove_jax.counts import triplets
+from glove_jax.counts import column_files, triplets
 from glove_jax.model import Params
 from glove_jax.sweeps import grid, scores
 from glove_jax.sweeps.folders import (
@@ -348,7 +348,7 @@ def _train_otherwise(trainer: Trainer, point, counts, folder) -> WordVectors:
 
 def _write_training(folder, counts, seconds: float, together: int) -> None:
   """Writes the size of the training data and the time, start included."""
-  facts = triplets.read_manifest(counts)
+  facts = column_files.read_manifest(counts)
   record = {
     "vocab_size": facts["vocab_size"],
     "num_counts": facts["size"],

@@ -111,8 +111,12 @@ def first_values(space: str) -> grid.Settings:
   {'x_max': 1.0, 'dim': 50}
 
   Raises:
-    ValueError: as `read_space`.
+    ValueError: no space is given, or as `read_space`.
   """
+  if not space:
+    raise ValueError(
+      'search needs what to search: sweep="x_max=1..300;alpha=0.25..1".'
+    )
   return {name: ask(_First()) for name, ask in read_space(space).items()}
 
 

@@ -8,10 +8,10 @@ the mean of their setting, drawn from those of all settings, since three seeds
 are too few to know how much one setting varies. S seeds deviate too little from
 their own mean, which sqrt(S / (S - 1)) corrects.
 
-p is twice the share of draws in which a difference from the best mean has the
-other sign (Davison & Hinkley, 1997, section 4.2). It is not corrected for the
-number of settings, so with many of them some are told from the best by chance.
-Questions share words, so that intervals are somewhat too narrow.
+p is that of no difference from the best mean, `intervals.p_value` of the draws.
+It is not corrected for the number of settings, so with many of them some are
+told from the best by chance. Questions share words, so that intervals are
+somewhat too narrow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,11 +62,8 @@ def judge(
   best = max(known, key=lambda i: draws.mean(i, tables[i].seen))
   out: list[Judged | None] = [None] * len(groups)
   for i in known:
-    drawn = means[i][~np.isnan(means[i])]
-    if len(drawn):
-      low, high = np.percentile(drawn, [2.5, 97.5])
-      p = _compare(draws, best, i)
-      out[i] = Judged(float(low), float(high), p, i == best)
+    if interval := intervals.percentiles(means[i]):
+      out[i] = Judged(*interval, _compare(draws, best, i), i == best)
   return out
 
 
@@ -103,8 +100,7 @@ class _Draws:
 
   def mean(self, i: int, seen: np.ndarray) -> float:
     """The mean score of a group over the questions of a mask."""
-    whole = np.ones((1, np.count_nonzero(seen)), np.float32)
-    return float(self._scores(i, seen, whole).mean())
+    return float(self._seeds(i, seen).mean())
 
   def of(self, i: int, seen: np.ndarray) -> np.ndarray:
     """[draws] means of group i over the questions of a mask [N]."""
@@ -130,13 +126,16 @@ class _Draws:
 
   def _deviate(self, i: int) -> np.ndarray:
     """[S]: the deviations of the seeds of group i; none of a single seed."""
-    seen = self.tables[i].seen
-    whole = np.ones((1, np.count_nonzero(seen)), np.float32)
-    (scores,) = self._scores(i, seen, whole)
+    scores = self._seeds(i, self.tables[i].seen)
     num = len(scores)
     if num == 1 or np.isnan(scores).any():
       return np.zeros(0)
     return np.sqrt(num / (num - 1)) * (scores - scores.mean())
+
+  def _seeds(self, i: int, seen: np.ndarray) -> np.ndarray:
+    """[S]: the score of each seed of group i over the questions of a mask."""
+    whole = np.ones((1, np.count_nonzero(seen)), np.float32)
+    return self._scores(i, seen, whole)[0]
 
   def _scores(self, i, seen, counts) -> np.ndarray:
     """[draws, S]: the score of each point in each draw of the questions."""
@@ -160,7 +159,4 @@ def _compare(draws: _Draws, best: int, other: int) -> float:
   both = first.seen & second.seen
   if np.count_nonzero(both) < 2:
     return float("nan")
-  drawn = draws.of(best, both) - draws.of(other, both)
-  drawn = drawn[~np.isnan(drawn)]
-  tail = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
-  return float(min(1.0, 2 * (tail + 1) / (len(drawn) + 1)))
+  return intervals.p_value(draws.of(best, both) - draws.of(other, both))

@@ -105,10 +105,10 @@ def check_memory(
     there = (device.memory_stats() or {}).get("bytes_limit", needed)
     there *= jax.device_count()
   if needed > there:
-    raise MemoryError(
-      "There is too little memory for these settings: lower "
-      f"dim={config.dim} or max_vocab (the tables of {vocab_size:,} words need "
-      f"{needed / 1e9:,.0f} GB, and there are {there / 1e9:,.0f} GB)."
+    raise memory.too_little(
+      f"the tables of {vocab_size:,} words need {needed / 1e9:,.0f} GB, and "
+      f"there are {there / 1e9:,.0f} GB",
+      lower=f"dim={config.dim} or max_vocab",
     )
 
 

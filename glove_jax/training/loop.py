@@ -27,6 +27,7 @@ from glove_jax.training import (
   checkpoint,
   divergence,
   multihost,
+  on_device,
   optimizer_check,
   optimizers,
   sharding,
@@ -34,6 +35,7 @@ from glove_jax.training import (
 )
 from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.checks import check_config, check_memory, check_supplied
+from glove_jax.training.compilation import keep_programs, wake_device
 from glove_jax.training.costs import EpochCosts
 from glove_jax.training.engine import (
   NOTHING,
@@ -42,10 +44,13 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
+from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.rows import RowsEngine
 from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.starts import Start
-from glove_jax.training.tiles.engine import TileEngine, growth_stages
+from glove_jax.training.tiles import resident
+from glove_jax.training.tiles.engine import TileEngine
+from glove_jax.training.tiles.passes import growth_stages
 from glove_jax.training.tiles.ring import RingEngine
 
 
@@ -64,7 +69,8 @@ def train(
 ) -> model.Params:
   """Trains GloVe on counts.
 
-  With a workdir, each epoch writes a checkpoint and a line of metrics, and a
+  With a workdir, each epoch writes a line of metrics. Checkpoints are written
+  after epochs, unless that would take more than a tenth of the time, and a
   stopped run resumes after its last checkpoint. On a CPU, the parameters of a
   resumed run are bit-identical to those of an uninterrupted run.
 
@@ -113,8 +119,9 @@ def train(
   start = starts.checked(init, triplets.vocab_size, config.dim)
   supplied = Supplied(loss, cell_loss, tx, start)
   check_supplied(config, supplied)
-  check_memory(triplets.vocab_size, config, tx)
+  wake_device()
   triplets = checked(triplets)
+  check_memory(triplets.vocab_size, config, tx)
   with jax.enable_x64(config.dtype == "float64"):
     checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
     done = _find_done(checkpoints, config, tx, say) if checkpoints else 0
@@ -126,14 +133,16 @@ def train(
       resume_from=(checkpoints, done) if done else None,
     )
     writer = _make_writer(workdir, done) if workdir else None
+    saver = checkpoint.Saver(checkpoints) if checkpoints else None
     highest = divergence.highest_cost(triplets, config)
     _report_empty(engine, say)
-    for epoch in epochs_after(engine, done):
+    epochs = epochs_after(engine, done)
+    for epoch in epochs:
       state, line = run_epoch(engine, config, state, epoch, on_step)
       if loss is None and cell_loss is None:
         divergence.check_cost(line, highest)
-      if checkpoints:
-        checkpoint.save(checkpoints, epoch, state)
+      if saver:
+        saver.offer(epoch, state, must=epoch == epochs[-1])
       if writer:
         writer.write(**line)
       if on_epoch:
@@ -187,16 +196,21 @@ def prepare(
     resume_from: (folder of checkpoints, last finished epoch); None starts from
       initial parameters.
   """
+  keep_programs()
+  counts = resident.place(triplets, config)
   build = functools.partial(
-    make_engine, triplets, config, supplied, tiles_folder=tiles_folder
+    make_engine, counts, config, supplied, tiles_folder=tiles_folder
   )
-  fit = functools.partial(
-    fit_biases,
-    triplets,
-    rows=multihost.share(len(triplets.row)),
-    reduce=multihost.sum_over_processes,
-    folder=tiles_folder and pathlib.Path(tiles_folder).parent,
-  )
+  if isinstance(counts, DeviceCounts):
+    fit = functools.partial(on_device.fit_biases, counts)
+  else:
+    fit = functools.partial(
+      fit_biases,
+      triplets,
+      rows=multihost.share(len(triplets.row)),
+      reduce=multihost.sum_over_processes,
+      folder=tiles_folder and pathlib.Path(tiles_folder).parent,
+    )
   begin = functools.partial(
     initial_params, triplets.vocab_size, config, fit, supplied.start
   )
@@ -222,7 +236,7 @@ def prepare(
 
 
 def make_engine(
-  triplets: Triplets,
+  triplets: Triplets | DeviceCounts,
   config: TrainConfig,
   supplied: Supplied = NOTHING,
   *,
@@ -231,7 +245,7 @@ def make_engine(
   """Builds the engine that the config names.
 
   Args:
-    triplets: the counts.
+    triplets: the counts; those on a device are for the blocked engine.
     config: the training settings.
     supplied: instead of what the config names.
     tiles_folder: where the blocked engine keeps its tiles; None uses a

@@ -11,7 +11,8 @@ from glove_jax.model import Params
 from glove_jax.training import biases, checkpoint, optimizers
 from glove_jax.training.engine import TrainState
 from glove_jax.training.tiles import cutting, steps
-from glove_jax.training.tiles.engine import cut_settings, padding_bias
+from glove_jax.training.tiles.cutting import cut_settings
+from glove_jax.training.tiles.engine import padding_bias
 
 
 def read(

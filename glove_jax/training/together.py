@@ -16,6 +16,10 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.training import loop, multihost, optimizers, sharding
 from glove_jax.training.biases import fit_biases, initial_params
+from glove_jax.training.compilation import keep_programs
+from glove_jax.training.on_device import DeviceCounts
+from glove_jax.training.on_device import fit_biases as fit_on_device
+from glove_jax.training.tiles import resident
 from glove_jax.training.tiles.engine import TileEngine
 
 # Sweep points that train together may differ only in these fields.
@@ -72,13 +76,17 @@ def train_together(
       f"in {', '.join(TOGETHER)}; missing must be 0 for all or for none."
     )
   triplets = loop.checked(triplets)
+  keep_programs()
   # Points that differ only in the seed share their biases.
-  fit = functools.cache(functools.partial(fit_biases, triplets))
+  counts = resident.place(triplets, configs[0], len(configs))
+  on_device = isinstance(counts, DeviceCounts)
+  fit = functools.partial(fit_on_device if on_device else fit_biases, counts)
+  fit = functools.cache(fit)
   starts = [
     initial_params(triplets.vocab_size, config, fit) for config in configs
   ]
   params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
-  engine = TileEngine(triplets, configs[0], together=configs)
+  engine = TileEngine(counts, configs[0], together=configs)
   state = sharding.put_state(engine.placement, engine.init(params))
   for epoch in loop.epochs_after(engine, 0):
     state, line = loop.run_epoch(engine, configs[0], state, epoch)

@@ -140,7 +140,7 @@ def evaluate_vectors(
           results[entry.name] = _missing(entry.kind, reason, method)
         else:
           results[entry.name], given = _evaluate(
-            content, vectors, config, other, lowercase, asked is not None
+            content, vectors, config, other, lowercase
           )
           if asked is not None:
             asked[entry.name] = content, given
@@ -155,6 +155,7 @@ def compare_analogies(
   method: str = "add",
   other: WordVectors | None = None,
   lowercase: bool | None = None,
+  given: analogy.Answers | None = None,
 ) -> dict:
   """Evaluates an analogy set by every method, with intervals and tests.
 
@@ -164,6 +165,7 @@ def compare_analogies(
     method: 'add' or 'mul', the method of the sections' scores.
     other: vectors to compare with.
     lowercase: as for `evaluate_vectors`; of `vectors` only.
+    given: the answers of `vectors` by `method`, if they are known.
 
   Returns:
     A dict as the head of this file describes it.
@@ -172,10 +174,11 @@ def compare_analogies(
   items = [item for section in sections.values() for item in section[:1]]
   if items and all(isinstance(item, Relation) for item in items):
     methods.append("avg")
-  scores = {
-    name: _analogy_scores(vectors, sections, name, other, lowercase)
-    for name in methods
-  }
+  known, scores = {method: given}, {}
+  for name in methods:
+    ours = known.get(name) or analogy.ask(vectors, sections, name, lowercase)
+    theirs = analogy.ask(other, sections, name) if other is not None else None
+    scores[name] = _analogy_scores(ours, theirs, sections)
   totals = {name: score["total"] for name, score in scores.items()}
   head = {"kind": "analogies", "method": method}
   return head | scores[method] | {"methods": totals}
@@ -186,6 +189,7 @@ def compare_similarity(
   pairs: Sequence[Pair],
   other: WordVectors | None = None,
   lowercase: bool | None = None,
+  given: np.ndarray | None = None,
 ) -> dict:
   """Evaluates a similarity set, with an interval and a test.
 
@@ -194,12 +198,15 @@ def compare_similarity(
     pairs: see `sets.read_similarity`.
     other: vectors to compare with.
     lowercase: as for `evaluate_vectors`; of `vectors` only.
+    given: the cosines of the pairs in `vectors`, if they are known.
 
   Returns:
     A dict as the head of this file describes it.
   """
   people = np.array([pair.score for pair in pairs], np.float64)
-  cosine = similarity.cosines(vectors, pairs, lowercase)
+  cosine = given
+  if cosine is None:
+    cosine = similarity.cosines(vectors, pairs, lowercase)
   seen = ~np.isnan(cosine)
   result = similarity.score(cosine, pairs) | {
     "interval": intervals.spearman_interval(cosine[seen], people[seen])
@@ -232,26 +239,24 @@ def _read(entry: standard.Entry) -> tuple[sets.Content | None, str]:
     return None, str(error)
 
 
-def _evaluate(content, vectors, config, other, lowercase, ask: bool):
-  """The result of a set and, if asked for, what the vectors answer."""
+def _evaluate(content, vectors, config, other, lowercase):
+  """The result of a set, and what the vectors answer to it."""
   is_plain = not (config.sets or config.against) and config.suite == "none"
-  is_analogies, method = isinstance(content, dict), config.analogy_method
-  given = None  # `analogy.Answers`, or the cosines of pairs
-  if is_plain or ask:
-    given = (
-      analogy.ask(vectors, content, method, lowercase)
-      if is_analogies
-      else similarity.cosines(vectors, content, lowercase)
-    )
-  if is_plain and is_analogies:
-    head = {"kind": "analogies", "method": method}
-    return head | analogy.scores(given, content), given
+  if not isinstance(content, dict):
+    cosine = similarity.cosines(vectors, content, lowercase)
+    if is_plain:
+      return similarity.score(cosine, content), cosine
+    return compare_similarity(
+      vectors, content, other, lowercase, cosine
+    ), cosine
+  method = config.analogy_method
+  answers = analogy.ask(vectors, content, method, lowercase)
   if is_plain:
-    return similarity.score(given, content), given
-  if is_analogies:
-    found = compare_analogies(vectors, content, method, other, lowercase)
-    return found, given
-  return compare_similarity(vectors, content, other, lowercase), given
+    head = {"kind": "analogies", "method": method}
+    return head | analogy.scores(answers, content), answers
+  return compare_analogies(
+    vectors, content, method, other, lowercase, answers
+  ), answers
 
 
 def _missing(kind: str, reason: str, method: str) -> dict:
@@ -264,10 +269,10 @@ def _missing(kind: str, reason: str, method: str) -> dict:
   return head | analogy.scores(answers, {}) | {"missing": reason}
 
 
-def _analogy_scores(vectors, sections, method, other, lowercase) -> dict:
+def _analogy_scores(
+  ours: analogy.Answers, theirs: analogy.Answers | None, sections: Sections
+) -> dict:
   """The scores of one method, each with its interval and comparison."""
-  ours = analogy.ask(vectors, sections, method, lowercase)
-  theirs = analogy.ask(other, sections, method) if other is not None else None
 
   def finish(score: dict, chosen: np.ndarray) -> dict:
     score["interval"] = intervals.accuracy_interval(

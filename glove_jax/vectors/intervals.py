@@ -35,7 +35,7 @@ def accuracy_interval(
   if not seen:
     return None
   rng = np.random.default_rng(seed)
-  return _percentiles(rng.binomial(seen, correct / seen, draws) / seen)
+  return percentiles(rng.binomial(seen, correct / seen, draws) / seen)
 
 
 def accuracy_difference(
@@ -74,7 +74,7 @@ def accuracy_difference(
     p = stats.binomtest(gained, gained + lost, 0.5).pvalue
   return {
     "difference": (gained - lost) / num,
-    "interval": _percentiles((drawn[:, 0] - drawn[:, 1]) / num),
+    "interval": percentiles((drawn[:, 0] - drawn[:, 1]) / num),
     "p": float(p),
     "seen": num,
   }
@@ -97,7 +97,7 @@ def spearman_interval(
   if spearman(first, second) is None:
     return None
   counts = resamples(len(first), draws, seed)
-  return _percentiles(
+  return percentiles(
     np.concatenate([resampled(first, second, part) for part in counts])
   )
 
@@ -111,10 +111,8 @@ def spearman_difference(
 ) -> dict | None:
   """Compares two models' rank correlations with the same scores.
 
-  Both correlations are computed from the same resamples of the pairs. `p` is
-  twice the share of resamples in which the difference has the other sign or
-  is 0, with one more counted (Davison & Hinkley, 1997, section 4.2), so that
-  it is at least 2 / (draws + 1).
+  Both correlations are computed from the same resamples of the pairs; `p` is
+  `p_value` of their differences.
 
   Args:
     first: [N] the cosines of one model.
@@ -136,12 +134,10 @@ def spearman_difference(
       for counts in resamples(len(scores), draws, seed)
     ]
   )
-  drawn = drawn[~np.isnan(drawn)]
-  tail = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
   return {
     "difference": ours - theirs,
-    "interval": _percentiles(drawn),
-    "p": min(1.0, 2 * (tail + 1) / (len(drawn) + 1)),
+    "interval": percentiles(drawn),
+    "p": p_value(drawn),
     "seen": len(scores),
   }
 
@@ -226,10 +222,26 @@ def ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
   return mean[:, group]
 
 
-def _percentiles(drawn) -> list[float] | None:
+def percentiles(drawn: np.ndarray) -> list[float] | None:
+  """The percentile interval [low, high] of resamples; None if all are NaN."""
   drawn = drawn[~np.isnan(drawn)]
   if not len(drawn):
     return None
   tail = 50 * (1 - LEVEL)
   low, high = np.percentile(drawn, [tail, 100 - tail])
   return [float(low), float(high)]
+
+
+def p_value(drawn: np.ndarray) -> float:
+  """p of no difference, from differences in resamples; NaN is left out.
+
+  It is twice the share of resamples in which the difference has the other sign
+  or is 0, with one more counted (Davison & Hinkley, 1997, section 4.2), so that
+  it is at least 2 / (draws + 1).
+
+  >>> p_value(np.array([0.5] * 9 + [-0.1] * 90))
+  0.2
+  """
+  drawn = drawn[~np.isnan(drawn)]
+  tail = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
+  return float(min(1.0, 2 * (tail + 1) / (len(drawn) + 1)))

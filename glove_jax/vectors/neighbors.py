@@ -8,10 +8,10 @@ import numpy as np
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import ann, search
 from glove_jax.vectors.queries import are_words, listed, scaled
-from glove_jax.vectors.word_table import WordTable
+from glove_jax.vectors.word_rows import WordRows
 
 
-class Neighbors(WordTable):
+class Neighbors(WordRows):
   """Words and vectors that answer questions: a part of `WordVectors`."""
 
   def neighbors(

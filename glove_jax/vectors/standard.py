@@ -28,7 +28,7 @@ _MSR = (
 _BATS = "https://s3.amazonaws.com/blackbirdprojects/tut_vsm/BATS_3.0.zip"
 
 
-class Source(NamedTuple):
+class KnownSet(NamedTuple):
   """Where a set of the suite comes from.
 
   Attributes:
@@ -44,25 +44,27 @@ class Source(NamedTuple):
   known_hash: str = ""
 
 
-def _pairs(name: str, digest: str, *files: str) -> Source:
-  return Source("similarity", files, f"{_PAIRS}{name}.txt", f"sha256:{digest}")
+def _pairs(name: str, digest: str, *files: str) -> KnownSet:
+  return KnownSet(
+    "similarity", files, f"{_PAIRS}{name}.txt", f"sha256:{digest}"
+  )
 
 
 STANDARD = {
-  "google": Source("analogies", ("questionswords", "googleanalogytestset")),
-  "msr": Source(
+  "google": KnownSet("analogies", ("questionswords", "googleanalogytestset")),
+  "msr": KnownSet(
     "analogies",
     ("wordrelationship",),
     _MSR,
     "sha256:6e8d8a1d83165250631e5d74689837ab11bd00b7547a1d5e7000fa8bb4e259ef",
   ),
-  "bats": Source(
+  "bats": KnownSet(
     "analogies",
     ("bats30",),
     _BATS,
     "sha1:bf94d47884be9ea83af369beeea7499ed25dcf0d",
   ),
-  "wordsim353": Source("similarity", ("ws353", "ws353all")),
+  "wordsim353": KnownSet("similarity", ("ws353", "ws353all")),
   "ws353_similarity": _pairs(
     "WS-353-SIM",
     "f1da938998863c94e53f72f984a5c6e215f0b46c323aae8f0f4930703a339107",
@@ -75,7 +77,7 @@ STANDARD = {
     "ws353rel",
     "wordsimrelatednessgoldstandard",
   ),
-  "simlex999": Source("similarity", ("simlex",)),
+  "simlex999": KnownSet("similarity", ("simlex",)),
   "simverb3500": _pairs(
     "SimVerb-3500",
     "9d84274e7ad029fd3cf69dd0516e9ade624bbef9bd4e2050f6cc1fa01471e0f5",
@@ -267,7 +269,7 @@ def _rest_of_suite(present) -> list[Entry]:
   return entries
 
 
-def _sentence(error: Exception, source: Source) -> str:
+def _sentence(error: Exception, source: KnownSet) -> str:
   if isinstance(error, OSError) and source.url:
     host = source.url.split("/")[2]
     return (

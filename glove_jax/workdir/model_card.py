@@ -6,7 +6,7 @@ import pathlib
 from glove_jax import atomic
 from glove_jax import config as configs
 from glove_jax.config import Config
-from glove_jax.counts import triplets
+from glove_jax.counts import column_files
 from glove_jax.text import vocab
 from glove_jax.vectors import card, formats
 from glove_jax.vectors.word_vectors import WordVectors
@@ -118,7 +118,7 @@ def _text(workdir: pathlib.Path, settings: dict) -> dict[str, object]:
     facts["vocabulary"] = f"{len(words.words):,} words"
     facts["occurrences of these words"] = f"{int(words.counts.sum()):,}"
   if (workdir / "counts" / "manifest.json").exists():
-    size = triplets.read_manifest(workdir / "counts")["size"]
+    size = column_files.read_manifest(workdir / "counts")["size"]
     facts["co-occurring pairs"] = f"{size:,}"
   return facts
 

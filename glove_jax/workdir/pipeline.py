@@ -8,7 +8,6 @@ its settings and the content of its inputs are as they were: its output is read.
 
 import contextlib
 import functools
-import json
 import os
 import pathlib
 from collections import Counter
@@ -27,7 +26,7 @@ from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs
 from glove_jax.workdir.lock import lock, new_folder
-from glove_jax.workdir.stages import STAGES, Stages, difference
+from glove_jax.workdir.stages import Stages, difference, settings_of
 
 if TYPE_CHECKING:
   from glove_jax.model import Params
@@ -37,17 +36,11 @@ if TYPE_CHECKING:
 dask_pool = lazy.module("glove_jax.counts.dask_pool")
 distributed = lazy.module("glove_jax.counts.distributed")
 checkpoint = lazy.module("glove_jax.training.checkpoint")
+compilation = lazy.module("glove_jax.training.compilation")
 loop = lazy.module("glove_jax.training.loop")
-optimizer_check = lazy.module("glove_jax.training.optimizer_check")
 evaluate = lazy.module("glove_jax.vectors.evaluate")
 model_card = lazy.module("glove_jax.workdir.model_card")
 starting = lazy.module("glove_jax.workdir.starting")
-
-# Settings that name files, whose content counts.
-_PATHS = {
-  "corpus", "text_field", "add_to", "records", "records_vocab", "vocab",
-  "init_from", "init_gradsq",
-}  # fmt: skip
 
 
 class Result(NamedTuple):
@@ -108,6 +101,7 @@ class Pipeline:
     loop.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
     self._say(f"Training minimises {self.config.train.objective}.")
+    compilation.wake_device()
     with self._open():
       words, _ = self._run_counts()
       params = self._run_training(words)
@@ -357,7 +351,7 @@ class Pipeline:
     check: Callable[[], object] | None = None,
   ) -> Iterator[bool]:
     """As `Stages.stage`; config.json gets the settings of what runs."""
-    settings = self._settings(name)
+    settings = settings_of(self.config, name)
     with self._stages.stage(name, settings, paths, check) as todo:
       if todo:
         artifacts.write_config(self.config, self.workdir, name)
@@ -366,24 +360,7 @@ class Pipeline:
   def _source(self, stage: str, paths: Sequence[str | pathlib.Path]) -> dict:
     """All that a stage's output depends on: settings, and content of files."""
     hashes = {"inputs": self._stages.hashes(paths)}
-    return self._settings(stage) | hashes
-
-  def _settings(self, stage: str) -> dict:
-    """The settings that the output of a stage depends on.
-
-    Paths are left out: the content of the files counts.
-    """
-    found: dict = {}
-    for name, (part, _) in STAGES.items():
-      found |= configs.settings(getattr(self.config, part))
-      if name == stage:
-        break
-    if "optimizer" in found:
-      found["optimizer"] = optimizer_check.describe(self.config.train)
-    for name in _PATHS & found.keys():
-      found.pop(name)
-    # Tuples become lists, to compare with settings read back from JSON.
-    return json.loads(json.dumps(found))
+    return settings_of(self.config, stage) | hashes
 
 
 def train(

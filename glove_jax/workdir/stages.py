@@ -6,14 +6,20 @@ made, since that was made from what is replaced.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from glove_jax import atomic
+from glove_jax import atomic, lazy
+from glove_jax import config as configs
+from glove_jax.config import Config
 from glove_jax.workdir.fingerprints import Fingerprints
+
+# What counting does not need.
+optimizer_check = lazy.module("glove_jax.training.optimizer_check")
 
 
 class Stage(NamedTuple):
@@ -31,7 +37,36 @@ STAGES = {
   "vectors": Stage("vectors", ("vectors.txt",)),
   "evaluate": Stage("evaluate", ("evaluation.json", "vectors.md")),
 }
+# Settings that name files, whose content counts.
+_PATHS = {
+  "corpus", "text_field", "add_to", "records", "records_vocab", "vocab",
+  "init_from", "init_gradsq",
+}  # fmt: skip
 _NOTES, _HASHES = "stages.json", "fingerprints.json"
+
+
+def settings_of(config: Config, stage: str) -> dict:
+  """The settings that the output of a stage depends on.
+
+  Paths are left out: the content of the files counts.
+
+  Args:
+    config: of the run.
+    stage: one of `STAGES`.
+
+  Returns:
+    Settings by name, as they are read back from JSON.
+  """
+  found: dict = {}
+  for name, (part, _) in STAGES.items():
+    found |= configs.settings(getattr(config, part))
+    if name == stage:
+      break
+  if "optimizer" in found:
+    found["optimizer"] = optimizer_check.describe(config.train)
+  for name in _PATHS & found.keys():
+    found.pop(name)
+  return json.loads(json.dumps(found))  # which makes lists of tuples
 
 
 class Stages:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glove_jax import config
-from glove_jax.counts import dask_pool, out_of_core, triplets
+from glove_jax.counts import column_files, dask_pool, out_of_core, triplets
 from glove_jax.counts import distributed as sections
 from glove_jax.text import compiled, reading, tokenizers, vocab
 from glove_jax.text.word_runs import WordRuns
@@ -61,7 +61,7 @@ def small(monkeypatch):
   monkeypatch.setattr(sections, "_LEAD_BYTES", 5)
   monkeypatch.setattr(sections, "_SAMPLED", 50)
   monkeypatch.setattr(sections, "_RANGE", 400)
-  monkeypatch.setattr(triplets, "SHARD", 1000)
+  monkeypatch.setattr(column_files, "SHARD", 1000)
 
 
 def few_words(monkeypatch, words):

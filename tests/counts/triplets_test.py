@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from glove_jax.counts import cooccur, triplets
+from glove_jax.counts import column_files, cooccur, triplets
 
 
 def make(row=(0, 1, 1), col=(1, 0, 2), count=(1.5, 1.5, 0.25), vocab_size=3):
@@ -70,7 +70,7 @@ def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
   def killed(*_):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(triplets, "_write_header", killed)
+  monkeypatch.setattr(column_files, "_write_header", killed)
   with pytest.raises(KeyboardInterrupt):
     triplets.write_triplets(make(vocab_size=9), tmp_path)
   assert not (tmp_path / "manifest.json").exists()
@@ -78,10 +78,10 @@ def test_a_killed_rewrite_leaves_no_finished_folder(tmp_path, monkeypatch):
 
 
 def test_float64_and_shards_with_checksums(tmp_path, monkeypatch):
-  monkeypatch.setattr(triplets, "SHARD", 2)
+  monkeypatch.setattr(column_files, "SHARD", 2)
   triplets.write_triplets(make(), tmp_path, count_dtype="float64", window=5)
   assert triplets.read_triplets(tmp_path).count.dtype == np.float64
-  facts = triplets.read_manifest(tmp_path)
+  facts = column_files.read_manifest(tmp_path)
   assert facts["window"] == 5 and facts["total"] == 3.25
   assert [(s["start"], s["size"], s["rows"]) for s in facts["shards"]] == [
     (0, 2, [0, 1]),
@@ -101,7 +101,7 @@ def test_float64_and_shards_with_checksums(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_the_size_of_blocks_changes_no_byte(tmp_path, monkeypatch, size):
-  monkeypatch.setattr(triplets, "SHARD", 7)
+  monkeypatch.setattr(column_files, "SHARD", 7)
   rng = np.random.default_rng(0)
   columns = rng.integers(9, size=50), rng.integers(9, size=50), rng.random(50)
   whole = triplets.Triplets(*columns, 9)
@@ -110,7 +110,7 @@ def test_the_size_of_blocks_changes_no_byte(tmp_path, monkeypatch, size):
     [column[start : start + size] for column in columns]
     for start in range(0, 50, size)
   )
-  triplets.write_blocks(blocks, tmp_path / "b", vocab_size=9)
+  column_files.write_blocks(blocks, tmp_path / "b", vocab_size=9)
   for name in ("row.npy", "col.npy", "count.npy", "manifest.json"):
     first, second = (tmp_path / folder / name for folder in "ab")
     assert first.read_bytes() == second.read_bytes()
@@ -199,7 +199,7 @@ def test_a_flipped_byte_of_the_manifest_is_noticed(tmp_path):
   path = tmp_path / "manifest.json"
   path.write_text(path.read_text().replace('"window": 5', '"window": 7'))
   with pytest.raises(ValueError, match=r"manifest\.json differs"):
-    triplets.read_manifest(tmp_path)
+    column_files.read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["row.npy", "col.npy", "count.npy"])

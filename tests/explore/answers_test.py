@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glove_jax.explore import answers, flat
-from glove_jax.explore.server import Explorer, Run
+from glove_jax.explore.server import Explorer, NamedVectors
 from glove_jax.vectors.standard_errors import Objective, StandardErrors
 from glove_jax.vectors.word_vectors import WordVectors
 
@@ -78,7 +78,7 @@ def test_without_counts_there_is_a_note_and_no_interval(vectors):
   answer = answers.neighbors(vectors, query)
   assert "no standard errors" in answer["note"]
   assert "interval" not in answer["answers"][0]
-  assert not answers.about(vectors, {})["intervals"]
+  assert not answers.about(vectors)["intervals"]
 
 
 def test_an_unknown_word_is_a_sentence_with_near_spellings(vectors):
@@ -99,13 +99,13 @@ def test_an_unknown_word_is_a_sentence_with_near_spellings(vectors):
   ("neighbors", {"q": "king", "k": "²"}, "k must be"),
   ("neighbors", {"q": "king", "k": "9" * 5000}, "k must be"),
   ("map", {"num": "-1"}, "num must be"),
-  ("map", {"method": "umap"}, "no method"),
+  ("map", {"method": "umap"}, "no method 'umap': use 'tsne' or 'pca'"),
   ("neighbors", {"q": "king", "run": "1"}, "no run"),
   ("changes", {}, "one run"),
   ("nothing", {}, "no question"),
 ])  # fmt: skip
 def test_a_bad_query_is_a_sentence(vectors, question, query, what):
-  explorer = Explorer([Run("a", vectors)])
+  explorer = Explorer([NamedVectors("a", vectors)])
   try:
     sentence = explorer.answer(question, query)["error"]
   except ValueError as error:
@@ -116,7 +116,7 @@ def test_a_bad_query_is_a_sentence(vectors, question, query, what):
 def test_two_runs_are_asked_apart_and_compared(vectors):
   table = np.array(TABLE, float)[[2, 1, 0, 3, 4]]  # man and king are exchanged
   other = WordVectors([*WORDS[:4], "pear"], table)
-  explorer = Explorer([Run("a", vectors), Run("b", other)])
+  explorer = Explorer([NamedVectors("a", vectors), NamedVectors("b", other)])
   shown = explorer.answer("runs", {})["runs"]
   assert [run["name"] for run in shown] == ["a", "b"]
   first = explorer.answer("neighbors", {"q": "man", "run": "0"})
@@ -143,7 +143,7 @@ def test_an_answer_that_takes_long_is_computed_once(vectors, monkeypatch):
   monkeypatch.setitem(
     answers.QUESTIONS, "map", lambda *arguments: calls.append(1) or {}
   )
-  explorer = Explorer([Run("a", vectors)])
+  explorer = Explorer([NamedVectors("a", vectors)])
   for _ in range(3):
     explorer.answer("map", {"num": "5"})
   assert len(calls) == 1
@@ -152,7 +152,7 @@ def test_an_answer_that_takes_long_is_computed_once(vectors, monkeypatch):
 def test_vectors_that_are_not_finite_are_refused_at_once():
   broken = WordVectors(["a"], np.array([[np.nan]]))
   with pytest.raises(ValueError, match="not finite"):
-    Explorer([Run("a", broken)])
+    Explorer([NamedVectors("a", broken)])
   with pytest.raises(ValueError, match="nothing to explore"):
     Explorer([])
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from run_test import REPO, run, sentence
 
-from glove_jax.explore.server import _PAGE, Explorer, Run, Server
+from glove_jax.explore.server import _PAGE, Explorer, NamedVectors, Server
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
 
@@ -25,7 +25,9 @@ WORDS = ["king", "queen", MARKUP, "</script>", "bad\udce9", "\u202eright"]
 @contextlib.contextmanager
 def serving(words):
   table = np.random.default_rng(0).normal(size=(len(words), 4))
-  with Server(Explorer([Run("a <b>", WordVectors(words, table))])) as found:
+  with Server(
+    Explorer([NamedVectors("a <b>", WordVectors(words, table))])
+  ) as found:
     threading.Thread(target=found.serve_forever).start()
     yield found
     found.shutdown()

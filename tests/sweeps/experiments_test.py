@@ -39,7 +39,8 @@ def run(name, text, workdir, labels=None, **settings):
     found[len(found)] = vectors
     return plan.evaluate(vectors) if plan.evaluate else {"none": 0.0}
 
-  assert command.run(plan, config, workdir, lambda line: None, keep) == 0
+  kept = plan._replace(evaluate=keep)
+  assert command.run(kept, config, workdir, lambda line: None) == 0
   rows = results.read_results(plan.points, workdir)
   return {row["label"]: (row, found[i]) for i, row in enumerate(rows)}
 

@@ -36,6 +36,20 @@ def test_no_more_is_read_than_is_asked_for(tmp_path):
   assert saved["b"][()] == 1
 
 
+def test_states_are_saved_in_a_tenth_of_the_time(tmp_path, monkeypatch):
+  clock = iter([0.0, 2.0, 19.0, 21.0, 22.0, 22.5, 23.5])
+  monkeypatch.setattr(checkpoint, "_QUICK", 0.1)
+  monkeypatch.setattr(checkpoint.time, "monotonic", lambda: next(clock))
+  saver, state = checkpoint.Saver(tmp_path), make_state()
+  saver.offer(1, state, must=False)  # from 0 to 2
+  saver.offer(2, state, must=False)  # at 19
+  assert checkpoint.epochs(tmp_path) == [1]
+  saver.offer(3, state, must=False)  # from 21 to 22
+  assert checkpoint.epochs(tmp_path) == [1, 3]
+  saver.offer(4, state, must=True)  # from 22.5 to 23.5
+  assert checkpoint.epochs(tmp_path) == [3, 4]
+
+
 def test_the_last_two_are_kept(tmp_path):
   for epoch in (1, 2, 3, 4):
     checkpoint.save(tmp_path, epoch, make_state())

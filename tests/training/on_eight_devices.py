@@ -19,7 +19,8 @@ from glove_jax.training import loop, optimizers, sharding, starts
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.rows import make_run_steps
 from glove_jax.training.tiles import codec, cutting, layout, ring, strips
-from glove_jax.training.tiles.engine import DeviceSettings, cut_settings
+from glove_jax.training.tiles.cutting import cut_settings
+from glove_jax.training.tiles.engine import DeviceSettings
 from glove_jax.training.tiles.programs import Hyper
 
 SIZE = worker_process.SIZE

@@ -143,6 +143,39 @@ def test_a_folder_of_sets_against_other_vectors(tmp_path):
   )
 
 
+@pytest.mark.parametrize("compared", [False, True])
+def test_each_set_is_asked_once(tmp_path, monkeypatch, compared):
+  """Once by each method that is reported, of each vectors."""
+  formats.write_stanford_text(grid(), tmp_path / "other.txt")
+  settings = config.make_config(
+    analogies=str(write_questions(tmp_path / "set.txt")),
+    similarity="wordsim353",
+    analogy_method="mul",
+    against=str(tmp_path / "other.txt") if compared else "",
+  ).evaluate
+  calls = []
+  ask, cosines = analogy.ask, similarity.cosines
+
+  def count_ask(vectors, sections, method, *args):
+    calls.append((vectors, method))
+    return ask(vectors, sections, method, *args)
+
+  def count_cosines(vectors, *args):
+    calls.append((vectors, "pairs"))
+    return cosines(vectors, *args)
+
+  monkeypatch.setattr(analogy, "ask", count_ask)
+  monkeypatch.setattr(similarity, "cosines", count_cosines)
+  ours, asked = grid(), {}
+  results = evaluate.evaluate_vectors(ours, settings, asked=asked)
+  how = sorted(method for vectors, method in calls if vectors is ours)
+  assert how == (["add", "mul", "pairs"] if compared else ["mul", "pairs"])
+  assert len(calls) == (6 if compared else 2)
+  answers = asked["set"][1]
+  assert results["set"]["total"]["correct"] == answers.correct.sum()
+  assert list(asked) == ["set", "wordsim353"]
+
+
 def test_evaluating_does_not_load_jax():
   code = (
     "import sys; from glove_jax.vectors import evaluate, formats; "

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 
 from glove_jax import atomic, memory, metrics
+from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.sorting import by_row
@@ -45,6 +46,15 @@ class CutSettings(NamedTuple):
   core: int | None = None
   first_tier: int = 2048  # most frequent words that make up the first tier
   seed: int = 0  # of the order of words within tiers
+
+
+def cut_settings(config: TrainConfig) -> CutSettings:
+  """How to cut: with `missing`, all cells of the core are in tiles."""
+  all_words = np.iinfo(np.int32).max
+  core = (config.core or all_words) if config.resolved.missing else None
+  return CutSettings(
+    config.tile_size, config.min_fill, core=core, seed=config.seed
+  )
 
 
 def tiered_order(
@@ -111,7 +121,7 @@ def build(
   atomic.remove(folder)  # it may be damaged
   blocks, remainder = cut(triplets, folder, settings)
   if settings.core is not None:
-    _write(_add_strips(blocks, remainder, settings.core))
+    _write(_add_strips(blocks, remainder, settings))
     return read(folder)
   half = blocks.num_blocks * blocks.tile_size
   zeros = functools.partial(memory.scratch, folder=folder)
@@ -120,19 +130,23 @@ def build(
   return read(folder)
 
 
-def _add_strips(blocks: Blocks, remainder: Remainder, core: int) -> Blocks:
+def _add_strips(
+  blocks: Blocks, remainder: Remainder, settings: CutSettings
+) -> Blocks:
   """Adds the strips of the words outside of the core, if there are any."""
-  core_blocks = _core_blocks(core, blocks.tile_size, blocks.num_blocks)
-  if core_blocks == blocks.num_blocks:
+  num_core = core_blocks(settings, blocks.tile_size, blocks.num_blocks)
+  if num_core == blocks.num_blocks:
     return blocks
-  sizes = blocks.tile_size, blocks.num_blocks, core_blocks
+  sizes = blocks.tile_size, blocks.num_blocks, num_core
   found = strips.cut(*remainder, *sizes, strips.in_folder(blocks.folder))
   return blocks._replace(strips=found, num_outside=0)
 
 
-def _core_blocks(core: int, tile_size: int, num_blocks: int) -> int:
-  """The number of blocks that hold the `core` most frequent words."""
-  return min(-(-core // tile_size), num_blocks)
+def core_blocks(settings: CutSettings, tile_size: int, num_blocks: int) -> int:
+  """The number of blocks that hold the core: all without a core."""
+  if settings.core is None:
+    return num_blocks
+  return min(-(-settings.core // tile_size), num_blocks)
 
 
 def cut(
@@ -203,9 +217,9 @@ def _kinds(settings: CutSettings, tile_size: int, counted) -> np.ndarray:
     dense = counted >= max(1, settings.min_fill * tile_size**2)
     return np.where(dense, _TILE, _REMAINS)
   num_blocks = len(counted)
-  core_blocks = _core_blocks(settings.core, tile_size, num_blocks)
-  in_core = np.add.outer(*2 * [np.arange(num_blocks) < core_blocks], dtype=int)
-  return np.array([_DROPPED, _REMAINS, _TILE])[in_core]
+  is_core = np.arange(num_blocks) < core_blocks(settings, tile_size, num_blocks)
+  num_in_core = is_core[:, None].astype(int) + is_core
+  return np.array([_DROPPED, _REMAINS, _TILE])[num_in_core]
 
 
 class _BlockRows(NamedTuple):
@@ -270,10 +284,7 @@ def _write_tiles(
       *map(np.asarray, part),
     )  # fmt: skip
     if bad >= 0:
-      raise ValueError(
-        f"The count {count[bad]} is outside of {LOWEST} to {HIGHEST}, which "
-        "engine=blocked can store: use engine=rows."
-      )
+      check_range(count[bad], count[bad])
     release(triplets)
     memory.release(*part)
     return tiles
@@ -317,6 +328,16 @@ def _cut_rows(
         outside_code[outside] = code
         outside += 1
   return -1
+
+
+def check_range(lowest: float, highest: float) -> None:
+  """Raises a ValueError if some count between these has no code."""
+  for count in (lowest, highest):
+    if not LOWEST <= count <= HIGHEST:
+      raise ValueError(
+        f"The count {count:g} is outside of {LOWEST:g} to {HIGHEST:g}, which "
+        "engine=blocked can store: use engine=rows."
+      )
 
 
 def _write(blocks: Blocks) -> None:

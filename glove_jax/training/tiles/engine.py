@@ -8,16 +8,16 @@ run may visit only the tiles of the most frequent words (`growth`). With
 the joint passes after it, strips are tiles like all others.
 
 On a CPU, tiles are read from a file and trained one at a time. An accelerator
-keeps all tiles in its memory if they fit. Per-step overhead dominates there, so
-tiles that share no block are batched to minimise the number of steps.
+keeps all tiles in its memory if they fit, and all cells if even these fit, see
+`resident`. Per-step overhead dominates there, so tiles that share no block are
+batched to minimise the number of steps.
 """
 
 import abc
 import functools
 import os
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from typing import NamedTuple
 
@@ -38,37 +38,24 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
+from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.starts import AS_USUAL, Given
-from glove_jax.training.tiles import cells, cutting, layout, steps
-from glove_jax.training.tiles.fitting import plan_fit
+from glove_jax.training.tiles import cells, cutting, layout, resident, steps
+from glove_jax.training.tiles.jobs import Job, StripJobs, make_strip_jobs
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
+from glove_jax.training.tiles.passes import growth_stages, plan_passes
 from glove_jax.training.tiles.programs import (
   compile_ahead,
   make_hyper,
   make_programs,
   shape_of,
 )
-from glove_jax.training.tiles.pulls import Pull, make_pull, of_block
-from glove_jax.training.tiles.strips import Strip, Strips, read_strip
+from glove_jax.training.tiles.pulls import Pull, make_pull
 
 _STREAMED_TILES = 64  # maximum tiles in a stack read from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
 _GROUP_CELLS = 1 << 22  # cells in a group of tiles, on an accelerator
-
-
-class Job(NamedTuple):
-  """One call of `run_steps`."""
-
-  load: Callable[[], Stack]
-  num_steps: np.ndarray  # [K] how many steps each batch of the stack counts as
-
-
-class StripJobs(NamedTuple):
-  """The jobs of the words outside of the core."""
-
-  fit: list[list[Job]]  # fit them to the core, in each turn of the fit
-  joint: list[list[Job]]  # train their tiles, in each turn of a joint pass
-  num_counts: int  # of all processes
+_GROUPS = 16  # in a stack there
 
 
 class DeviceSettings(NamedTuple):
@@ -91,7 +78,7 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
   memory = (device.memory_stats() or {}).get("bytes_limit", 0)
   memory = int(multihost.gather(memory).min())  # all processes must agree
   if 2 * len(blocks.pair) * tile_cells < num_devices * memory / 2:
-    return DeviceSettings(True, tiles, 16, line_cells=1 << 20)
+    return DeviceSettings(True, tiles, _GROUPS, line_cells=1 << 20)
   return DeviceSettings(False, tiles, 4, line_cells=1 << 20)
 
 
@@ -122,8 +109,7 @@ class BlockedEngine(abc.ABC):
     """
     self._seed, self._pull = config.seed, pull
     self._line_jobs, self._strip_jobs = line_jobs, strip_jobs
-    num_in_strips = strip_jobs.num_counts if strip_jobs else None
-    self._passes = plan_passes(blocks, config, num_in_strips)
+    self._passes = plan_passes(blocks, config, strip_jobs)
     self.epochs = [
       Epoch(self._count_steps(plan), plan.num_triplets) for plan in self._passes
     ]
@@ -175,7 +161,7 @@ class TileEngine(BlockedEngine):
 
   def __init__(
     self,
-    triplets: Triplets,
+    triplets: Triplets | DeviceCounts,
     config: TrainConfig,
     supplied: Supplied = NOTHING,
     *,
@@ -187,13 +173,14 @@ class TileEngine(BlockedEngine):
     Compilation starts in the background.
 
     Args:
-      triplets: the counts.
+      triplets: the counts. Those on a device are cut there, see `resident`.
       config: the training settings.
       supplied: instead of what the config names.
       together: P configs that train in one program. They may differ from
         `config` only in the fields of `Hyper` and in `seed`. State, parameters
         and costs then have a first axis of size P.
-      folder: where tiles and lines are kept; None uses a temporary folder.
+      folder: where tiles and lines are kept, unless they are on the device;
+        None uses a temporary folder.
 
     Raises:
       ValueError: the engine does not support the settings.
@@ -201,68 +188,109 @@ class TileEngine(BlockedEngine):
     check_settings(config)
     config = config.resolved
     together = [point.resolved for point in together]
+    on_device = isinstance(triplets, DeviceCounts)
+    if on_device:
+      self._plan_cells(triplets.vocab_size, config, len(together) or 1)
+    else:
+      self._open(triplets, config, folder)
+    self._define(config, together, triplets.vocab_size, supplied)
+    if on_device:
+      self._cut_cells(triplets, config)
+    line_stacks = layout.stack_lines(self.blocks, self._batching.line_cells)
+    if self._batching.resident:
+      line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
+    line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
+    pull = config.retrofit and make_pull(self.blocks, supplied.start)
+    strip_jobs = self._make_strip_jobs(config, pull or None)
+    super().__init__(
+      self.blocks,
+      config,
+      [line_jobs],
+      strip_jobs,
+      jax.device_put(pull) if pull else None,
+    )
+    self._position = jnp.asarray(self.blocks.position)
+    stacks = [job.load() for job in line_jobs] + _first_stacks(strip_jobs)
+    stacks += [self._pull] if pull else []
+    self._compile(_tile_shapes(self.blocks, self._batching) + stacks)
+
+  def _open(self, triplets: Triplets, config, folder) -> None:
+    """Cuts counts into files, or reads files cut earlier."""
     folder, self._keeper = keep_folder(folder)
     with futures.ThreadPoolExecutor(1) as pool:
       pool.submit(jax.devices)  # initialise an accelerator meanwhile
       blocks = _open_blocks(triplets, config, folder)
-    self._blocks, self._batching = blocks, device_settings(blocks)
-    line_stacks = layout.stack_lines(blocks, self._batching.line_cells)
-    self._codes = None  # [M, T, T] uint16 on the device, if resident
+    self.blocks, self._batching = blocks, device_settings(blocks)
+    self._codes = None
     if self._batching.resident:
-      line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
       self._codes = jnp.asarray(layout.map_tiles(blocks))
-    line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
-    pull = make_pull(blocks, supplied.start) if config.retrofit else None
-    strip_jobs = make_strip_jobs(blocks.strips, config, pull)
-    super().__init__(
-      blocks, config, [line_jobs], strip_jobs, pull and jax.device_put(pull)
-    )
-    self._hyper, over_points = make_hyper(config, together)
-    self._compile(config, together, over_points, triplets.vocab_size, supplied)
+    self._make_strip_jobs = functools.partial(make_strip_jobs, blocks.strips)
 
-  def _compile(self, config, together, over_points, vocab_size, supplied):
-    """Defines `init` and `params`; compiles a program for each stack shape."""
-    blocks = self._blocks
+  def _plan_cells(self, vocab_size: int, config, num_points: int) -> None:
+    """Plans tiles that will be cut on the device."""
+    settings = cutting.cut_settings(config)
+    self.blocks = resident.plan(vocab_size, settings)
+    self._codes = resident.codes_shape(self.blocks)
+    size = resident.group_size(self.blocks, num_points)
+    self._batching = DeviceSettings(True, size, _GROUPS, line_cells=0)
+
+  def _cut_cells(self, counts: DeviceCounts, config) -> None:
+    """Cuts counts on the device, while programs compile."""
+    settings = cutting.cut_settings(config)
+    stacks = _tile_shapes(self.blocks, self._batching)
+    if not config.retrofit:  # its strips have targets, which are not known yet
+      strip_jobs = resident.make_strip_jobs(self.blocks, settings, config)
+      stacks += _first_stacks(strip_jobs)
+    self._compile(stacks)
+    self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
+    self._make_strip_jobs = functools.partial(
+      resident.make_strip_jobs, self.blocks, settings
+    )
+
+  def _define(self, config, together, vocab_size, supplied) -> None:
+    """Defines `init`, `params` and the programs."""
+    self._hyper, over_points = make_hyper(config, together)
+    num_blocks, tile_size = self.blocks.num_blocks, self.blocks.tile_size
 
     def init(hyper, position, params, given):
       return steps.init_table(
         params,
         position,
-        blocks.num_blocks,
-        blocks.tile_size,
+        num_blocks,
+        tile_size,
         optimizers.from_config(config, hyper.learning_rate, supplied.tx),
         padding_bias(config),
         given,
       )
 
-    self._position = jnp.asarray(blocks.position)
+    def params(state, position):
+      return steps.table_params(state.params, position)
+
+    def compiled(run):
+      mapped = over_points(run, (0, 0, None, None, None))
+      return jax.jit(mapped, donate_argnums=0)
+
     self._init = jax.jit(over_points(init, (0, None, 0, None)))
-    self.params = jax.jit(
-      over_points(
-        lambda state: steps.table_params(state.params, blocks.position), (0,)
-      )
+    self._params = jax.jit(over_points(params, (0, None)))
+    position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
+    shapes = _params_shape(vocab_size, config, together)
+    self._state_shape = jax.eval_shape(
+      self._init, self._hyper, position, shapes, AS_USUAL
     )
-    programs = make_programs(
-      config,
-      lambda run: jax.jit(
-        over_points(run, (0, 0, None, None, None)), donate_argnums=0
-      ),
-      supplied,
-    )
-    params = _params_shape(vocab_size, config, together)
-    state = jax.eval_shape(self.init, params)
-    stacks = [*_tile_shapes(blocks, self._batching)]
-    stacks += [job.load() for job in self._line_jobs[0]]
-    if self._strip_jobs:
-      fit, joint, _ = self._strip_jobs
-      stacks += [fit[0][0].load(), joint[0][0].load()]
-    stacks += [self._pull] if self._pull else []
-    self._programs = compile_ahead(
-      programs, (state, self._hyper, self._codes), stacks
-    )
+    self._runs = make_programs(config, compiled, supplied)
+    self._programs = {}
+
+  def _compile(self, stacks: Sequence[Stack]) -> None:
+    """Compiles a program for each new shape of stack, in the background."""
+    new = [one for one in stacks if shape_of(one) not in self._programs]
+    inputs = (self._state_shape, self._hyper, self._codes)
+    self._programs |= compile_ahead(self._runs, inputs, new)
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     return self._init(self._hyper, self._position, params, given)
+
+  def params(self, state: TrainState) -> Params:
+    return self._params(state, self._position)
 
   def run_steps(self, state, stack, multipliers):
     program = self._programs[shape_of(stack)].result()
@@ -270,12 +298,12 @@ class TileEngine(BlockedEngine):
 
   def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
     groups = layout.disjoint_groups(
-      self._blocks, tiles, self._batching.tiles_per_group, rng
+      self.blocks, tiles, self._batching.tiles_per_group, rng
     )
     return [
       Job(
         functools.partial(self._load, stack),
-        layout.count_tiles(self._blocks, stack),
+        layout.count_tiles(self.blocks, stack),
       )
       for stack in layout.stack_groups(groups, self._batching.groups_per_stack)
     ]
@@ -283,7 +311,13 @@ class TileEngine(BlockedEngine):
   def _load(self, groups: Groups) -> Groups | Tiles:
     if self._batching.resident:
       return groups
-    return layout.read_tiles(self._blocks, groups)
+    return layout.read_tiles(self.blocks, groups)
+
+
+def _first_stacks(strip_jobs: StripJobs | None) -> list[Stack]:
+  """A stack of each kind of strip job."""
+  turns = strip_jobs.fit + strip_jobs.joint if strip_jobs else []
+  return [jobs[0].load() for jobs in turns if jobs]
 
 
 def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
@@ -296,41 +330,6 @@ def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
     return [Groups(jax.ShapeDtypeStruct(groups, jnp.int32), pair)]
   cells = (blocks.tile_size, blocks.tile_size)
   return [Tiles(jax.ShapeDtypeStruct((*groups, *cells), jnp.uint16), pair)]
-
-
-def make_strip_jobs(
-  strips: Strips | None, config: TrainConfig, pull: Pull | None = None
-) -> StripJobs | None:
-  """One job for each strip, all in one turn; its load fills the cells.
-
-  With a pull, each strip has the targets of its words.
-  """
-  if strips is None:
-    return None
-  (plan,) = plan_fit(
-    strips.code_shape[0],
-    config.fit_passes,
-    keep=config.keep,
-    seed=config.seed,
-  )
-
-  def load(strip: int) -> Strip:
-    stack = read_strip(strips, plan, strip)
-    if pull is None:
-      return stack
-    block = strips.block(strip) % strips.num_blocks
-    return stack._replace(pull=of_block(pull, block))
-
-  def jobs(load, num_steps) -> list[list[Job]]:
-    ones = np.ones(num_steps, int)
-    return [
-      [Job(functools.partial(load, i), ones) for i in range(strips.num_strips)]
-    ]
-
-  read_tiles = functools.partial(layout.read_strip_tiles, strips)
-  return StripJobs(
-    jobs(load, 1), jobs(read_tiles, strips.core_blocks), len(strips.code)
-  )
 
 
 def padding_bias(config: TrainConfig) -> float:
@@ -350,7 +349,7 @@ def _open_blocks(triplets, config, folder) -> Blocks:
   """Reads the tiles and lines that a stopped run has left, or cuts them."""
   if cutting.is_complete(folder):
     return cutting.read(folder)
-  return cutting.build(triplets, folder, cut_settings(config))
+  return cutting.build(triplets, folder, cutting.cut_settings(config))
 
 
 def keep_folder(folder):
@@ -359,15 +358,6 @@ def keep_folder(folder):
     return folder, None
   keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
   return keeper.name, keeper
-
-
-def cut_settings(config: TrainConfig) -> cutting.CutSettings:
-  """How to cut: with `missing`, all cells of the core are in tiles."""
-  all_words = np.iinfo(np.int32).max
-  core = (config.core or all_words) if config.resolved.missing else None
-  return cutting.CutSettings(
-    config.tile_size, config.min_fill, core=core, seed=config.seed
-  )
 
 
 def check_settings(config: TrainConfig) -> None:
@@ -384,54 +374,3 @@ def check_settings(config: TrainConfig) -> None:
       f"{config.epochs}, after the first has trained the core: give fewer."
     )
   growth_stages(config)
-
-
-def plan_passes(
-  blocks: Blocks, config: TrainConfig, num_in_strips: int | None = None
-) -> list[Pass]:
-  """The passes of a whole run: those of `growth`, then the epochs.
-
-  A stage whose words fill no tile has empty passes, which the loop skips.
-
-  Args:
-    blocks: tiles and lines.
-    config: the training settings.
-    num_in_strips: the number of counts in strips; None if there are none. The
-      last passes, `joint_epochs`, train them, and the one before fits them.
-  """
-  stages = [*growth_stages(config), (None, config.resolved.epochs)]
-  plans = [
-    layout.plan_pass(blocks, words)
-    for words, passes in stages
-    for _ in range(passes)
-  ]
-  if num_in_strips is None:
-    return plans
-  first_joint = len(plans) - config.resolved.joint_epochs
-  for i in range(max(0, first_joint - 1), len(plans)):
-    plans[i] = plans[i]._replace(
-      num_triplets=plans[i].num_triplets + num_in_strips,
-      fits_strips=i < first_joint,
-      with_strips=i >= first_joint,
-    )
-  return plans
-
-
-def growth_stages(config: TrainConfig) -> list[tuple[int, int]]:
-  """Parses `growth`: [(words, passes)] for each stage before all words train.
-
-  Raises:
-    ValueError: a stage is not words:passes.
-
-  Example:
-    >>> growth_stages(TrainConfig(growth=("8192:10", "16384:6")))
-    [(8192, 10), (16384, 6)]
-  """
-  stages = []
-  for stage in config.resolved.growth:
-    match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", stage, re.ASCII)
-    words, passes = map(int, match.groups()) if match else (0, 0)
-    if not (words and passes):
-      raise ValueError(f"growth takes words:passes, as 8192:6, got {stage!r}.")
-    stages.append((words, passes))
-  return stages

@@ -1,7 +1,8 @@
-"""Fits the words outside of the core to the core, a block of T at a time.
+"""Fits the words outside of the core to the core, by blocks of T words.
 
 The core stays fixed, so the cost of a word depends only on its own vector and
-bias. It is a convex problem, and the blocks are independent of each other.
+bias. It is a convex problem, and the blocks are independent of each other, so
+that any number of them can be fitted in one step.
 """
 
 import functools
@@ -82,44 +83,47 @@ def plan_fit(
   return [FitPlan(*arrays) for arrays in zip(*split, strict=True)]
 
 
-def fit_strip(
+def fit_blocks(
   state: TrainState,
   block: jax.Array,
-  code: jax.Array,
+  read: Callable[[jax.Array], jax.Array],
+  piece_shape: tuple[int, int],
   plan: FitPlan,
   *,
   loss: Callable,
   tx: optax.GradientTransformation,
   pull_loss: Callable | None = None,
 ) -> tuple[TrainState, jax.Array]:
-  """Fits one block of words, or of contexts, to the core.
+  """Fits K blocks of words, or K of contexts, to the core.
 
   Args:
     state: its params are a Table. The core is its first blocks of words and
       contexts.
-    block: scalar int, the block of the table to fit: of words if it is in the
-      first half.
-    code: [P, T, S] uint16, the cells of the block with P pieces of the core of
-      S contexts each. For a block of contexts: of S words each, and row t
+    block: [K] int32, the blocks of the table to fit: of words if the first is
+      in the first half. Padding is out of range.
+    read: piece -> [K, T, S] uint16, the cells of the blocks with a piece of
+      the core of S contexts. For blocks of contexts: of S words, and row t
       belongs to context t of the block.
+    piece_shape: (P, S), the pieces of the core and the words in each.
     plan: from `plan_fit`.
-    loss: (params, code) -> cost of tiles [1, T, S], such as `cells_loss`.
+    loss: (params, code) -> cost of tiles [K, T, S], such as `cells_loss`.
     tx: the optimizer.
     pull_loss: (vectors, others) -> what is added to the cost of each pass;
-      `others` [T, D] are the vectors of the other side of the block.
+      `others` [K, T, D] are the vectors of the other side of the blocks.
 
   Returns:
-    The state with the new block, and the cost of the block's cells during the
-    last pass.
+    The state with the new blocks, and the cost of their cells during the last
+    pass.
   """
 
-  take = functools.partial(
-    take_side, get=lambda array: jnp.take(array, block[None], axis=0)
-  )
-  put = functools.partial(
-    put_side, write=lambda array, new: array.at[block].set(new[0])
-  )
-  core = core_pieces(state.params, block, len(code), code.shape[-1])
+  def get(array):
+    return array.at[block].get(mode="clip")
+
+  def write(array, new):
+    return array.at[block].set(new, mode="drop", unique_indices=True)
+
+  take = functools.partial(take_side, get=get)
+  core = core_pieces(state.params, block[0], *piece_shape)
   num_blocks = len(state.params.biases)
   others = state.params.vectors[(block + num_blocks // 2) % num_blocks]
   start = take(state.params)
@@ -130,29 +134,33 @@ def fit_strip(
     restart(tx, start, before),
   )
 
-  def cost_of(trained: Params, fixed: Table, cells):
-    whole = trained._replace(context=fixed.vectors, context_bias=fixed.biases)
-    cost = loss(whole, cells)
+  def cost_of(trained: Params, fixed: Table, code):
+    vectors, biases = (
+      jnp.broadcast_to(array, (len(block), *array.shape[1:])) for array in fixed
+    )
+    whole = trained._replace(context=vectors, context_bias=biases)
+    cost = loss(whole, code)
     if pull_loss is not None:
-      cost += pull_loss(trained.word[0], others) / len(code)
+      cost += pull_loss(trained.word, others) / piece_shape[0]
     return cost
 
   end, cost = _descend(
-    cost_of, TrainState(start, opt_state), core, code, plan, tx
+    cost_of, TrainState(start, opt_state), core, read, plan, tx
   )
+  put = functools.partial(put_side, write=write)
   opt_state = map_tables(
     Params, lambda new, table: put(table, new), end.opt_state, state.opt_state
   )
   return TrainState(put(state.params, end.params), opt_state), cost
 
 
-def _descend(cost_of, state: TrainState, core: Table, code, plan: FitPlan, tx):
+def _descend(cost_of, state: TrainState, core: Table, read, plan: FitPlan, tx):
   """Runs the steps of a plan; returns the state and the planned cost."""
 
   def step(state, xs):
     piece, multiplier, keep, share = xs
     inputs = jax.lax.optimization_barrier(
-      (Table(core.vectors[piece], core.biases[piece]), code[piece][None])
+      (Table(core.vectors[piece], core.biases[piece]), read(piece))
     )
     cost, grads = jax.value_and_grad(cost_of)(state.params, *inputs)
     opt_state = scale_sums(state.opt_state, jnp.where(keep > 0, keep, 1))

@@ -16,6 +16,7 @@ from glove_jax.training.engine import NOTHING, Supplied
 from glove_jax.training.tiles import cells, fitting, steps
 from glove_jax.training.tiles.layout import OUTSIDE, Groups, Lines, Tiles
 from glove_jax.training.tiles.pulls import Pull
+from glove_jax.training.tiles.resident import StripTiles, read_piece
 from glove_jax.training.tiles.strips import Strip
 
 
@@ -62,12 +63,13 @@ def make_programs(
     `codes` holds the codes of all tiles, [M, T, T], or is None.
   """
   runs = _Runs(config.resolved, supplied)
-  tiles = compiled(runs.train_tiles)
+  tiles, strips = compiled(runs.train_tiles), compiled(runs.fit_strips)
   return {
     Groups: tiles,
     Tiles: tiles,
     Lines: compiled(runs.train_lines),
-    Strip: compiled(runs.fit_strip),
+    Strip: strips,
+    StripTiles: strips,
     Pull: compiled(runs.pull),
   }
 
@@ -106,15 +108,23 @@ class _Runs:
 
     return jax.lax.scan(step, state, (*stack, multipliers))
 
-  def fit_strip(self, state, hyper, codes, stack, multipliers):
-    del codes, multipliers  # a strip has multipliers of its own
+  def fit_strips(self, state, hyper, codes, stack, multipliers):
+    del multipliers  # strips have multipliers of their own
     strip = jax.tree.map(lambda array: array[0], stack)
-    state, cost = fitting.fit_strip(
+    if isinstance(strip, StripTiles):
+      is_words = strip.block[0] < len(state.params.biases) // 2
+      read = functools.partial(read_piece, codes, strip.tile, is_words)
+      piece_shape = strip.tile.shape[0], strip.tile.shape[-1] * codes.shape[-1]
+    else:
+      read = strip.code.__getitem__
+      piece_shape = strip.code.shape[0], strip.code.shape[-1]
+    state, cost = fitting.fit_blocks(
       state,
       strip.block,
-      strip.code,
+      read,
+      piece_shape,
       strip.plan,
-      loss=self._tiles_loss(hyper)(True),
+      loss=self._tiles_loss(hyper)(strip.block < OUTSIDE),
       tx=self._make_tx(hyper),
       pull_loss=strip.pull and self._pull_loss(strip.pull),
     )
@@ -158,12 +168,12 @@ class _Runs:
     )
 
   def _pull_loss(self, pull: Pull):
-    """(word, context) -> Mittens' term of a block."""
+    """(word, context) -> Mittens' term of a block, or of K blocks."""
     return functools.partial(
       model.retrofit_loss,
       target=pull.target,
-      mask=pull.known,
-      retrofit=self._config.retrofit * pull.share,
+      mask=pull.known * pull.share[..., None],
+      retrofit=self._config.retrofit,
     )
 
 

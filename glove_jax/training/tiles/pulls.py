@@ -42,10 +42,14 @@ def make_pull(blocks: Blocks, start: Start) -> Pull:
   return Pull(block, table[block], known[block], np.ones(len(block), "f4"))
 
 
-def of_block(pull: Pull, block: int) -> Pull:
-  """The whole term of one block [1, ...], which may have no targets."""
-  index = np.flatnonzero(pull.block == block)
-  found = Pull(*(array[index] for array in pull))
-  if index.size:
-    return found
-  return Pull(*(np.zeros_like(array[:1]) for array in pull))
+def of_blocks(pull: Pull, blocks: np.ndarray) -> Pull:
+  """The whole term of K blocks [K, ...], some of which may have no targets."""
+  found = Pull(
+    blocks,
+    np.zeros((len(blocks), *pull.target.shape[1:]), np.float32),
+    np.zeros((len(blocks), *pull.known.shape[1:]), np.float32),
+    np.ones(len(blocks), np.float32),
+  )
+  _, to, source = np.intersect1d(blocks, pull.block, return_indices=True)
+  found.target[to], found.known[to] = pull.target[source], pull.known[source]
+  return found

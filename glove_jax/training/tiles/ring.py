@@ -52,7 +52,8 @@ from glove_jax.training.tiles import (
   programs,
   steps,
 )
-from glove_jax.training.tiles.engine import BlockedEngine, Job
+from glove_jax.training.tiles.engine import BlockedEngine
+from glove_jax.training.tiles.jobs import Job
 from glove_jax.training.tiles.layout import (
   OUTSIDE,
   Groups,

@@ -14,9 +14,9 @@ from glove_jax.config import TrainConfig
 from glove_jax.training import multihost, sharding
 from glove_jax.training.engine import Placement
 from glove_jax.training.sharding import AXIS
-from glove_jax.training.tiles import engine, layout, strips
-from glove_jax.training.tiles.engine import Job, StripJobs
+from glove_jax.training.tiles import cutting, layout, strips
 from glove_jax.training.tiles.fitting import plan_fit
+from glove_jax.training.tiles.jobs import Job, StripJobs
 from glove_jax.training.tiles.layout import OUTSIDE, Lines, Parts, pad_end
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
@@ -130,7 +130,7 @@ def _stack_lines(
 
 def even_core(config: TrainConfig, num_parts: int, vocab_size: int):
   """How to cut: the blocks of the core are a multiple of the parts."""
-  settings = engine.cut_settings(config)
+  settings = cutting.cut_settings(config)
   if settings.core is None:
     return settings
   size = min(settings.tile_size, vocab_size) * num_parts
@@ -204,4 +204,5 @@ def cut_strip_jobs(
     jobs(functools.partial(load_tiles, turn), np.ones(core_blocks, int))
     for turn in range(num_parts)
   ]
-  return StripJobs(fit, joint, int(multihost.sum_over_processes(num_counts)[0]))
+  num_counts = int(multihost.sum_over_processes(num_counts)[0])
+  return StripJobs(core_blocks * local.tile_size, num_counts, fit, joint)

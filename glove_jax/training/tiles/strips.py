@@ -50,9 +50,7 @@ class Strips(NamedTuple):
 
   @property
   def piece_blocks(self) -> int:
-    """The blocks of the core in a piece: as many as fit and divide K."""
-    most = max(1, _PIECE_WORDS // self.tile_size)
-    return max(n for n in range(1, most + 1) if self.core_blocks % n == 0)
+    return piece_blocks(self.tile_size, self.core_blocks)
 
   @property
   def code_shape(self) -> tuple[int, int, int]:
@@ -66,13 +64,26 @@ class Strips(NamedTuple):
     return strip + self.core_blocks * (1 if strip < others else 2)
 
 
-class Strip(NamedTuple):
-  """A stack of one strip, cut into P pieces of S of the core's words."""
+def piece_blocks(tile_size: int, core_blocks: int) -> int:
+  """The blocks of the core in a piece: as many as fit and divide K.
 
-  block: np.ndarray  # [1] int32, the block of the table to fit
+  >>> piece_blocks(tile_size=128, core_blocks=6)
+  3
+  """
+  most = max(1, _PIECE_WORDS // tile_size)
+  return max(n for n in range(1, most + 1) if core_blocks % n == 0)
+
+
+class Strip(NamedTuple):
+  """A stack of K strips, cut into P pieces of S of the core's words.
+
+  All are of words, or all are of contexts.
+  """
+
+  block: np.ndarray  # [1, K] int32, the blocks of the table to fit
   plan: FitPlan  # arrays of [1, N]
-  code: np.ndarray  # [1, P, T, S] uint16, 0 where nothing was counted
-  pull: Any = None  # with `retrofit`, the `pulls.Pull` of the block
+  code: np.ndarray  # [1, P, K, T, S] uint16, 0 where nothing was counted
+  pull: Any = None  # with `retrofit`, the `pulls.Pull` of the blocks [1, K]
 
 
 def cut(
@@ -164,9 +175,9 @@ def _sort(
 
 
 def read_strip(strips: Strips, plan: FitPlan, strip: int) -> Strip:
-  """Reads a strip to be fitted by a plan."""
-  code = fill_cells(strips, strip)[None]
-  block = np.array([strips.block(strip)], np.int32)
+  """Reads one strip, to be fitted by a plan."""
+  code = fill_cells(strips, strip)[None, :, None]
+  block = np.array([[strips.block(strip)]], np.int32)
   return Strip(block, FitPlan(*(array[None] for array in plan)), code)
 
 

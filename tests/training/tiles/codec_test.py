@@ -1,5 +1,7 @@
 """Two bytes hold a count to 0.035%, or refuse it."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -29,15 +31,15 @@ def test_what_does_not_fit_has_no_code(dtype):
   assert codec.encode(beyond).tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("bad", [1e-8, 1e14])
+@pytest.mark.parametrize("bad", ["1e-08", "1e+14"])
 @pytest.mark.parametrize("min_fill", [0.0, 2.0])  # all tiles, all lines
 def test_a_count_that_does_not_fit_is_refused(tmp_path, bad, min_fill):
   row, col = np.divmod(np.arange(100, dtype=np.int32), 10)
   count = np.ones(100)
-  count[37] = bad
+  count[37] = float(bad)
   counts = triplets.Triplets(row, col, count, 10)
   settings = cutting.CutSettings(tile_size=4, min_fill=min_fill)
-  with pytest.raises(ValueError, match=f"The count {bad} is outside of 1e-07"):
+  with pytest.raises(ValueError, match=f"count {re.escape(bad)} is outside"):
     cutting.build(counts, tmp_path / "blocks", settings)
   assert not cutting.is_complete(tmp_path / "blocks")
   rows = config.make_config(engine="rows", dim=2, epochs=1, growth=[]).train

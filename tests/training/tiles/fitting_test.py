@@ -32,11 +32,16 @@ def test_a_strip_is_fitted_to_the_best_of_its_cost(
   table = state.params
   (plan,) = fitting.plan_fit(2, 400, keep=0.9, seed=0)
   stack = strips.read_strip(made.strips, plan, 3 * is_context)
-  block = int(stack.block[0])
+  block, code = int(stack.block[0, 0]), jnp.asarray(stack.code[0])
   fit = functools.partial(
-    fitting.fit_strip, plan=plan, loss=cells_loss(), tx=tx
+    fitting.fit_blocks,
+    read=code.__getitem__,
+    piece_shape=(2, 16),
+    plan=plan,
+    loss=cells_loss(),
+    tx=tx,
   )
-  fitted, cost = jax.jit(fit)(state, stack.block[0], stack.code[0])
+  fitted, cost = jax.jit(fit)(state, stack.block[0])
   others = np.arange(10) != block
   for old, new in zip(table, fitted.params, strict=True):
     np.testing.assert_array_equal(old[others], new[others])
@@ -47,7 +52,7 @@ def test_a_strip_is_fitted_to_the_best_of_its_cost(
   def cost_of(flat):
     rows = jnp.asarray(flat, jnp.float32).reshape(1, 16, -1)
     tile = model.Params(rows[..., 1:], fixed[0], rows[..., 0], fixed[1])
-    return cells_loss()(tile, np.hstack(stack.code[0])[None])
+    return cells_loss()(tile, np.hstack(stack.code[0, :, 0])[None])
 
   start = np.concatenate(
     [table.biases[block][:, None], table.vectors[block]], axis=1

@@ -35,10 +35,10 @@ def test_strips_hold_the_counts_of_others_with_the_core(
   (plan,) = fitting.plan_fit(1, 1, keep=1.0, seed=0)
   for strip in range(6):
     stack = strips.read_strip(made.strips, plan, strip)
-    is_context, block = divmod(int(stack.block[0]), 5)
+    is_context, block = divmod(int(stack.block[0, 0]), 5)
     rows = slice(16 * block, 16 * block + 16)
     want = matrix[:32, rows].T if is_context else matrix[rows, :32]
-    np.testing.assert_array_equal(np.hstack(stack.code[0]), want)
+    np.testing.assert_array_equal(np.hstack(stack.code[0, :, 0]), want)
     tiles = layout.read_strip_tiles(made.strips, strip)
     for code, (word, context) in zip(
       tiles.code[:, 0], tiles.pair[:, 0] - [0, 5], strict=True

@@ -11,7 +11,7 @@ from glove_jax.vectors.tables import floating
 _CASED = 0.01  # more words than this share with capitals: cased vectors
 
 
-class WordTable:
+class WordRows:
   """V words and their vectors [V, D]: the data of `WordVectors`."""
 
   def __init__(

@@ -1,0 +1,275 @@
+"""All cells in the memory of an accelerator.
+
+With `missing`, all cells train. If the memory of an accelerator holds them,
+counts are scattered to tiles there: all tiles of the matrix or, with a core,
+all that have a block of the core.
+
+              core    others
+    core    | tiles | tiles
+    others  | tiles | left out
+
+Nothing is written to disk, and there are no lines and no strips.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glove_jax.config import TrainConfig
+from glove_jax.counts.triplets import Triplets
+from glove_jax.training import on_device, sharding
+from glove_jax.training.on_device import DeviceCounts
+from glove_jax.training.tiles import codec
+from glove_jax.training.tiles.cutting import (
+  CutSettings,
+  check_range,
+  core_blocks,
+  cut_settings,
+  word_positions,
+)
+from glove_jax.training.tiles.fitting import FitPlan, plan_fit
+from glove_jax.training.tiles.jobs import Job, StripJobs
+from glove_jax.training.tiles.layout import OUTSIDE, Blocks, pad_end
+from glove_jax.training.tiles.pulls import Pull, of_blocks
+from glove_jax.training.tiles.strips import piece_blocks
+
+_GROUP_CELLS = 1 << 24  # most cells in a group of tiles
+_BYTES_PER_COUNT = 40  # while counts are scattered
+_TABLES = 6  # of the size of the parameters, while training starts
+
+
+def place(
+  triplets: Triplets, config: TrainConfig, num_points: int = 1
+) -> Triplets | DeviceCounts:
+  """Copies counts to the one accelerator of a run, if it can hold all cells.
+
+  Args:
+    triplets: the counts.
+    config: the training settings.
+    num_points: points of a sweep that train together.
+  """
+  all_cells = config.resolved.missing or not config.min_fill
+  if config.engine != "blocked" or not all_cells:
+    return triplets
+  if sharding.make_placement(config).mesh is not None:
+    return triplets
+  needed = memory_needed(triplets, config, num_points)
+  return on_device.put(triplets) if needed < device_memory() else triplets
+
+
+def device_memory() -> int:
+  """The memory of the accelerator that holds counts, in bytes; 0 for a CPU."""
+  device = jax.local_devices()[0]
+  if device.platform == "cpu":
+    return 0
+  return (device.memory_stats() or {}).get("bytes_limit", 0)
+
+
+def memory_needed(
+  triplets: Triplets, config: TrainConfig, num_points: int = 1
+) -> int:
+  """The bytes of all cells, the counts and the tables."""
+  settings = cut_settings(config)
+  size, num_blocks = _sizes(triplets.vocab_size, settings)
+  num_tiles = int(_is_tile(num_blocks, size, settings).sum())
+  tables = 2 * num_blocks * size * (config.dim + 1) * 4
+  return (
+    2 * num_tiles * size**2
+    + _TABLES * num_points * tables
+    + _BYTES_PER_COUNT * len(triplets.row)
+  )
+
+
+def _sizes(vocab_size: int, settings: CutSettings) -> tuple[int, int]:
+  """(T, B): the words in a block, and the number of blocks."""
+  size = min(settings.tile_size, vocab_size)
+  return size, -(-vocab_size // size)
+
+
+def _is_tile(num_blocks: int, size: int, settings: CutSettings) -> np.ndarray:
+  """Which pairs of blocks are tiles: [B, B] bool."""
+  in_core = np.arange(num_blocks) < core_blocks(settings, size, num_blocks)
+  return in_core[:, None] | in_core
+
+
+def plan(vocab_size: int, settings: CutSettings) -> Blocks:
+  """The tiles, before the counts in them and the positions are known.
+
+  Args:
+    vocab_size: V.
+    settings: how to cut; all tiles are dense, so `min_fill` has no effect.
+
+  Returns:
+    Blocks of M tiles, without files, lines and strips.
+  """
+  size, num_blocks = _sizes(vocab_size, settings)
+  pair = np.argwhere(_is_tile(num_blocks, size, settings)).astype(np.int32)
+  pair[:, 1] += num_blocks
+  position, none = np.zeros(vocab_size, np.int32), np.zeros(0, np.int64)
+  num_counts = np.zeros(len(pair), np.int64)
+  return Blocks(None, position, size, num_blocks, pair, num_counts, 0, none, [])
+
+
+def codes_shape(blocks: Blocks) -> jax.ShapeDtypeStruct:
+  """The shape of the codes of all tiles."""
+  shape = (len(blocks.pair), blocks.tile_size, blocks.tile_size)
+  return jax.ShapeDtypeStruct(shape, jnp.uint16)
+
+
+def cut(
+  counts: DeviceCounts, blocks: Blocks, settings: CutSettings
+) -> tuple[Blocks, jax.Array]:
+  """Scatters counts to tiles.
+
+  Args:
+    counts: the counts.
+    blocks: from `plan`.
+    settings: as for `plan`.
+
+  Returns:
+    The blocks with positions and numbers of counts, and the codes of the M
+    tiles: [M, T, T] uint16.
+
+  Raises:
+    ValueError: a count that has no code, see `codec`.
+  """
+  number = jnp.bincount(counts.row, length=counts.vocab_size)
+  position = word_positions(np.asarray(number), settings)
+  pair = blocks.pair - np.array([0, blocks.num_blocks])
+  index = tile_index(pair, blocks.num_blocks)
+  codes, num_counts, lowest, highest = _scatter(
+    *counts[:3], position, index, num_tiles=len(pair), size=blocks.tile_size
+  )
+  check_range(float(lowest), float(highest))
+  num_counts = np.asarray(num_counts, np.int64)
+  return blocks._replace(position=position, num_counts=num_counts), codes
+
+
+@functools.partial(jax.jit, static_argnames=("num_tiles", "size"))
+def _scatter(row, col, count, position, index, *, num_tiles, size):
+  """The codes of all tiles, their numbers of counts, and the extreme counts."""
+  row, col = position[row], position[col]
+  tile = index[row // size, col // size]
+  codes = jnp.zeros((num_tiles, size, size), jnp.uint16)
+  codes = codes.at[tile, row % size, col % size].set(
+    codec.encode_on_device(count), mode="drop"
+  )
+  num_counts = jnp.zeros(num_tiles, jnp.int32).at[tile].add(1, mode="drop")
+  return codes, num_counts, count.min(), count.max()
+
+
+def tile_index(pair: np.ndarray, num_blocks: int) -> np.ndarray:
+  """The index of the tile of each pair of blocks: [B, B]; OUTSIDE if none.
+
+  Example:
+    >>> tile_index(np.array([[0, 0], [0, 1], [1, 0]]), 2)[0]
+    array([0, 1], dtype=int32)
+  """
+  index = np.full((num_blocks, num_blocks), OUTSIDE, np.int32)
+  index[tuple(pair.T)] = np.arange(len(pair))
+  return index
+
+
+def group_size(blocks: Blocks, num_points: int = 1) -> int:
+  """K, the tiles in a group.
+
+  Full diagonals of tiles, see `layout.disjoint_groups`, are divided evenly.
+
+  Args:
+    blocks: the tiles.
+    num_points: points of a sweep that train together.
+  """
+  longest = -(-len(blocks.pair) // blocks.num_blocks)
+  return _even(longest, _GROUP_CELLS // (num_points * blocks.tile_size**2))
+
+
+class StripTiles(NamedTuple):
+  """As `strips.Strip`, with n of the tiles on the device in each piece."""
+
+  block: np.ndarray  # [1, K] int32, the blocks to fit; padding is out of range
+  plan: FitPlan  # arrays of [1, N]
+  tile: np.ndarray  # [1, P, K, n] int32, which tiles; padding is out of range
+  pull: Pull | None = None
+
+
+def make_strip_jobs(
+  blocks: Blocks,
+  settings: CutSettings,
+  config: TrainConfig,
+  pull: Pull | None = None,
+) -> StripJobs | None:
+  """Jobs that fit the words outside of the core, many blocks at a time.
+
+  Args:
+    blocks: from `cut`.
+    settings: as for `cut`.
+    config: has the passes of the fit, and the seed of their order.
+    pull: the targets of words, if they have any.
+  """
+  size, num_blocks = blocks.tile_size, blocks.num_blocks
+  num_core = core_blocks(settings, size, num_blocks)
+  if num_core == num_blocks:
+    return None
+  width = piece_blocks(size, num_core)
+  num_pieces, num_others = num_core // width, num_blocks - num_core
+  (plan,) = plan_fit(
+    num_pieces, config.fit_passes, keep=config.keep, seed=config.seed
+  )
+  index = tile_index(blocks.pair - np.array([0, num_blocks]), num_blocks)
+  others = np.arange(num_core, num_blocks, dtype=np.int32)
+  group = _even(num_others, _GROUP_CELLS // (width * size**2))
+  jobs = []
+  for first, tile in ((0, index.T), (num_blocks, index)):  # words, contexts
+    tile = tile[:num_core, num_core:].reshape(num_pieces, width, num_others)
+    for start in range(0, num_others, group):
+      chosen = slice(start, start + group)
+      block = others[chosen] + np.int32(first)
+      stack = _pad(block, tile[:, :, chosen].swapaxes(1, 2), plan, group)
+      load = functools.partial(_load, stack, pull, num_blocks)
+      jobs.append(Job(load, np.array([len(block)])))
+  in_core = (blocks.pair - np.array([0, num_blocks]) < num_core).all(axis=1)
+  num_counts = int(blocks.num_counts[~in_core].sum())
+  return StripJobs(num_core * size, num_counts, [jobs], [[]])
+
+
+def _even(number: int, most: int) -> int:
+  """The size of the fewest even groups of at most `most` things."""
+  return -(-number // -(-number // max(1, most)))
+
+
+def _pad(block, tile, plan: FitPlan, group: int) -> StripTiles:
+  """A stack of K = `group` strips from fewer: blocks [k], tiles [P, k, n]."""
+  missing = group - len(block)
+  tile = np.pad(tile, ((0, 0), (0, missing), (0, 0)), constant_values=OUTSIDE)
+  plan = FitPlan(*(array[None] for array in plan))
+  return StripTiles(pad_end(block, missing, OUTSIDE)[None], plan, tile[None])
+
+
+def _load(stack: StripTiles, pull: Pull | None, num_blocks: int) -> StripTiles:
+  """Adds the targets of its words to a stack."""
+  if pull is None:
+    return stack
+  block = stack.block[0]
+  found = of_blocks(pull, np.where(block < OUTSIDE, block % num_blocks, -1))
+  return stack._replace(pull=Pull(*(array[None] for array in found)))
+
+
+def read_piece(codes, tile, is_words, piece) -> jax.Array:
+  """The cells of K strips with a piece of the core.
+
+  Args:
+    codes: [M, T, T] uint16, of all tiles.
+    tile: [P, K, n] int32, as in `StripTiles`.
+    is_words: whether they are strips of words, whose tiles are not transposed.
+    piece: which of the P pieces.
+
+  Returns:
+    [K, T, n * T] uint16: a word or a context in each row.
+  """
+  code = codes.at[tile[piece]].get(mode="fill", fill_value=0)  # [K, n, T, T]
+  num, _, size, _ = code.shape
+  words, contexts = code.swapaxes(1, 2), code.transpose(0, 3, 1, 2)
+  return jnp.where(is_words, words, contexts).reshape(num, size, -1)

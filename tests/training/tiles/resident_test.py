@@ -1,0 +1,162 @@
+"""All cells on the device: what an accelerator does, on the CPU."""
+
+import gc
+import weakref
+
+import jax
+import numpy as np
+import pytest
+from small_counts import MISSING, make_triplets, matrix_of, whole_loss
+
+from glove_jax import config, model
+from glove_jax.counts.triplets import Triplets
+from glove_jax.training import loop, on_device
+from glove_jax.training.tiles import codec, cutting, resident
+from glove_jax.training.tiles.engine import TileEngine
+from glove_jax.training.together import train_together
+
+
+@pytest.fixture
+def all_cells(monkeypatch):
+  """Lets a CPU pass for an accelerator with much memory."""
+  monkeypatch.setattr(resident, "device_memory", lambda: 1 << 40)
+
+
+def make_config(**changes):
+  settings = {
+    "dim": 4, "growth": ("16:2",), "epochs": 3, "tile_size": 8,
+    "core": 24, "mesh": 1, "x_max": 10.0, "products": "float32",
+  }  # fmt: skip
+  return config.make_config(**settings | MISSING | changes).train
+
+
+def train(counts, **changes):
+  lines = []
+  params = loop.train(counts, make_config(**changes), on_epoch=lines.append)
+  return params, [line["cost"] for line in lines]
+
+
+@pytest.mark.parametrize("core", [0, 32, 104])
+@pytest.mark.parametrize("missing", [0.0, 0.05])
+def test_it_trains_as_from_files(core, missing, monkeypatch):
+  """Without `missing`, all counts are in tiles on both sides."""
+  counts = make_triplets(150)
+  settings = {"growth": ("64:2",), "epochs": 10, "missing": missing}
+  settings |= {"core": core, "fit_passes": 10} if missing else {"min_fill": 0.0}
+  want, costs = train(counts, **settings)
+  monkeypatch.setattr(resident, "device_memory", lambda: 1 << 40)
+  params, others = train(counts, **settings)
+  np.testing.assert_allclose(others, costs, rtol=0.03)
+  matrix = matrix_of(counts)
+  ends = [whole_loss(each, matrix) for each in (params, want)]
+  np.testing.assert_allclose(*ends, rtol=0.03)
+
+
+@pytest.mark.parametrize("core", [None, 24])
+def test_tiles_hold_the_counts_of_the_core(core):
+  counts = make_triplets()
+  settings = cutting.CutSettings(8, core=core, first_tier=16)
+  blocks = resident.plan(counts.vocab_size, settings)
+  blocks, codes = resident.cut(on_device.put(counts), blocks, settings)
+  matrix = np.zeros((8 * blocks.num_blocks,) * 2, np.uint16)
+  position = blocks.position
+  matrix[position[counts.row], position[counts.col]] = codec.encode(
+    counts.count.astype(np.float32)
+  )
+  assert len(blocks.pair) == blocks.num_blocks**2 - (
+    (blocks.num_blocks - 3) ** 2 if core else 0
+  )
+  for (row, col), code, number in zip(
+    blocks.pair - [0, blocks.num_blocks], codes, blocks.num_counts, strict=True
+  ):
+    tile = matrix[8 * row :][:8, 8 * col :][:, :8]
+    np.testing.assert_allclose(np.asarray(code, int), tile, atol=1)
+    assert number == np.count_nonzero(tile)
+
+
+def test_positions_are_those_of_files(tmp_path):
+  counts, settings = make_triplets(), cutting.CutSettings(8, first_tier=16)
+  blocks = resident.plan(counts.vocab_size, settings)
+  blocks, _ = resident.cut(on_device.put(counts), blocks, settings)
+  files = cutting.build(counts, tmp_path, settings)
+  np.testing.assert_array_equal(blocks.position, files.position)
+
+
+def test_a_stopped_run_resumes_to_the_same_bytes(tmp_path, all_cells):
+  class Killed(Exception):
+    pass
+
+  def kill(line):
+    if line["epoch"] == 4:  # the fit of the other words
+      raise Killed
+
+  counts = make_triplets()
+  settings = make_config(joint_epochs=1)
+  want = loop.train(counts, settings)
+  with pytest.raises(Killed):
+    loop.train(counts, settings, workdir=tmp_path, on_epoch=kill)
+  assert not (tmp_path / "checkpoints/blocks").exists()
+  got = loop.train(counts, settings, workdir=tmp_path)
+  jax.tree.map(np.testing.assert_array_equal, got, want)
+
+
+def test_points_train_together_as_alone(all_cells):
+  counts = make_triplets()
+  changes = [{}, {"missing": 0.1}, {"x_max": 30.0}]
+  points = [make_config(**change) for change in changes]
+  lines = []
+  together = train_together(counts, points, on_epoch=lines.append)
+  for i, change in enumerate(changes):
+    alone, costs = train(counts, **change)
+    for a, b in zip(together[i], alone, strict=True):
+      np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(lines[-1]["cost"][i], costs[-1], rtol=1e-4)
+
+
+def test_words_are_kept_near_where_they_started(all_cells):
+  counts = make_triplets()
+  start = model.init_params(jax.random.key(1), counts.vocab_size, 4)
+
+  def distance(mu):
+    params = loop.train(counts, make_config(retrofit=mu), init=start)
+    moved = params.word + params.context - start.word - start.context
+    return float(np.linalg.norm(moved))
+
+  assert distance(100.0) < 0.35 * distance(0.0)
+
+
+def test_an_engine_frees_the_memory_of_the_device(all_cells):
+  """At once: a sweep makes many, and the garbage collector may come late."""
+  counts = resident.place(make_triplets(), make_config())
+  engine = TileEngine(counts, make_config())
+  for future in engine._programs.values():
+    future.result()
+  gc.disable()
+  try:
+    dropped = weakref.ref(engine)
+    del engine
+    assert dropped() is None
+  finally:
+    gc.enable()
+
+
+def test_a_count_without_a_code_is_refused(all_cells):
+  row = np.arange(8, dtype="i4")
+  counts = Triplets(row, row, np.full(8, 1e14), 8)
+  with pytest.raises(ValueError, match=r"1e\+14 is outside of 1e-07 to"):
+    loop.train(counts, make_config())
+
+
+def test_only_what_fits_one_accelerator_is_placed(monkeypatch):
+  counts, settings = make_triplets(), make_config()
+  needed = resident.memory_needed(counts, settings)
+  assert needed > 2 * counts.vocab_size * 24 + 12 * len(counts.row)
+  more = resident.memory_needed(counts, settings, num_points=3)
+  assert more > needed
+  assert resident.place(counts, settings) is counts  # a CPU
+  for memory, is_placed in ((needed, False), (needed + 1, True)):
+    monkeypatch.setattr(resident, "device_memory", lambda m=memory: m)
+    placed = resident.place(counts, settings)
+    assert isinstance(placed, on_device.DeviceCounts) == is_placed
+  for changes in ({"engine": "rows"}, {"missing": 0.0}):
+    assert resident.place(counts, make_config(**changes)) is counts

@@ -78,6 +78,16 @@ def make_budget(config: CountConfig, vocab_size: int) -> Budget:
   return Budget(threads, max_words, memory)
 
 
+def fits(config: CountConfig, words: Vocab) -> bool:
+  """Whether a text with these words can be counted in one part, in memory.
+
+  Raises:
+    ValueError: as `make_budget`.
+  """
+  budget = make_budget(config, len(words))
+  return int(words.counts.sum()) <= budget.max_words
+
+
 def max_kept(config: CountConfig) -> int:
   """How many words of a text to keep while its words are counted.
 

@@ -234,7 +234,7 @@ class Pipeline:
 
   def _count_words(self, min_count: int, progress) -> Counter[str]:
     runs = out_of_core.word_runs(self.config.count, self.workdir)
-    if self._cluster:
+    if self._cluster and not self._cluster.is_here:
       return distributed.count_words(
         self._text, self.workdir / "vocab",
         source=self._source("vocab", self._vocab_inputs()), min_count=min_count,
@@ -271,8 +271,11 @@ class Pipeline:
     self._kept = None
     if kept and hashes != self._stages.hashes(self._text.paths):
       kept = None
-    if self._cluster:
-      count_corpus, how = distributed.count_corpus, {"run": self._cluster.map}
+    cluster = self._cluster
+    if cluster and cluster.is_here and out_of_core.fits(config, words):
+      cluster = None  # its workers would write and merge what one can hold
+    if cluster:
+      count_corpus, how = distributed.count_corpus, {"run": cluster.map}
       num_sections = len(distributed.cut_sections(self._text.paths))
     else:
       count_corpus, how = out_of_core.count_corpus, {"kept": kept}

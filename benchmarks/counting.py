@@ -6,10 +6,10 @@ This needs the built programs of github.com/stanfordnlp/GloVe. Stanford's side
 writes shuffled records (vocab_count, cooccur, shuffle). Our side (run.py count)
 writes counts, which training can read in any order. Each program is a separate
 process, timed from start to end, so our time includes Python's imports. The
-compiled loops are in numba's cache, as after any first run; one run with an
-empty cache is timed separately. The counts of both sides are compared. All
-figures are medians of --repeats; the last line is Stanford's time divided by
-ours.
+bytecode of modules and the compiled loops are in the caches of Python and of
+numba, as after any first run; one run with an empty cache of numba is timed
+separately. The counts of both sides are compared. All figures are medians of
+--repeats; the last line is Stanford's time divided by ours.
 
 --quick uses a tenth of the text.
 """
@@ -104,7 +104,9 @@ def _stanford(text: pathlib.Path, scratch: pathlib.Path) -> Side:
 def _ours(text, workdir, cache=None, dtype="float32") -> Side:
   """Counts with run.py in a new work directory."""
   shutil.rmtree(workdir, ignore_errors=True)
-  environment = {"NUMBA_CACHE_DIR": str(cache)} if cache else {}
+  environment = {"PYTHONDONTWRITEBYTECODE": ""}  # as by default
+  if cache:
+    environment["NUMBA_CACHE_DIR"] = str(cache)
   command = [
     sys.executable, REPO / "run.py", "count", f"--corpus={text}",
     f"--workdir={workdir}", "--tokenizer=whitespace", "--nolowercase",

@@ -14,7 +14,7 @@ from glove_jax import config as configs
 from glove_jax.counts import spill, stanford, triplets
 from glove_jax.sweeps import grid, results, search
 from glove_jax.training import checkpoint, loop
-from glove_jax.training.tiles import cutting, layout
+from glove_jax.training.tiles import cutting, layout, tile_files
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import (
   artifacts,
@@ -183,8 +183,8 @@ def checkpoints(folder) -> list[Sample]:
 
 
 def read_tiles(path) -> None:
-  if cutting.is_complete(path.parent):
-    blocks = cutting.read(path.parent)
+  if tile_files.is_complete(path.parent):
+    blocks = tile_files.read(path.parent)
     layout.map_tiles(blocks)
     layout.plan_pass(blocks)
 

@@ -5,10 +5,20 @@ declares the flags that it uses. `run.py`, `python -m glove_jax` and `glove-jax`
 run `main`.
 """
 
+import atexit
+import contextlib
 import dataclasses
+import gc
+import importlib
 import pathlib
 import shlex
 import sys
+from typing import TYPE_CHECKING
+
+if gc.isenabled():
+  # What is imported stays. Looking for garbage in it takes a tenth of the time
+  # of a small count.
+  gc.set_threshold(100_000)
 
 try:
   from glove_jax import experiments  # as installed
@@ -21,14 +31,18 @@ from glove_jax.command_line import Command, expect, given, say
 from glove_jax.presets import PRESETS
 from glove_jax.run_flags import ProcessFlags, RunFlags
 from glove_jax.sweeps.options import SweepConfig
-from glove_jax.vectors import formats, queries
-from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import artifacts, model_card, names, pipeline, stages
+from glove_jax.workdir import artifacts, names, pipeline, stages
+
+if TYPE_CHECKING:
+  from glove_jax.vectors.word_vectors import WordVectors
 
 # What counting does not need.
 sweeps = lazy.module("glove_jax.sweeps.command")
 evaluation = lazy.module("glove_jax.vectors.evaluate")
 explorer = lazy.module("glove_jax.explore.server")
+formats = lazy.module("glove_jax.vectors.formats")
+queries = lazy.module("glove_jax.vectors.queries")
+model_card = lazy.module("glove_jax.workdir.model_card")
 
 RUN_FIELDS = dataclasses.fields(RunFlags)
 SWEEP_FIELDS = dataclasses.fields(SweepConfig)
@@ -211,7 +225,7 @@ def export(arguments: list[str]) -> None:
   )
 
 
-def _for_sentences(vectors: WordVectors, flags: RunFlags) -> WordVectors:
+def _for_sentences(vectors: "WordVectors", flags: RunFlags) -> "WordVectors":
   if flags.sif or flags.remove:
     return vectors.weighted(flags.sif or None, flags.remove)
   return vectors
@@ -253,7 +267,7 @@ def run_config() -> configs.Config:
   return config
 
 
-def trained() -> tuple[WordVectors, configs.Config]:
+def trained() -> tuple["WordVectors", configs.Config]:
   """The vectors of --input or of the workdir's run, and their config."""
   flags, settings = run_flags(), given(configs.fields())
   if "corpus" in settings and (flags.workdir or flags.input):
@@ -272,7 +286,7 @@ def trained() -> tuple[WordVectors, configs.Config]:
   return vectors.first(limit), config
 
 
-def read_input(path: str, flags: RunFlags) -> WordVectors:
+def read_input(path: str, flags: RunFlags) -> "WordVectors":
   """The vectors of a file, as many as --max_vocab says."""
   settings = given(configs.fields())
   return artifacts.load(
@@ -356,8 +370,24 @@ COMMANDS = {
 }
 
 
+def _load_numba() -> None:
+  """Loads numba without scipy.linalg, which takes as long as all of numba.
+
+  numba asks for it when it is first used, for its dot products. Our loops have
+  none, and what has some asks again.
+  """
+  name = "scipy.linalg.cython_blas"
+  if name not in sys.modules:
+    sys.modules[name] = None  # as if it were not installed
+    with contextlib.suppress(ImportError):
+      importlib.import_module("numba.np.arraymath")
+    del sys.modules[name]
+
+
 def main() -> None:
   """Runs the command that the command line names."""
+  atexit.register(gc.freeze)  # what is left need not be freed one by one
+  _load_numba()
   for cls in (*configs.parts().values(), RunFlags, ProcessFlags):
     command_line.define_flags(cls)
   command_line.define_flags(SweepConfig, experiment=experiments.NAMES)

@@ -25,6 +25,10 @@ TOKENIZERS = ("word", "whitespace")
 CONTEXTS = ("symmetric", "left", "right")
 DISTANCE_WEIGHTINGS = ("inverse", "none")
 COUNT_DTYPES = ("float32", "float64")
+FORMATS = (  # of files of vectors, see `vectors.formats`
+  "stanford_text", "word2vec", "word2vec_binary", "fasttext", "npz",
+  "safetensors", "parquet", "projector", "model2vec",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

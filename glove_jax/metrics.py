@@ -9,9 +9,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-from tqdm.auto import tqdm
-
 from glove_jax import atomic
+
+if "ipykernel" in sys.modules:  # in a notebook, which has bars of its own
+  from tqdm.auto import tqdm
+else:
+  from tqdm import tqdm  # loads half as much
 
 _ALWAYS = ("epoch", "cost", "seconds")  # in every line
 _shown = contextvars.ContextVar("shown", default=True)

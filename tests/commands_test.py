@@ -43,6 +43,26 @@ def test_questions_of_neighbors():
   assert ask("-") == [("-", ["-"], [])]
 
 
+def test_counting_loads_only_what_it_needs(tmp_path):
+  text = tmp_path / "text.txt"
+  text.write_text("to be or not to be\n" * 9)
+  code = """
+import sys
+from glove_jax import commands
+commands.main()
+print(*sys.modules)
+import scipy.linalg.cython_blas  # which was held back only for a moment
+"""
+  done = subprocess.run(
+    [sys.executable, "-c", code, "count", f"--corpus={text}",
+     f"--workdir={tmp_path / 'run'}"],
+    capture_output=True, text=True, check=True, cwd=ROOT,
+  )  # fmt: skip
+  loaded = set(done.stdout.splitlines()[-1].split())
+  heavy = {"jax", "scipy.linalg", "pandas", "gensim", "glove_jax.vectors"}
+  assert "numba.np.arraymath" in loaded and not heavy & loaded
+
+
 @pytest.mark.parametrize(
   "arguments, flag",
   [

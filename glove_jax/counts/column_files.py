@@ -173,8 +173,10 @@ def write_shard(
   Raises:
     OSError: the shard cannot be written, or `write_shards` is not running.
   """
-  start, checksums = index * SHARD, {}
-  for name, values in zip(_COLUMNS, columns, strict=True):
+  start = index * SHARD
+
+  def write(named_column: tuple[str, np.ndarray]) -> int:
+    name, values = named_column
     # Write-only: if the file were readable too, NFS would write back whole
     # pages, and with them outdated bytes of the neighbouring shard.
     file = os.open(_part_path(folder, name), os.O_WRONLY)
@@ -183,13 +185,16 @@ def write_shard(
       column.write(values)
       column.flush()
       _sync(file)  # now, so that little is left to wait for at the end
-    checksums[name] = zlib.crc32(values)
+    return zlib.crc32(values)
+
+  named = list(zip(_COLUMNS, columns, strict=True))
+  checksums = ordered_map(write, named, threads=len(named))
   row, _, count = columns
   facts = {
     "start": start,
     "size": len(row),
     "rows": [int(row.min()), int(row.max())],
-    "crc32": checksums,
+    "crc32": dict(zip(_COLUMNS, checksums, strict=True)),
   }
   return WrittenShard(facts, float(count.sum(dtype=np.float64)))
 

@@ -23,8 +23,8 @@ from glove_jax.text.vocab import Vocab
 
 _RUN_BYTES = 16  # per entry of a run
 _CLASSES = 400  # classes of words of about equal count
-_SAMPLES = 8
-_SAMPLE_BYTES = 1 << 16
+_SAMPLES = 16
+_SAMPLE_BYTES = 1 << 13
 
 
 def forecast(

@@ -112,7 +112,8 @@ def sum_rows(
             _add(line, other, units[uint64(distance)])
           elif other == END:
             break
-    found = _list_row(line, word, found, row, col, sums)
+    if starts[word] < starts[word + 1]:
+      found = _list_row(line, word, found, row, col, sums)
   return np.int64(found)
 
 

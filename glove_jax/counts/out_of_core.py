@@ -240,7 +240,8 @@ def _write(
 
 def to_columns(entries: Entries, config: CountConfig) -> tuple[np.ndarray, ...]:
   """Converts units to the columns on disk: rows, columns and counts."""
-  count = (entries.units / _unit(config)).astype(config.count_dtype)
+  count = np.empty(len(entries.units), config.count_dtype)
+  np.divide(entries.units, _unit(config), out=count, casting="same_kind")
   return entries.row, entries.col, count
 
 

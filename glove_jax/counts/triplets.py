@@ -11,6 +11,7 @@ import numpy as np
 
 from glove_jax import memory
 from glove_jax.counts import column_files
+from glove_jax.threads import default_threads, ordered_map
 
 _CHUNK = 1 << 23  # triplets read at a time
 
@@ -50,7 +51,8 @@ def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
       "There are no co-occurrences: no document has two words of the "
       "vocabulary within a window."
     )
-  for part in chunks(len(row), rows):
+
+  def check_part(part: slice) -> None:
     for name, ids in (("row", row[part]), ("col", col[part])):
       low, high = int(ids.min()), int(ids.max())
       if low < 0 or high >= vocab_size:
@@ -60,14 +62,16 @@ def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
         )
     counts = np.asarray(count[part])
     # Comparisons with NaN are false, so this rejects a NaN as well.
-    good = (counts > 0) & (counts < np.inf)
-    if not good.all():
-      offset = int(np.argmin(good))
+    if not (counts.min() > 0 and counts.max() < np.inf):
+      offset = int(np.argmin((counts > 0) & (counts < np.inf)))
       raise ValueError(
         f"count {part.start + offset} is {counts[offset]}: counts must be "
         "finite and positive."
       )
     release(triplets)
+
+  for _ in ordered_map(check_part, chunks(len(row), rows), default_threads()):
+    pass
   return triplets
 
 

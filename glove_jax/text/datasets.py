@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import urllib.request
 import zipfile
 
 from tqdm import tqdm
 
-from glove_jax import atomic
+from glove_jax import atomic, lazy
+
+# What a text that is at hand does not need.
+request = lazy.module("urllib.request")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _download(name: str, corpus: Corpus, path: str) -> None:
   digest, size = hashlib.sha256(), 0
   try:
     with (
-      urllib.request.urlopen(corpus.source, timeout=30) as response,
+      request.urlopen(corpus.source, timeout=30) as response,
       open(path, "wb") as file,
       tqdm(
         desc=f"download {name}",

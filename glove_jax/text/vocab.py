@@ -208,12 +208,13 @@ def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:
     ValueError: a word contains a newline or a byte-order mark.
     OSError: the file cannot be written.
   """
-  for word in vocab.words:
-    for character, name in _NOT_IN_FILES.items():
-      if character in word:
-        raise ValueError(
-          f"{word[:50]!r} holds a {name}, which vocab.txt cannot represent."
-        )
+  joined = "".join(vocab.words)
+  for character, name in _NOT_IN_FILES.items():
+    if character in joined:
+      word = next(word for word in vocab.words if character in word)
+      raise ValueError(
+        f"{word[:50]!r} holds a {name}, which vocab.txt cannot represent."
+      )
   with atomic.write_whole(path) as file:
     file.write(_lines(vocab))
 

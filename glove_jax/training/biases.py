@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numba
 import numpy as np
+from numba import uint64
 
 from glove_jax import memory, metrics, model
 from glove_jax.config import TrainConfig
@@ -19,9 +20,14 @@ from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
+<<<<<<< HEAD
 # Sums of chunks are added as multiples of 2^-16, and their rests as multiples
 # of 2^-61: 64 bits hold the sums of 10^5 chunks.
 _COARSE, _FINE = 2.0**16, 2.0**45
+=======
+_SLOTS = 1 << 14  # values of counts in `_weigh`; together they fit in the cache
+_SPREAD = 16381.0  # from a count to its slot; a prime near _SLOTS
+>>>>>>> main
 
 
 def initial_params(
@@ -177,16 +183,26 @@ def _weigh(
   first, last, starts, col, count, x_max, alpha, weights, row_weight,
   row_target, col_weight, col_target,
 ):  # fmt: skip
-  """Fills the weights f of rows first..last - 1; sums f and f log X."""
+  """Fills the weights f of rows first..last - 1; sums f and f log X.
+
+  Most counts are sums of a few 1/d, which are few values. So f and f log X of
+  the last count in each slot are kept, which takes a third of the time.
+  """
+  known = np.zeros(_SLOTS, count.dtype)
+  weight, target = np.zeros(_SLOTS, np.float32), np.zeros(_SLOTS)
   for row in range(first, last):
-    for i in range(starts[row], starts[row + 1]):
-      weights[i] = min(1.0, (count[i] / x_max) ** alpha)
-      weight = np.float64(weights[i])  # rounded as in `weights`
-      target = weight * np.log(count[i])
-      row_weight[row] += weight
-      row_target[row] += target
-      col_weight[col[i]] += weight
-      col_target[col[i]] += target
+    for i in range(uint64(starts[row]), uint64(starts[row + 1])):
+      x, context = count[i], uint64(col[i])
+      slot = uint64(np.int64(x * _SPREAD) & (_SLOTS - 1))
+      if known[slot] != x:
+        known[slot] = x
+        weight[slot] = min(1.0, (x / x_max) ** alpha)
+        target[slot] = np.float64(weight[slot]) * np.log(x)
+      weights[i] = weight[slot]
+      row_weight[row] += weight[slot]
+      row_target[row] += target[slot]
+      col_weight[context] += weight[slot]
+      col_target[context] += target[slot]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -199,11 +215,14 @@ def _solve(
     if row_weight[row] == 0:
       continue
     total = row_target[row]
-    for i in range(starts[row], starts[row + 1]):
-      total -= weights[i] * context_bias[col[i]]
-    word_bias[row] = total / row_weight[row]
-    for i in range(starts[row], starts[row + 1]):
-      sums[col[i]] += weights[i] * word_bias[row]
+    # numba checks whether a signed index is negative, which takes a third.
+    first_count, end = uint64(starts[row]), uint64(starts[row + 1])
+    for i in range(first_count, end):
+      total -= weights[i] * context_bias[uint64(col[i])]
+    bias = total / row_weight[row]
+    for i in range(first_count, end):
+      sums[uint64(col[i])] += weights[i] * bias
+    word_bias[row] = bias
 
 
 def _chunks(starts: np.ndarray, rows: slice) -> list[tuple[int, int]]:

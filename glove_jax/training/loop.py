@@ -223,10 +223,10 @@ def prepare(
     state = checkpoint.restore(*resume_from, abstract_state)
   elif jax.default_backend() == "cpu" or multihost.several():
     # One after the other: together they need more memory on a CPU, and all
-    # processes must communicate in the same order.
-    params = begin()
+    # processes must communicate in the same order. The engine comes first: it
+    # compiles its programs while biases are fitted.
     engine = build()
-    state = engine.init(params, given)
+    state = engine.init(begin(), given)
   else:
     with futures.ThreadPoolExecutor(1) as pool:
       params = pool.submit(begin)

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from glove_jax.counts.triplets import Triplets, chunks, release
+from glove_jax.threads import default_threads, ordered_map
 
 
 def sum_duplicates(
@@ -38,13 +39,16 @@ def sum_duplicates(
     ([0, 1], [2, 0], [4.0, 3.0])
   """
   row, col, count, vocab_size = triplets
-  disorder = 0
-  for part in chunks(len(row), rows):
+
+  def is_disordered(part: slice) -> bool:
     with_last = slice(max(0, part.start - 1), part.stop)
-    disorder += not _is_increasing(
-      np.asarray(row[with_last]), np.asarray(col[with_last])
-    )
+    pairs = np.asarray(row[with_last]), np.asarray(col[with_last])
+    is_ordered = _is_increasing(*pairs)
     release(triplets)
+    return not is_ordered
+
+  parts = chunks(len(row), rows)
+  disorder = sum(ordered_map(is_disordered, parts, default_threads()))
   if not reduce(np.array([disorder], np.int64))[0]:
     return triplets
   key = np.asarray(row).astype(np.int64) * vocab_size + col
@@ -83,17 +87,30 @@ def by_row(
     arrays if they were sorted already, and [V + 1] int64: row i is
     starts[i]:starts[i + 1].
   """
-  lengths = np.zeros(triplets.vocab_size, np.int64)
-  falls = 0  # how often a row is below the row before it
-  for part in chunks(len(triplets.row), rows):
-    row = triplets.row[part]
-    before = triplets.row[max(0, part.start - 1)]
-    falls += int(before > row[0]) + int((row[1:] < row[:-1]).sum())
-    lengths += np.bincount(row, minlength=triplets.vocab_size)
+
+  def count(part: slice) -> np.ndarray:
+    """How often each row occurs, and how often one is below the one before."""
+    counted = np.zeros(triplets.vocab_size + 1, np.int64)
+    first = triplets.row[max(0, part.start - 1)]
+    _count_rows(first, np.asarray(triplets.row[part]), counted)
     release(triplets)
-  sums = reduce(np.append(lengths, falls))
+    return counted
+
+  parts = chunks(len(triplets.row), rows)
+  none = np.zeros(triplets.vocab_size + 1, np.int64)
+  sums = reduce(sum(ordered_map(count, parts, default_threads()), none))
   if sums[-1]:
     order = np.argsort(triplets.row, kind="stable")
     columns = (column[order] for column in triplets[:3])
     triplets = Triplets(*columns, triplets.vocab_size)
   return triplets, np.append(0, np.cumsum(sums[:-1]))
+
+
+@numba.njit(nogil=True, cache=True)
+def _count_rows(before, rows, counted):
+  """Adds to counted[row] for each row, and to counted[-1] for each fall."""
+  for row in rows:
+    counted[row] += 1
+    if row < before:
+      counted[-1] += 1
+    before = row

@@ -12,28 +12,32 @@ import numpy as np
 from glove_jax import atomic, effects, lazy, metrics
 from glove_jax import config as configs
 from glove_jax.config import Config, VectorsConfig, all_settings
-from glove_jax.counts import stanford, triplets
+from glove_jax.counts import triplets
 from glove_jax.text import vocab
 from glove_jax.text.symbols import UNK
 from glove_jax.threads import default_threads
-from glove_jax.vectors import formats, word_vectors
-from glove_jax.vectors.formats import model2vec
-from glove_jax.vectors.standard_errors import Objective, StandardErrors
-from glove_jax.vectors.word_vectors import WordVectors
-from glove_jax.workdir import model_card, provenance, stages
+from glove_jax.workdir import provenance, stages
 from glove_jax.workdir.lock import lock
 
 if TYPE_CHECKING:
   from glove_jax.model import Params
+  from glove_jax.vectors.standard_errors import StandardErrors
+  from glove_jax.vectors.word_vectors import WordVectors
 
 # What counting does not need.
 jax = lazy.module("jax")
 model = lazy.module("glove_jax.model")
+stanford = lazy.module("glove_jax.counts.stanford")
 evaluate = lazy.module("glove_jax.vectors.evaluate")
+formats = lazy.module("glove_jax.vectors.formats")
+model2vec = lazy.module("glove_jax.vectors.formats.model2vec")
+standard_errors = lazy.module("glove_jax.vectors.standard_errors")
+word_vectors = lazy.module("glove_jax.vectors.word_vectors")
+model_card = lazy.module("glove_jax.workdir.model_card")
 
 # What `export` can write, and what of a run it writes.
 EXPORTS = {
-  **dict.fromkeys(formats.FORMATS, "vectors"),
+  **dict.fromkeys(configs.FORMATS, "vectors"),
   "npz": "tables",
   "stanford_records": "counts",
   "stanford_shuffled": "counts",
@@ -111,7 +115,7 @@ def make_vectors(
   params: "Params",
   config: VectorsConfig,
   counts: Sequence[int] | np.ndarray | None = None,
-) -> WordVectors:
+) -> "WordVectors":
   """Combines trained tables into vectors.
 
   Args:
@@ -129,13 +133,13 @@ def make_vectors(
   table = word_vectors.combine(
     word, context, config.vectors, config.context_weight
   )
-  vectors = WordVectors(words, table, counts)
+  vectors = word_vectors.WordVectors(words, table, counts)
   return word_vectors.with_unk(vectors) if config.unk else vectors
 
 
 def read_vectors(
   workdir: str | os.PathLike, config: VectorsConfig
-) -> WordVectors:
+) -> "WordVectors":
   """The vectors of a trained run, combined as the config says.
 
   Raises:
@@ -151,7 +155,7 @@ def load(
   limit: int | None = None,
   skip_bad_lines: bool = False,
   **settings,
-) -> WordVectors:
+) -> "WordVectors":
   """Reads the vectors of a file or of a trained run.
 
   Args:
@@ -187,7 +191,7 @@ def run_vectors(
   words: Sequence[str],
   params: "Params",
   config: VectorsConfig,
-) -> WordVectors:
+) -> "WordVectors":
   """As `make_vectors`, with counts of the words and standard errors.
 
   Args:
@@ -201,7 +205,7 @@ def run_vectors(
   return vectors
 
 
-def _read_errors(workdir, words, params, config) -> StandardErrors:
+def _read_errors(workdir, words, params, config) -> "StandardErrors":
   """The standard errors of a run; FileNotFoundError without its counts."""
   counts, settings = read_counts(workdir), read_settings(workdir)
   return make_errors(words, params, counts, settings, config)
@@ -213,7 +217,7 @@ def make_errors(
   counts: triplets.Triplets,
   settings: Mapping,
   config: VectorsConfig,
-) -> StandardErrors:
+) -> "StandardErrors":
   """The standard errors of vectors.
 
   Args:
@@ -225,7 +229,7 @@ def make_errors(
   """
   config, missing = config.resolved, settings.get("missing") or 0.0
   has_core = missing and settings["engine"] == "blocked"
-  objective = Objective(
+  objective = standard_errors.Objective(
     settings["x_max"],
     settings["alpha"],
     config.vectors,
@@ -235,7 +239,7 @@ def make_errors(
     missing_count=settings["missing_count"] if missing else 1.0,
     core=settings["core"] if has_core else 0,
   )
-  return StandardErrors(words, params, counts, objective)
+  return standard_errors.StandardErrors(words, params, counts, objective)
 
 
 def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
@@ -263,7 +267,7 @@ def write_results(results: dict, workdir: str | os.PathLike) -> None:
 
 
 def summary(
-  workdir: str | os.PathLike, vectors: WordVectors, results: dict, k: int = 6
+  workdir: str | os.PathLike, vectors: "WordVectors", results: dict, k: int = 6
 ) -> str:
   """The outcome of a run as text: cost, some neighbours, the evaluation.
 
@@ -382,7 +386,7 @@ def _export_counts(workdir, config: Config, form: str, output: str) -> None:
     stanford.write_shuffled_records(counts, output, seed=config.train.seed)
 
 
-def with_counts(vectors: WordVectors, workdir) -> WordVectors:
+def with_counts(vectors: "WordVectors", workdir) -> "WordVectors":
   """The vectors with how often each word occurs, if vocab.txt is theirs."""
   path = pathlib.Path(workdir, "vocab.txt")
   if not path.exists():
@@ -391,6 +395,6 @@ def with_counts(vectors: WordVectors, workdir) -> WordVectors:
   counts = dict(zip(found.words, found.counts.tolist(), strict=True))
   if not {*vectors.words} <= counts.keys() | {UNK}:
     return vectors
-  return WordVectors(
+  return word_vectors.WordVectors(
     vectors.words, vectors.vectors, [counts.get(w, 0) for w in vectors.words]
   )

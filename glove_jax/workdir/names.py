@@ -15,11 +15,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glove_jax import atomic
+from glove_jax import atomic, lazy
 from glove_jax import config as configs
 from glove_jax.config import CorpusConfig
 from glove_jax.text import datasets
-from glove_jax.vectors import formats
+
+opening = lazy.module("glove_jax.vectors.formats.opening")
 
 _ROOT = pathlib.Path("runs")
 _TEXTS = (".txt", ".text", ".json", ".jsonl", ".ndjson", ".parquet", ".bin")
@@ -86,7 +87,7 @@ def _readable(source: str) -> tuple[str, bool]:
   if path.is_relative_to("/dev") or path.is_relative_to("/proc"):
     return "pipe", True
   name = path.name
-  for endings in (formats.PACKED, _TEXTS):
+  for endings in (opening.PACKED, _TEXTS):
     stem, ending = os.path.splitext(name)
     if ending.lower() in endings and not os.path.isdir(source):
       name = stem

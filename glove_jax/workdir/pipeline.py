@@ -22,8 +22,6 @@ from glove_jax.config import Config, TrainConfig
 from glove_jax.counts import forecast, out_of_core, triplets
 from glove_jax.text import compiled, sampling, vocab
 from glove_jax.threads import default_threads
-from glove_jax.vectors import formats
-from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs
 from glove_jax.workdir.lock import lock, new_folder
 from glove_jax.workdir.stages import Stages, difference, settings_of
@@ -31,6 +29,7 @@ from glove_jax.workdir.stages import Stages, difference, settings_of
 if TYPE_CHECKING:
   from glove_jax.model import Params
   from glove_jax.training.starts import Start
+  from glove_jax.vectors.word_vectors import WordVectors
 
 # What counting does not need.
 dask_pool = lazy.module("glove_jax.counts.dask_pool")
@@ -39,6 +38,7 @@ checkpoint = lazy.module("glove_jax.training.checkpoint")
 compilation = lazy.module("glove_jax.training.compilation")
 loop = lazy.module("glove_jax.training.loop")
 evaluate = lazy.module("glove_jax.vectors.evaluate")
+formats = lazy.module("glove_jax.vectors.formats")
 model_card = lazy.module("glove_jax.workdir.model_card")
 starting = lazy.module("glove_jax.workdir.starting")
 
@@ -46,7 +46,7 @@ starting = lazy.module("glove_jax.workdir.starting")
 class Result(NamedTuple):
   """What a whole run produces."""
 
-  vectors: WordVectors
+  vectors: "WordVectors"
   evaluation: dict  # results of each question set, by its name
 
 
@@ -182,7 +182,7 @@ class Pipeline:
       formats.write_tables(output, params, words.words)
     return params
 
-  def _run_vectors(self, words: vocab.Vocab, params: "Params") -> WordVectors:
+  def _run_vectors(self, words: vocab.Vocab, params: "Params") -> "WordVectors":
     """Combines the trained tables into vectors, and writes vectors.txt."""
     output = self.workdir / "vectors.txt"
     vectors = artifacts.run_vectors(
@@ -193,7 +193,7 @@ class Pipeline:
         formats.write_stanford_text(vectors, output)
     return vectors
 
-  def _run_evaluation(self, vectors: WordVectors) -> dict:
+  def _run_evaluation(self, vectors: "WordVectors") -> dict:
     """Evaluates the vectors; returns what it writes to evaluation.json."""
     output = self.workdir / "evaluation.json"
     questions = evaluate.question_files(self.config.evaluate)

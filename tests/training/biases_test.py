@@ -42,6 +42,17 @@ def test_the_fit_is_the_least_squares_solution():
   np.testing.assert_allclose(got, design @ want, atol=1e-6)
 
 
+def test_values_that_share_a_slot_are_told_apart():
+  """Two counts share the slot of their value in `_weigh`, row after row."""
+  near = 4.0 + 1e-6  # less than a slot away
+  assert int(near * biases._SPREAD) == int(4.0 * biases._SPREAD)
+  left = np.ones(6)
+  right = np.array([4.0, near, 4.0, near, 2.0, 4.0])
+  word, context = biases.fit_biases(make_triplets(np.outer(left, right)))
+  got = word[:, None] + context
+  np.testing.assert_allclose(got, np.log(np.outer(left, right)), atol=1e-12)
+
+
 def test_a_word_without_counts_gets_zero():
   matrix = np.zeros((3, 3))
   matrix[0, 1] = 4.0

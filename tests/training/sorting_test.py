@@ -45,6 +45,16 @@ def test_shares_of_rows_add_up_to_all_of_them():
   assert starts.tolist() == [0, 1, 2, 3]
 
 
+def test_a_fall_between_two_chunks_is_seen(monkeypatch):
+  monkeypatch.setattr(triplets, "_CHUNK", 2)
+  found, starts = sorting.by_row(make([1, 2, 0], [0, 1, 1]))
+  assert found.row.tolist() == [0, 1, 2]
+  assert starts.tolist() == [0, 1, 2, 3]
+  in_order = make([0, 1, 2], [0, 1, 1])
+  assert sorting.by_row(in_order)[0] is in_order
+  assert sorting.sum_duplicates(in_order) is in_order
+
+
 def test_counts_in_order_are_returned_unchanged():
   ordered = make([0, 0, 2], [1, 2, 0])
   assert sorting.sum_duplicates(ordered) is ordered

@@ -15,8 +15,13 @@ import safetensors.numpy
 import zstandard
 from word_vectors_test import random_vectors
 
+from glove_jax import config
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
+
+
+def test_the_command_line_offers_every_format():
+  assert tuple(formats.FORMATS) == config.FORMATS
 
 
 def made(counts=True) -> WordVectors:

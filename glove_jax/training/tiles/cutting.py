@@ -6,25 +6,29 @@ the number of counts.
 """
 
 import functools
+import itertools
 import os
 import pathlib
-import zlib
-from collections.abc import Callable, Iterable
+import queue
+import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba import uint64
 
 from glove_jax import atomic, memory, metrics
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.sorting import by_row
-from glove_jax.training.tiles import strips
+from glove_jax.training.tiles import strips, tile_files
 from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
-from glove_jax.training.tiles.layout import Blocks, Lines
+from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
+<<<<<<< HEAD
 # The files of a folder, for fields of `Blocks` and for the fields of `Lines`.
 _FILES = {
   "position": "place",
@@ -34,6 +38,10 @@ _FILES = {
 }
 _LINE_FILES = ("own", "other", "code")
 _READ_BYTES = 1 << 20  # at a time, to compute a checksum
+=======
+_CHUNK = 1 << 22  # counts to visit before their pages are released
+_COUNTERS = 8  # the most threads that count, with 8 B^2 bytes each
+>>>>>>> main
 
 
 class CutSettings(NamedTuple):
@@ -121,13 +129,19 @@ def build(
   atomic.remove(folder)  # it may be damaged
   blocks, remainder = cut(triplets, folder, settings)
   if settings.core is not None:
-    _write(_add_strips(blocks, remainder, settings))
-    return read(folder)
+    tile_files.write(_add_strips(blocks, remainder, settings))
+    return tile_files.read(folder)
   half = blocks.num_blocks * blocks.tile_size
+<<<<<<< HEAD
   zeros = functools.partial(memory.scratch, folder=folder)
   lines = cut_lines(remainder, half, BATCH_CELLS, zeros=zeros)
   _write(blocks._replace(lines=lines))
   return read(folder)
+=======
+  lines = cut_lines(remainder, half, BATCH_CELLS)
+  tile_files.write(blocks._replace(lines=lines))
+  return tile_files.read(folder)
+>>>>>>> main
 
 
 def _add_strips(
@@ -185,6 +199,7 @@ def cut(
   words = np.argsort(position).astype(np.int32)
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
+<<<<<<< HEAD
   kind = functools.partial(_kinds, settings, tile_size)
   with (
     atomic.write_whole(folder / "tiles.bin") as file,
@@ -194,6 +209,17 @@ def cut(
   ):
     counted = _count_tiles(source, numbers, num_blocks, bar)
     remainder = _write_tiles(source, numbers, counted, kind(counted), file, bar)
+=======
+  dense = functools.partial(_dense, settings, tile_size)
+  counted = _count_tiles(source, numbers, num_blocks)
+  with metrics.progress(
+    "cutting tiles", len(numbers), " blocks", enabled=not rows.start
+  ) as bar:
+    path = folder / "tiles.bin"
+    remainder = _write_tiles(
+      source, numbers, counted, dense(counted), path, bar
+    )
+>>>>>>> main
   counted = reduce(counted)
   pair = np.argwhere(kind(counted) == _TILE).astype(np.int32)
   num_counts = counted[tuple(pair.T)]
@@ -232,24 +258,37 @@ class _BlockRows(NamedTuple):
   tile_size: int
 
 
-def _count_tiles(source: _BlockRows, numbers, num_blocks, bar) -> np.ndarray:
+def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
   """Counts in each pair of blocks, for some blocks of words: [B, B] int64."""
-  triplets, starts, words, position, tile_size = source
-  col = np.asarray(triplets.col)
-  counted = np.zeros((num_blocks, num_blocks), np.int64)
+  triplets, starts, _, position, tile_size = source
+  col, block = np.asarray(triplets.col), position // tile_size
+  is_wanted = np.isin(np.arange(num_blocks), numbers)
+  cuts = np.searchsorted(starts, np.arange(0, starts[-1], _CHUNK))
+  ranges = itertools.pairwise(np.append(cuts, len(starts) - 1).tolist())
 
-  def count_rows(block):
-    rows = words[block * tile_size :][:tile_size]
-    _count_rows(rows, starts, col, position, tile_size, counted[block])
+  threads = min(default_threads(), _COUNTERS)
+  counters = np.zeros((threads, num_blocks, num_blocks), np.int64)
+  idle: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+  for counter in counters:
+    idle.put(counter)
+
+  def count_rows(rows: tuple[int, int]) -> None:
+    counter = idle.get()
+    _count_rows(*rows, starts, col, block, is_wanted, counter)
+    idle.put(counter)
     release(triplets)
 
-  for _ in ordered_map(count_rows, numbers, default_threads()):
-    bar.update()
-  return counted
+  for _ in ordered_map(count_rows, ranges, threads):
+    pass
+  return counters.sum(axis=0)
 
 
 def _write_tiles(
+<<<<<<< HEAD
   source: _BlockRows, numbers, counted, kind, file, bar
+=======
+  source: _BlockRows, numbers, counted, dense, path: pathlib.Path, bar
+>>>>>>> main
 ) -> Remainder:
   """Writes the tiles of some blocks of words; returns their other counts.
 
@@ -257,21 +296,35 @@ def _write_tiles(
     source: the counts.
     numbers: the blocks of words, in order.
     counted: [B, B] the counts in each pair of blocks.
+<<<<<<< HEAD
     kind: [B, B] from `_kinds`.
     file: takes the codes of one tile after the other.
+=======
+    dense: [B, B] bool, which pairs are tiles.
+    path: of the file for the codes of one tile after the other.
+>>>>>>> main
     bar: shows progress.
   """
   triplets, starts, words, position, tile_size = source
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
+<<<<<<< HEAD
   remains = np.where(kind == _REMAINS, counted, 0).sum(axis=1)
   ends = np.append(0, np.cumsum(remains))
   folder = pathlib.Path(file.name).parent
   remainder = Remainder(
     *(memory.scratch(ends[-1], t, folder) for t in ("i4", "i4", "u2"))
   )
+=======
+  places = position, *np.divmod(position, tile_size)
+  ends = np.append(0, np.cumsum(np.where(dense, 0, counted).sum(axis=1)))
+  remainder = Remainder(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
+  done = np.cumsum(counted[numbers].sum(axis=1)) // _CHUNK
+  releases = dict(zip(numbers, np.diff(done, prepend=0) > 0, strict=True))
+>>>>>>> main
 
-  def cut_rows(block):
+  def cut_rows(block, tiles: np.ndarray) -> None:
     rows = words[block * tile_size :][:tile_size]
+<<<<<<< HEAD
     is_tile = kind[block] == _TILE
     slot = np.where(is_tile, np.cumsum(is_tile) - 1, kind[block])
     shape = (is_tile.sum(), tile_size, tile_size)
@@ -288,43 +341,95 @@ def _write_tiles(
     release(triplets)
     memory.release(*part)
     return tiles
+=======
+    slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
+    outside = slice(ends[block], ends[block + 1])
+    part = Remainder(*(column[outside] for column in remainder))
+    part.row[:] = block * tile_size
+    bad = _cut_rows(rows, starts, col, *places, count, slot, tiles, *part)
+    if bad >= 0:
+      check_range(count[bad], count[bad])
+    if releases[block]:
+      release(triplets)
+>>>>>>> main
 
-  for tiles in ordered_map(cut_rows, numbers, default_threads()):
-    file.write(tiles)
-    bar.update()
+  _fill_file(path, cut_rows, numbers, dense.sum(axis=1), tile_size, bar)
+  release(triplets)
   return remainder
 
 
+def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
+  """Writes the tiles of some blocks of words, in threads.
+
+  Args:
+    path: of the file.
+    fill: (block, zeros [M, T, T] uint16) -> None; fills the tiles of a block.
+    numbers: the blocks of words, in order.
+    num_tiles: [B], M of each block.
+    tile_size: T.
+    bar: shows progress.
+  """
+  sizes = num_tiles[numbers]
+  starts = 2 * tile_size**2 * (np.cumsum(sizes) - sizes)
+  buffer = threading.local()  # a new array would cost more than to clear one
+
+  def write(place: tuple[int, int]) -> None:
+    block, start = place
+    if not hasattr(buffer, "tiles"):
+      shape = max(sizes, default=0), tile_size, tile_size
+      buffer.tiles = np.empty(shape, np.uint16)
+    tiles = buffer.tiles[: num_tiles[block]]
+    tiles.fill(0)
+    fill(block, tiles)
+    with open(path, "r+b") as file:
+      file.seek(start)
+      file.write(tiles)
+
+  path.unlink(missing_ok=True)  # an earlier engine may still read it
+  path.touch()
+  places = zip(numbers, starts.tolist(), strict=True)
+  for _ in ordered_map(write, places, default_threads()):
+    bar.update()
+
+
 @numba.njit(nogil=True, cache=True)
-def _count_rows(words, starts, col, position, tile_size, counted):
-  """Adds the counts of some words in each block of contexts to counted [B]."""
-  for word in words:
-    for i in range(starts[word], starts[word + 1]):
-      counted[position[col[i]] // tile_size] += 1
+def _count_rows(first, last, starts, col, block, is_wanted, counted):
+  """Adds the counts of rows first..last - 1 in wanted blocks to counted."""
+  for row in range(first, last):
+    if is_wanted[block[row]]:
+      for i in range(starts[row], starts[row + 1]):
+        counted[block[row], block[uint64(col[i])]] += 1
 
 
 @numba.njit(nogil=True, cache=True)
 def _cut_rows(
-  words, starts, col, position, tile_size, count, slot, tiles,
+  words, starts, col, position, block, local, count, slot, tiles,
   outside_row, outside_col, outside_code,
 ):  # fmt: skip
   """Writes counts to tiles[slot], or to the remainder if the slot says so.
+
+  Contexts have their position, and the block and the row there.
 
   Returns the index of a count that has no code; -1 if all have one.
   """
   outside = 0
   for row, word in enumerate(words):
     for i in range(starts[word], starts[word + 1]):
-      context = position[col[i]]
-      tile = slot[context // tile_size]
+      context = uint64(col[i])  # numba would check the sign of an index
+      tile = slot[block[context]]
       code = encode(count[i])
       if code == 0:
         return i
       if tile >= 0:
+<<<<<<< HEAD
         tiles[tile, row, context % tile_size] = code
       elif tile == _REMAINS:
+=======
+        tiles[tile, row, local[context]] = code
+      else:
+>>>>>>> main
         outside_row[outside] += row
-        outside_col[outside] = context
+        outside_col[outside] = position[context]
         outside_code[outside] = code
         outside += 1
   return -1
@@ -338,6 +443,7 @@ def check_range(lowest: float, highest: float) -> None:
         f"The count {count:g} is outside of {LOWEST:g} to {HIGHEST:g}, which "
         "engine=blocked can store: use engine=rows."
       )
+<<<<<<< HEAD
 
 
 def _write(blocks: Blocks) -> None:
@@ -416,3 +522,5 @@ def read(folder: str | os.PathLike) -> Blocks:
       field: np.load(folder / f"{name}.npy") for field, name in _FILES.items()
     },
   )
+=======
+>>>>>>> main

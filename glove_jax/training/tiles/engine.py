@@ -40,7 +40,14 @@ from glove_jax.training.engine import (
 )
 from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.starts import AS_USUAL, Given
-from glove_jax.training.tiles import cells, cutting, layout, resident, steps
+from glove_jax.training.tiles import (
+  cells,
+  cutting,
+  layout,
+  resident,
+  steps,
+  tile_files,
+)
 from glove_jax.training.tiles.jobs import Job, StripJobs, make_strip_jobs
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
 from glove_jax.training.tiles.passes import growth_stages, plan_passes
@@ -347,8 +354,8 @@ def _params_shape(vocab_size, config, together) -> Params:
 
 def _open_blocks(triplets, config, folder) -> Blocks:
   """Reads the tiles and lines that a stopped run has left, or cuts them."""
-  if cutting.is_complete(folder):
-    return cutting.read(folder)
+  if tile_files.is_complete(folder):
+    return tile_files.read(folder)
   return cutting.build(triplets, folder, cutting.cut_settings(config))
 
 

@@ -22,8 +22,11 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+<<<<<<< HEAD
 from glove_jax import atomic, memory
 from glove_jax.counts.triplets import chunks
+=======
+>>>>>>> main
 from glove_jax.training.tiles.fitting import FitPlan
 
 _COLUMNS = {"cell": "u4", "code": "u2"}
@@ -200,6 +203,7 @@ def _fill(cell, code, core, to_code):
     to_code[col // width, row, col % width] = code[i]
 
 
+<<<<<<< HEAD
 def write(strips: Strips, folder: str | os.PathLike) -> list[str]:
   """Writes where strips start; `cut` has written their counts to the folder.
 
@@ -210,16 +214,29 @@ def write(strips: Strips, folder: str | os.PathLike) -> list[str]:
   with atomic.write_whole(start) as file:
     np.save(file, strips.start)
   return [start.name, *(_path(folder, name).name for name in _COLUMNS)]
+=======
+def files(strips: Strips) -> dict[str, np.ndarray]:
+  """The arrays of strips, by the names of their files; `cutting` writes them.
+
+  It also writes the sizes.
+  """
+  return {_file(name): getattr(strips, name) for name in _ARRAYS}
+>>>>>>> main
 
 
 def read(folder: str | os.PathLike, **sizes: int) -> Strips:
-  """Maps what `write` wrote into memory; the sizes are the fields of Strips."""
+  """Maps `files` of a folder into memory; sizes are fields of Strips."""
   arrays = {
+<<<<<<< HEAD
     name: np.load(_path(folder, name), mmap_mode="r")
     for name in ("start", *_COLUMNS)
+=======
+    name: np.load(pathlib.Path(folder, _file(name)), mmap_mode="r")
+    for name in _ARRAYS
+>>>>>>> main
   }
   return Strips(**sizes, **arrays)
 
 
-def _path(folder, name: str) -> pathlib.Path:
-  return pathlib.Path(folder, f"strips_{name}.npy")
+def _file(name: str) -> str:
+  return f"strips_{name}.npy"

@@ -9,7 +9,7 @@ import pytest
 from glove_jax import config, model
 from glove_jax.counts import triplets
 from glove_jax.training import loop
-from glove_jax.training.tiles import codec, cutting
+from glove_jax.training.tiles import codec, cutting, tile_files
 
 
 def test_a_code_gives_back_its_count_and_weight():
@@ -41,7 +41,7 @@ def test_a_count_that_does_not_fit_is_refused(tmp_path, bad, min_fill):
   settings = cutting.CutSettings(tile_size=4, min_fill=min_fill)
   with pytest.raises(ValueError, match=f"count {re.escape(bad)} is outside"):
     cutting.build(counts, tmp_path / "blocks", settings)
-  assert not cutting.is_complete(tmp_path / "blocks")
+  assert not tile_files.is_complete(tmp_path / "blocks")
   rows = config.make_config(engine="rows", dim=2, epochs=1, growth=[]).train
   loop.train(counts, rows)  # as the message says
 
@@ -52,7 +52,7 @@ def test_damaged_tiles_are_cut_again(tmp_path):
   counts = triplets.Triplets(row, col, 1 + rng.random(len(row)), 40)
   settings = cutting.CutSettings(tile_size=8, min_fill=0.5)
   cutting.build(counts, tmp_path / "blocks", settings)
-  assert cutting.is_complete(tmp_path / "blocks")
+  assert tile_files.is_complete(tmp_path / "blocks")
   files = {p: p.read_bytes() for p in (tmp_path / "blocks").iterdir()}
   assert len(files) > 6
   for path, whole in files.items():
@@ -60,9 +60,9 @@ def test_damaged_tiles_are_cut_again(tmp_path):
     flipped = bytes([whole[middle] ^ 1])
     for damaged in (whole[:-9], whole[:middle] + flipped + whole[middle + 1 :]):
       path.write_bytes(damaged)
-      assert not cutting.is_complete(tmp_path / "blocks")
+      assert not tile_files.is_complete(tmp_path / "blocks")
     path.write_bytes(whole)
-  assert cutting.is_complete(tmp_path / "blocks")
+  assert tile_files.is_complete(tmp_path / "blocks")
   (tmp_path / "blocks" / "tiles.bin").unlink()
   cutting.build(counts, tmp_path / "blocks", settings)
   for path, whole in files.items():

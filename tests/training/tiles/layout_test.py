@@ -15,7 +15,7 @@ from glove_jax.counts import triplets
 from glove_jax.training import loop, optimizers, together
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
-from glove_jax.training.tiles import codec, cutting, layout, steps
+from glove_jax.training.tiles import codec, cutting, layout, steps, tile_files
 from glove_jax.training.tiles.engine import DeviceSettings
 
 
@@ -100,6 +100,28 @@ def test_min_fill_decides_what_is_dense(tmp_path):
   )
   assert len(some.pair) and some.lines
   assert (some.num_counts >= 0.3 * 16**2).all()
+
+
+@pytest.mark.parametrize("core", [None, 20])
+def test_chunks_and_threads_do_not_change_what_is_cut(
+  tmp_path, monkeypatch, core
+):
+  """All files have the bytes that one thread cuts from one chunk."""
+  counts = make_triplets()
+
+  def cut(threads, chunk):
+    monkeypatch.setattr(cutting, "default_threads", lambda: threads)
+    monkeypatch.setattr(cutting, "_CHUNK", chunk)
+    build(counts, tmp_path, tile_size=8, core=core)
+    return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+  files = cut(1, 1 << 22)
+  tiles = 9 if core else len(np.load(tmp_path / "filled.npy"))
+  assert len(files["tiles.bin"]) == 2 * 8 * 8 * tiles
+  assert cut(3, 50) == files
+  assert tile_files.is_complete(tmp_path)
+  (tmp_path / "tiles.bin").write_bytes(files["tiles.bin"][:-1])
+  assert not tile_files.is_complete(tmp_path)
 
 
 def test_unsorted_counts_make_the_same_blocks(tmp_path):

@@ -1,0 +1,116 @@
+"""Files of tiles, lines and strips, in a folder that outlasts a stopped run.
+
+`manifest.json`, which is written last, has the checksums of the other files. So
+these need not be written atomically: what is damaged is cut again.
+"""
+
+import os
+import pathlib
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+
+from glove_jax import atomic
+from glove_jax.threads import default_threads, ordered_map
+from glove_jax.training.tiles import strips
+from glove_jax.training.tiles.layout import Blocks, Lines
+
+# The files of a folder, for fields of `Blocks` and for the fields of `Lines`.
+_FILES = {
+  "position": "place",
+  "pair": "pair",
+  "num_counts": "filled",
+  "file_index": "at",
+}
+_LINE_FILES = ("own", "other", "code")
+_PART = 1 << 24  # bytes of a file that one checksum is about
+
+
+def write(blocks: Blocks) -> None:
+  """Writes everything but the tiles; the manifest comes last."""
+  arrays = {
+    f"lines_{i}_{name}.npy": array
+    for i, lines in enumerate(blocks.lines)
+    for name, array in zip(_LINE_FILES, lines, strict=True)
+  }
+  for field, name in _FILES.items():
+    arrays[f"{name}.npy"] = getattr(blocks, field)
+  facts = {
+    "tile_size": blocks.tile_size,
+    "num_blocks": blocks.num_blocks,
+    "outside": blocks.num_outside,
+    "lines": len(blocks.lines),
+  }
+  if blocks.strips is not None:
+    arrays |= strips.files(blocks.strips)
+    facts["core_blocks"] = blocks.strips.core_blocks
+
+  def save(name: str) -> None:
+    np.save(blocks.folder / name, arrays[name])
+
+  list(ordered_map(save, arrays, default_threads()))
+  atomic.write_json(blocks.folder / "facts.json", facts)
+  names = ["tiles.bin", "facts.json", *arrays]
+  checksums = _checksums(blocks.folder, names)
+  atomic.write_json(blocks.folder / "manifest.json", checksums)
+
+
+def _checksums(
+  folder: pathlib.Path, names: Iterable[str]
+) -> dict[str, list[int]]:
+  """The CRC-32 of each _PART bytes of files, by name."""
+
+  def checksum(place: tuple[str, int]) -> int:
+    name, start = place
+    with open(folder / name, "rb") as file:
+      file.seek(start)
+      return zlib.crc32(file.read(_PART))
+
+  found: dict[str, list[int]] = {name: [] for name in names}
+  places = [
+    (name, start)
+    for name in found
+    for start in range(0, (folder / name).stat().st_size, _PART)
+  ]
+  sums = ordered_map(checksum, places, default_threads())
+  for (name, _), crc in zip(places, sums, strict=True):
+    found[name].append(crc)
+  return found
+
+
+def is_complete(folder: str | os.PathLike) -> bool:
+  """Whether `write` has finished in this folder, and nothing is damaged."""
+  folder = pathlib.Path(folder)
+  try:
+    wanted = atomic.read_json(folder / "manifest.json")
+    return _checksums(folder, wanted) == wanted
+  except (OSError, ValueError, TypeError):
+    return False
+
+
+def read(folder: str | os.PathLike) -> Blocks:
+  """Reads what `write` wrote; lines and strips are mapped into memory."""
+  folder = pathlib.Path(folder)
+  facts = atomic.read_json(folder / "facts.json")
+  lines = [
+    Lines(
+      *(
+        np.load(folder / f"lines_{i}_{name}.npy", mmap_mode="r")
+        for name in _LINE_FILES
+      )
+    )
+    for i in range(facts["lines"])
+  ]
+  sizes = {name: facts[name] for name in ("tile_size", "num_blocks")}
+  core = facts.get("core_blocks")
+  return Blocks(
+    folder,
+    **sizes,
+    strips=core and strips.read(folder, **sizes, core_blocks=core),
+    num_outside=facts["outside"],
+    lines=lines,
+    **{
+      field: np.load(folder / f"{name}.npy") for field, name in _FILES.items()
+    },
+  )

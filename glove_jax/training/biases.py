@@ -20,14 +20,11 @@ from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
-<<<<<<< HEAD
 # Sums of chunks are added as multiples of 2^-16, and their rests as multiples
 # of 2^-61: 64 bits hold the sums of 10^5 chunks.
 _COARSE, _FINE = 2.0**16, 2.0**45
-=======
 _SLOTS = 1 << 14  # values of counts in `_weigh`; together they fit in the cache
 _SPREAD = 16381.0  # from a count to its slot; a prime near _SLOTS
->>>>>>> main
 
 
 def initial_params(

@@ -28,20 +28,8 @@ from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
 from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
-<<<<<<< HEAD
-# The files of a folder, for fields of `Blocks` and for the fields of `Lines`.
-_FILES = {
-  "position": "place",
-  "pair": "pair",
-  "num_counts": "filled",
-  "file_index": "at",
-}
-_LINE_FILES = ("own", "other", "code")
-_READ_BYTES = 1 << 20  # at a time, to compute a checksum
-=======
 _CHUNK = 1 << 22  # counts to visit before their pages are released
 _COUNTERS = 8  # the most threads that count, with 8 B^2 bytes each
->>>>>>> main
 
 
 class CutSettings(NamedTuple):
@@ -132,16 +120,10 @@ def build(
     tile_files.write(_add_strips(blocks, remainder, settings))
     return tile_files.read(folder)
   half = blocks.num_blocks * blocks.tile_size
-<<<<<<< HEAD
   zeros = functools.partial(memory.scratch, folder=folder)
   lines = cut_lines(remainder, half, BATCH_CELLS, zeros=zeros)
-  _write(blocks._replace(lines=lines))
-  return read(folder)
-=======
-  lines = cut_lines(remainder, half, BATCH_CELLS)
   tile_files.write(blocks._replace(lines=lines))
   return tile_files.read(folder)
->>>>>>> main
 
 
 def _add_strips(
@@ -199,27 +181,13 @@ def cut(
   words = np.argsort(position).astype(np.int32)
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
-<<<<<<< HEAD
   kind = functools.partial(_kinds, settings, tile_size)
-  with (
-    atomic.write_whole(folder / "tiles.bin") as file,
-    metrics.progress(
-      "cutting tiles", 2 * len(numbers), " blocks", enabled=not rows.start
-    ) as bar,
-  ):
-    counted = _count_tiles(source, numbers, num_blocks, bar)
-    remainder = _write_tiles(source, numbers, counted, kind(counted), file, bar)
-=======
-  dense = functools.partial(_dense, settings, tile_size)
   counted = _count_tiles(source, numbers, num_blocks)
   with metrics.progress(
     "cutting tiles", len(numbers), " blocks", enabled=not rows.start
   ) as bar:
     path = folder / "tiles.bin"
-    remainder = _write_tiles(
-      source, numbers, counted, dense(counted), path, bar
-    )
->>>>>>> main
+    remainder = _write_tiles(source, numbers, counted, kind(counted), path, bar)
   counted = reduce(counted)
   pair = np.argwhere(kind(counted) == _TILE).astype(np.int32)
   num_counts = counted[tuple(pair.T)]
@@ -284,11 +252,7 @@ def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
 
 
 def _write_tiles(
-<<<<<<< HEAD
-  source: _BlockRows, numbers, counted, kind, file, bar
-=======
-  source: _BlockRows, numbers, counted, dense, path: pathlib.Path, bar
->>>>>>> main
+  source: _BlockRows, numbers, counted, kind, path: pathlib.Path, bar
 ) -> Remainder:
   """Writes the tiles of some blocks of words; returns their other counts.
 
@@ -296,64 +260,38 @@ def _write_tiles(
     source: the counts.
     numbers: the blocks of words, in order.
     counted: [B, B] the counts in each pair of blocks.
-<<<<<<< HEAD
     kind: [B, B] from `_kinds`.
-    file: takes the codes of one tile after the other.
-=======
-    dense: [B, B] bool, which pairs are tiles.
     path: of the file for the codes of one tile after the other.
->>>>>>> main
     bar: shows progress.
   """
   triplets, starts, words, position, tile_size = source
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
-<<<<<<< HEAD
+  places = position, *np.divmod(position, tile_size)
   remains = np.where(kind == _REMAINS, counted, 0).sum(axis=1)
   ends = np.append(0, np.cumsum(remains))
-  folder = pathlib.Path(file.name).parent
   remainder = Remainder(
-    *(memory.scratch(ends[-1], t, folder) for t in ("i4", "i4", "u2"))
+    *(memory.scratch(ends[-1], t, path.parent) for t in ("i4", "i4", "u2"))
   )
-=======
-  places = position, *np.divmod(position, tile_size)
-  ends = np.append(0, np.cumsum(np.where(dense, 0, counted).sum(axis=1)))
-  remainder = Remainder(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
   done = np.cumsum(counted[numbers].sum(axis=1)) // _CHUNK
   releases = dict(zip(numbers, np.diff(done, prepend=0) > 0, strict=True))
->>>>>>> main
 
   def cut_rows(block, tiles: np.ndarray) -> None:
     rows = words[block * tile_size :][:tile_size]
-<<<<<<< HEAD
     is_tile = kind[block] == _TILE
     slot = np.where(is_tile, np.cumsum(is_tile) - 1, kind[block])
-    shape = (is_tile.sum(), tile_size, tile_size)
-    tiles = memory.lazy_zeros(shape, np.uint16)
     outside = slice(ends[block], ends[block + 1])
     part = Remainder(*(column[outside] for column in remainder))
     part.row[:] = block * tile_size
-    bad = _cut_rows(
-      rows, starts, col, position, tile_size, count, slot, tiles,
-      *map(np.asarray, part),
-    )  # fmt: skip
+    columns = map(np.asarray, part)
+    bad = _cut_rows(rows, starts, col, *places, count, slot, tiles, *columns)
     if bad >= 0:
       check_range(count[bad], count[bad])
-    release(triplets)
     memory.release(*part)
-    return tiles
-=======
-    slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
-    outside = slice(ends[block], ends[block + 1])
-    part = Remainder(*(column[outside] for column in remainder))
-    part.row[:] = block * tile_size
-    bad = _cut_rows(rows, starts, col, *places, count, slot, tiles, *part)
-    if bad >= 0:
-      check_range(count[bad], count[bad])
     if releases[block]:
       release(triplets)
->>>>>>> main
 
-  _fill_file(path, cut_rows, numbers, dense.sum(axis=1), tile_size, bar)
+  num_tiles = (kind == _TILE).sum(axis=1)
+  _fill_file(path, cut_rows, numbers, num_tiles, tile_size, bar)
   release(triplets)
   return remainder
 
@@ -377,7 +315,7 @@ def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
     block, start = place
     if not hasattr(buffer, "tiles"):
       shape = max(sizes, default=0), tile_size, tile_size
-      buffer.tiles = np.empty(shape, np.uint16)
+      buffer.tiles = memory.lazy_zeros(shape, np.uint16)
     tiles = buffer.tiles[: num_tiles[block]]
     tiles.fill(0)
     fill(block, tiles)
@@ -421,13 +359,8 @@ def _cut_rows(
       if code == 0:
         return i
       if tile >= 0:
-<<<<<<< HEAD
-        tiles[tile, row, context % tile_size] = code
-      elif tile == _REMAINS:
-=======
         tiles[tile, row, local[context]] = code
-      else:
->>>>>>> main
+      elif tile == _REMAINS:
         outside_row[outside] += row
         outside_col[outside] = position[context]
         outside_code[outside] = code
@@ -443,84 +376,3 @@ def check_range(lowest: float, highest: float) -> None:
         f"The count {count:g} is outside of {LOWEST:g} to {HIGHEST:g}, which "
         "engine=blocked can store: use engine=rows."
       )
-<<<<<<< HEAD
-
-
-def _write(blocks: Blocks) -> None:
-  """Writes everything but the tiles; the manifest comes last."""
-  arrays = {
-    f"lines_{i}_{name}.npy": array
-    for i, lines in enumerate(blocks.lines)
-    for name, array in zip(_LINE_FILES, lines, strict=True)
-  }
-  for field, name in _FILES.items():
-    arrays[f"{name}.npy"] = getattr(blocks, field)
-  for name, array in arrays.items():
-    with atomic.write_whole(blocks.folder / name) as file:
-      np.save(file, array)
-    memory.release(array)
-  names = ["tiles.bin", "facts.json", *arrays]
-  facts = {
-    "tile_size": blocks.tile_size,
-    "num_blocks": blocks.num_blocks,
-    "outside": blocks.num_outside,
-    "lines": len(blocks.lines),
-  }
-  if blocks.strips is not None:
-    names += strips.write(blocks.strips, blocks.folder)
-    facts["core_blocks"] = blocks.strips.core_blocks
-  atomic.write_json(blocks.folder / "facts.json", facts)
-  checksums = _checksums(blocks.folder, names)
-  atomic.write_json(blocks.folder / "manifest.json", checksums)
-
-
-def _checksums(folder: pathlib.Path, names: Iterable[str]) -> dict[str, int]:
-  """The CRC-32 of files, by name."""
-
-  def checksum(name):
-    crc = 0
-    with open(folder / name, "rb") as file:
-      for block in iter(lambda: file.read(_READ_BYTES), b""):
-        crc = zlib.crc32(block, crc)
-    return name, crc
-
-  return dict(ordered_map(checksum, names, default_threads()))
-
-
-def is_complete(folder: str | os.PathLike) -> bool:
-  """Whether `build` has finished in this folder, and nothing is damaged."""
-  folder = pathlib.Path(folder)
-  try:
-    wanted = atomic.read_json(folder / "manifest.json")
-    return _checksums(folder, wanted) == wanted
-  except (OSError, ValueError, TypeError):
-    return False
-
-
-def read(folder: str | os.PathLike) -> Blocks:
-  """Reads what `build` wrote; lines and strips are mapped into memory."""
-  folder = pathlib.Path(folder)
-  facts = atomic.read_json(folder / "facts.json")
-  lines = [
-    Lines(
-      *(
-        np.load(folder / f"lines_{i}_{name}.npy", mmap_mode="r")
-        for name in _LINE_FILES
-      )
-    )
-    for i in range(facts["lines"])
-  ]
-  sizes = {name: facts[name] for name in ("tile_size", "num_blocks")}
-  core = facts.get("core_blocks")
-  return Blocks(
-    folder,
-    **sizes,
-    strips=core and strips.read(folder, **sizes, core_blocks=core),
-    num_outside=facts["outside"],
-    lines=lines,
-    **{
-      field: np.load(folder / f"{name}.npy") for field, name in _FILES.items()
-    },
-  )
-=======
->>>>>>> main

@@ -22,11 +22,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-<<<<<<< HEAD
-from glove_jax import atomic, memory
+from glove_jax import memory
 from glove_jax.counts.triplets import chunks
-=======
->>>>>>> main
 from glove_jax.training.tiles.fitting import FitPlan
 
 _COLUMNS = {"cell": "u4", "code": "u2"}
@@ -140,7 +137,9 @@ def in_folder(
   folder: str | os.PathLike,
 ) -> Callable[[str, int, str], np.ndarray]:
   """Makes the arrays of `cut` in the files that `read` reads."""
-  return lambda name, *size: memory.new_file(_path(folder, name), *size)
+  return lambda name, *size: memory.new_file(
+    pathlib.Path(folder, _file(name)), *size
+  )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -203,37 +202,16 @@ def _fill(cell, code, core, to_code):
     to_code[col // width, row, col % width] = code[i]
 
 
-<<<<<<< HEAD
-def write(strips: Strips, folder: str | os.PathLike) -> list[str]:
-  """Writes where strips start; `cut` has written their counts to the folder.
-
-  Returns:
-    The names of all files of the strips.
-  """
-  start = _path(folder, "start")
-  with atomic.write_whole(start) as file:
-    np.save(file, strips.start)
-  return [start.name, *(_path(folder, name).name for name in _COLUMNS)]
-=======
-def files(strips: Strips) -> dict[str, np.ndarray]:
-  """The arrays of strips, by the names of their files; `cutting` writes them.
-
-  It also writes the sizes.
-  """
-  return {_file(name): getattr(strips, name) for name in _ARRAYS}
->>>>>>> main
+def file_names() -> list[str]:
+  """The files of strips: where they start, and the columns of `cut`."""
+  return [_file("start"), *map(_file, _COLUMNS)]
 
 
 def read(folder: str | os.PathLike, **sizes: int) -> Strips:
-  """Maps `files` of a folder into memory; sizes are fields of Strips."""
+  """Maps the files in a folder into memory; sizes are fields of Strips."""
   arrays = {
-<<<<<<< HEAD
-    name: np.load(_path(folder, name), mmap_mode="r")
-    for name in ("start", *_COLUMNS)
-=======
     name: np.load(pathlib.Path(folder, _file(name)), mmap_mode="r")
-    for name in _ARRAYS
->>>>>>> main
+    for name in ("start", *_COLUMNS)
   }
   return Strips(**sizes, **arrays)
 

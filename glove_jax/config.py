@@ -161,8 +161,9 @@ class CountConfig(Part):
   dask: str = setting(
     "",
     "count with several processes: local:N starts N here that share "
-    "--threads and --memory_gb; tcp://host:8786 connects to a running Dask "
-    "scheduler, and each of its workers may use that much",
+    "--threads and --memory_gb, if the text does not fit into memory; "
+    "tcp://host:8786 connects to a running Dask scheduler, and each of its "
+    "workers may use that much",
     resource=True,
   )
 

@@ -1,7 +1,9 @@
 """Memory: how much there is, taking it lazily and returning it early."""
 
+import math
 import mmap
 import os
+import tempfile
 
 import numpy as np
 
@@ -36,23 +38,88 @@ def too_little(
   return MemoryError(f"{start} {lower} ({' '.join(str(why).split())}).")
 
 
-def lazy_zeros(size: int, dtype) -> np.ndarray:
-  """An array [size] of zeros whose pages are allocated on first write.
+def lazy_zeros(shape: int | tuple[int, ...], dtype) -> np.ndarray:
+  """An array of zeros whose pages are allocated on first write.
 
   NumPy requests huge pages, which are allocated whole; they take three times
-  as long as the small pages used here.
+  as long as the small pages used here. All pages are returned to the system
+  when the array is dropped; the C library keeps those of a NumPy array of less
+  than 32 MiB.
+  """
+  dtype, size = np.dtype(dtype), math.prod(np.atleast_1d(shape).tolist())
+  memory = mmap.mmap(-1, max(1, size) * dtype.itemsize)
+  return np.frombuffer(memory, dtype)[:size].reshape(shape)
+
+
+def scratch(
+  size: int, dtype, folder: str | os.PathLike | None = None
+) -> np.ndarray:
+  """An array [size] of zeros in a file without a name, mapped into memory.
+
+  `release` drops its resident pages, and what was written stays. The file is
+  gone when the array is dropped, or when the process dies.
+
+  Args:
+    size: the number of entries.
+    dtype: their type.
+    folder: on the disk that has the file; it is created if missing. None is
+      where temporary files go.
+
+  Raises:
+    OSError: the disk is full, or the folder cannot be written to.
+
+  Example:
+    >>> array = scratch(3, np.int32)
+    >>> array[1] = 7
+    >>> release(array)
+    >>> print(array)
+    [0 7 0]
+  """
+  if folder is not None:
+    os.makedirs(folder, exist_ok=True)
+  with tempfile.TemporaryFile(dir=folder) as file:
+    return _map(file, 0, size, np.dtype(dtype))
+
+
+def new_file(path: str | os.PathLike, size: int, dtype) -> np.ndarray:
+  """An array [size] of zeros in a new .npy file, mapped into memory.
+
+  As `scratch`, but the file has a name, and stays.
+
+  Args:
+    path: of the file, which is replaced.
+    size: the number of entries.
+    dtype: their type.
+
+  Raises:
+    OSError: the disk is full, or the file cannot be written.
   """
   dtype = np.dtype(dtype)
-  memory = mmap.mmap(-1, max(1, size) * dtype.itemsize)
-  return np.frombuffer(memory, dtype)[:size]
+  header = {"shape": (int(size),), "fortran_order": False}
+  header["descr"] = np.lib.format.dtype_to_descr(dtype)
+  with open(path, "w+b") as file:
+    np.lib.format.write_array_header_1_0(file, header)
+    return _map(file, file.tell(), size, dtype)
+
+
+def _map(file, start: int, size: int, dtype: np.dtype) -> np.ndarray:
+  """Maps the part of a file after `start`, which is extended to hold it."""
+  if hasattr(os, "posix_fallocate"):  # a full disk would kill the process
+    length = max(1, size * dtype.itemsize)
+    os.posix_fallocate(file.fileno(), start, length)
+  shape = max(1, size)  # nothing cannot be mapped
+  return np.memmap(file, dtype, "r+", offset=start, shape=shape)[:size]
 
 
 def release(*arrays: np.ndarray) -> None:
-  """Drops the resident pages of arrays that are mapped from files.
+  """Drops the resident pages of arrays, or of slices, mapped from files.
 
   The arrays stay valid: their pages are read again on the next access. Arrays
   that are not mapped are left alone.
   """
   for array in arrays:
-    if isinstance(array, np.memmap):
-      array._mmap.madvise(mmap.MADV_DONTNEED)
+    if isinstance(array, np.memmap) and array.size:
+      file = array._mmap
+      first = array.ctypes.data - np.frombuffer(file, np.uint8).ctypes.data
+      start = first - first % mmap.PAGESIZE
+      file.madvise(mmap.MADV_DONTNEED, start, first + array.nbytes - start)

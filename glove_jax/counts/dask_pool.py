@@ -70,6 +70,11 @@ class Cluster:
     # Hide the log of Dask; `map` raises its errors.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
+  @property
+  def is_here(self) -> bool:
+    """Whether the workers are processes on this machine."""
+    return self._workers is not None
+
   def __enter__(self) -> "Cluster":
     return self
 

@@ -44,6 +44,7 @@ from glove_jax.text.compiled import Text
 from glove_jax.text.reading import Position, Section
 from glove_jax.text.symbols import END
 from glove_jax.text.vocab import Vocab, read_vocab, write_vocab
+from glove_jax.text.word_runs import WordRuns
 
 SECTION_BYTES = 32 << 20
 _LEAD_BYTES = 1 << 16  # bytes read before a section to find its tail
@@ -117,6 +118,7 @@ def count_words(
   min_count: int,
   run: Map,
   progress: Callable[[int], object],
+  runs: WordRuns | None = None,
 ) -> Counter[str]:
   """Like `compiled.count_words`, with workers.
 
@@ -128,6 +130,7 @@ def count_words(
     min_count: as for `compiled.count_words`.
     run: maps tasks over items, in workers.
     progress: called with the number of words counted since its last call.
+    runs: bound the memory of the client's table of words.
 
   Raises:
     OSError: a file cannot be read or written.
@@ -136,9 +139,13 @@ def count_words(
   sections = cut_sections(text.paths)
   for words in run(functools.partial(_count_section_words, home), sections):
     progress(words)
-  table = word_table.read(_words_path(home, part) for part in sections)
+  runs, table = WordRuns() if runs is None else runs, word_table.new()
+  for part in sections:
+    found = word_table.read(_words_path(home, part))
+    room = int(found.size[0]), int(found.ends[found.size[0]])
+    table = word_table.merge(runs.make_room(table, *room), found)
   atomic.remove_folder(home.parent)
-  return word_table.to_counter(table, min_count)
+  return runs.total([table], min_count)
 
 
 def _count_section_words(
@@ -146,11 +153,11 @@ def _count_section_words(
 ) -> int:
   path = _words_path(home, section)
   with contextlib.suppress(Exception):  # missing, or damaged in any way
-    return int(word_table.read([path]).counts.sum())
+    return int(word_table.read(path).counts.sum())
   text = _read_text(home)._replace(section=section)
   table = compiled.count_table(text, threads=resources.threads)
   word_table.write(table, path)
-  return int(word_table.read([path]).counts.sum())
+  return int(table.counts.sum())
 
 
 def _words_path(home: pathlib.Path, section: Section) -> pathlib.Path:

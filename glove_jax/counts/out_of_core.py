@@ -24,6 +24,7 @@ from glove_jax.memory import machine_memory
 from glove_jax.text import compiled, reading
 from glove_jax.text.compiled import Text
 from glove_jax.text.vocab import Vocab, fingerprint
+from glove_jax.text.word_runs import WordRuns
 from glove_jax.threads import default_threads, ordered_map
 
 _ID_BYTES = 4 + 4  # a word of the text, and its position
@@ -77,6 +78,16 @@ def make_budget(config: CountConfig, vocab_size: int) -> Budget:
   return Budget(threads, max_words, memory)
 
 
+def fits(config: CountConfig, words: Vocab) -> bool:
+  """Whether a text with these words can be counted in one part, in memory.
+
+  Raises:
+    ValueError: as `make_budget`.
+  """
+  budget = make_budget(config, len(words))
+  return int(words.counts.sum()) <= budget.max_words
+
+
 def max_kept(config: CountConfig) -> int:
   """How many words of a text to keep while its words are counted.
 
@@ -84,6 +95,17 @@ def max_kept(config: CountConfig) -> int:
   for the table of words.
   """
   return int(_memory(config) / 2 // _ID_BYTES)
+
+
+def word_runs(config: CountConfig, folder: str | os.PathLike) -> WordRuns:
+  """Bounds the tables of all words, one for each thread: see `max_kept`.
+
+  Args:
+    config: the memory and threads to use.
+    folder: on the disk that has the words beyond the bound.
+  """
+  threads = config.threads or default_threads()
+  return WordRuns(_memory(config) / 2 / threads, folder)
 
 
 def _memory(config: CountConfig) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 from glove_jax.config import DOCUMENTS, TOKENIZERS
 from glove_jax.text import kernels, reading, tokenizers, word_table
 from glove_jax.text.vocab import Vocab
+from glove_jax.text.word_runs import WordRuns
 from glove_jax.text.word_table import WordTable
 from glove_jax.threads import ordered_map
 
@@ -105,6 +106,7 @@ def count_words(
   threads: int = 1,
   progress: Callable[[int], object] | None = None,
   kept: Kept | None = None,
+  runs: WordRuns | None = None,
 ) -> Counter[str]:
   """Counts how often each word occurs, like `vocab.count_words`.
 
@@ -115,22 +117,30 @@ def count_words(
     threads: the number of threads.
     progress: called with the number of words counted since its last call.
     kept: receives the words of the text, if they fit.
+    runs: bound the memory of the table of words of each thread.
 
   Raises:
     ValueError, OSError, ImportError: as for `reading.read_documents`.
   """
-  table = count_table(text, threads=threads, progress=progress, kept=kept)
-  return word_table.to_counter(table, min_count)
+  runs = WordRuns() if runs is None else runs
+  tables = _count_tables(text, threads, progress, kept, runs)
+  return runs.total(tables, min_count)
 
 
-def count_table(
-  text: Text,
-  *,
-  threads: int = 1,
-  progress: Callable[[int], object] | None = None,
-  kept: Kept | None = None,
-) -> WordTable:
+def count_table(text: Text, *, threads: int = 1) -> WordTable:
   """Like `count_words`, for all words, as a table that can be written."""
+  tables = _count_tables(text, threads, None, None, WordRuns())
+  return functools.reduce(word_table.merge, tables)
+
+
+def _count_tables(
+  text: Text,
+  threads: int,
+  progress: Callable[[int], object] | None,
+  kept: Kept | None,
+  runs: WordRuns,
+) -> list[WordTable]:
+  """Counts words into a table for each thread, and runs."""
   tables = [word_table.new() for _ in range(threads)]
   idle: queue.SimpleQueue[int] = queue.SimpleQueue()
   for number in range(threads):
@@ -143,14 +153,16 @@ def count_table(
     data, spans = split(block)
     words = np.empty(len(spans) if keeps else 0, np.int32)
     number = idle.get()
-    tables[number] = word_table.add(tables[number], data, spans, words=words)
+    table = runs.make_room(tables[number], len(spans), len(data))
+    tables[number] = word_table.add(table, data, spans, words=words)
     idle.put(number)
     num_words = int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
     return num_words, _Block(words, number, block.end)
 
   for num_words, block in ordered_map(count, _read_blocks(text), threads):
     size += len(block.words)
-    keeps = keeps and size <= kept.max_words
+    # A run has the words of a table, of which others may be kept.
+    keeps = keeps and size <= kept.max_words and not runs
     if keeps:
       blocks.append(block)
     else:
@@ -159,7 +171,7 @@ def count_table(
       progress(num_words)
   if keeps:
     kept.fill(text, list(tables), blocks)
-  return functools.reduce(word_table.merge, tables)
+  return tables
 
 
 def read_ids(

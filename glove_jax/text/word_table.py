@@ -97,6 +97,28 @@ def spans_of(table: WordTable) -> np.ndarray:
   return np.stack([ends[:-1], ends[1:]], axis=1)
 
 
+def hashes(table: WordTable) -> np.ndarray:
+  """The hashes of the words of a table: [M] uint64."""
+  return _hash_spans(table.letters, spans_of(table), 0)[: int(table.size[0])]
+
+
+@njit(nogil=True, cache=True)
+def copy_words(table, order, ends, letters):
+  """Copies words of a table, in some order.
+
+  Args:
+    table: the words.
+    order: [M] int64, indices of words.
+    ends: [M + 1] int64, the output: word i is letters[ends[i]:ends[i + 1]].
+    letters: uint8, the output.
+  """
+  ends[0] = 0
+  for i, word in enumerate(order):
+    first, last = table.ends[word], table.ends[word + 1]
+    ends[i + 1] = ends[i] + last - first
+    letters[ends[i] : ends[i + 1]] = table.letters[first:last]
+
+
 def _grow(old: WordTable) -> WordTable:
   size = int(old.size[0])
   ends = old.ends[: size + 1]
@@ -128,20 +150,16 @@ def write(table: WordTable, path: str | os.PathLike) -> None:
     )  # fmt: skip
 
 
-def read(paths: Iterable[str | os.PathLike]) -> WordTable:
-  """Sums tables that `write` wrote.
+def read(path: str | os.PathLike) -> WordTable:
+  """Reads a table that `write` wrote.
 
   Raises:
-    OSError: a file cannot be read.
+    OSError: the file cannot be read.
   """
-  total = new()
-  for path in paths:
-    with np.load(path) as saved:
-      ends, counts = saved["ends"], saved["counts"]
-      letters = np.append(saved["letters"], np.zeros(SLACK, np.uint8))
-      spans = np.stack([ends[:-1], ends[1:]], axis=1)
-      total = add(total, letters, spans, counts)
-  return total
+  with np.load(path) as saved:
+    counts, ends, letters = (saved[n] for n in ("counts", "ends", "letters"))
+    table = new(1 << len(counts).bit_length(), len(letters))
+    return _fill(table, counts, ends, letters)
 
 
 def to_counter(table: WordTable, min_count: int = 1) -> Counter[str]:

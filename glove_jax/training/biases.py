@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 from collections.abc import Callable
 from concurrent import futures
 
@@ -11,14 +12,17 @@ import numba
 import numpy as np
 from numba import uint64
 
-from glove_jax import metrics, model
+from glove_jax import memory, metrics, model
 from glove_jax.config import TrainConfig
-from glove_jax.counts.triplets import Triplets, release
+from glove_jax.counts.triplets import Triplets
 from glove_jax.threads import default_threads
 from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
+# Sums of chunks are added as multiples of 2^-16, and their rests as multiples
+# of 2^-61: 64 bits hold the sums of 10^5 chunks.
+_COARSE, _FINE = 2.0**16, 2.0**45
 _SLOTS = 1 << 14  # values of counts in `_weigh`; together they fit in the cache
 _SPREAD = 16381.0  # from a count to its slot; a prime near _SLOTS
 
@@ -68,6 +72,7 @@ def fit_biases(
   rounds: int = 10,
   rows: slice = slice(None),
   reduce: Callable[[np.ndarray], np.ndarray] = lambda array: array,
+  folder: str | os.PathLike | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Fits log X_ij by b_i + b~_j alone, weighted by f(X_ij).
 
@@ -76,14 +81,19 @@ def fit_biases(
 
     b_i = sum_j f_ij (log X_ij - b~_j) / sum_j f_ij,   then b~_j likewise.
 
+  The result does not depend on the number of threads or processes: sums over
+  chunks of rows are added as integers.
+
   Args:
-    triplets: N counts. Their weights take 4 * N bytes of memory.
+    triplets: N counts.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
     rounds: how often each side is solved.
     rows: the range of triplets that this process sums. The slices of all
       processes together must cover the triplets once.
     reduce: sums an array over the processes.
+    folder: on the disk that holds the weights of the counts, 4 * N bytes, for
+      as long as this runs; None is where temporary files go.
 
   Returns:
     (word_bias, context_bias), each [V] float64; 0 for a word without counts.
@@ -97,8 +107,9 @@ def fit_biases(
     >>> print(np.exp(word[row] + context[col]).round(3))
     [ 3.  5.  6. 10.]
   """
-  fit = _Fit(*by_row(triplets, rows, reduce))
-  chunks = _chunks(fit.starts, rows)
+  triplets, starts = by_row(triplets, rows, reduce)
+  chunks = _chunks(starts, rows)
+  fit = _Fit(triplets, starts, chunks, folder)
   is_first = not rows.start  # one progress bar, however many processes
   with (
     futures.ThreadPoolExecutor(default_threads()) as pool,
@@ -106,12 +117,16 @@ def fit_biases(
       "fitting biases", rounds + 1, " rounds", enabled=is_first
     ) as bar,
   ):
+
+    def total(function, size) -> np.ndarray:
+      sums = map(_to_integers, pool.map(function, chunks))
+      return _to_floats(reduce(sum(sums, np.zeros((2, *size), np.int64))))
+
     weigh = functools.partial(fit.weigh, x_max=x_max, alpha=alpha)
-    zeros = np.zeros((2, triplets.vocab_size))
-    col_weight, col_target = reduce(sum(pool.map(weigh, chunks), zeros))
+    col_weight, col_target = total(weigh, (2, triplets.vocab_size))
     bar.update()
     for _ in range(rounds):
-      sums = reduce(sum(pool.map(fit.solve, chunks), zeros[0]))
+      sums = total(fit.solve, (triplets.vocab_size,))
       fit.context_bias = _ratio(col_target - sums, col_weight)
       bar.update()
   return reduce(fit.word_bias), fit.context_bias
@@ -120,37 +135,44 @@ def fit_biases(
 class _Fit:
   """The biases while they are fitted, and what the fit needs of each row."""
 
-  def __init__(self, triplets: Triplets, starts: np.ndarray):
+  def __init__(
+    self, triplets: Triplets, starts: np.ndarray, chunks, folder=None
+  ):
     size = triplets.vocab_size
-    self.starts = starts  # [V + 1] where each row starts
+    # The counts of all chunks, which are one range.
+    first, last = starts[[chunks[0][0], chunks[-1][1]] if chunks else [0, 0]]
+    self._starts = starts - first  # [V + 1] where each row starts in it
+    weights = memory.scratch(max(1, last - first), np.float32, folder)
+    self._mapped = *(column[first:last] for column in triplets[1:3]), weights
+    self._col, self._count, self._weights = map(np.asarray, self._mapped)
+    self._size = size
     self.word_bias, self.context_bias = np.zeros(size), np.zeros(size)
-    self._triplets, self._size = triplets, size
-    self._col, self._count = (
-      np.asarray(triplets.col),
-      np.asarray(triplets.count),
-    )
-    self._weights = np.empty(len(self._col), np.float32)
     self._row_weight, self._row_target = np.zeros(size), np.zeros(size)
 
   def weigh(self, chunk, *, x_max, alpha) -> np.ndarray:
     """Computes weights; returns the sums of f and f log X by column: [2, V]."""
     sums = np.zeros((2, self._size))
     _weigh(
-      *chunk, self.starts, self._col, self._count, x_max, alpha, self._weights,
+      *chunk, self._starts, self._col, self._count, x_max, alpha, self._weights,
       self._row_weight, self._row_target, *sums,
     )  # fmt: skip
-    release(self._triplets)
+    self._release(*chunk)
     return sums
 
   def solve(self, chunk) -> np.ndarray:
     """Solves the rows of a chunk; returns what they add to the columns."""
     sums = np.zeros(self._size)
     _solve(
-      *chunk, self.starts, self._col, self._weights, self._row_weight,
+      *chunk, self._starts, self._col, self._weights, self._row_weight,
       self._row_target, self.context_bias, self.word_bias, sums,
     )  # fmt: skip
-    release(self._triplets)
+    self._release(*chunk)
     return sums
+
+  def _release(self, first: int, last: int) -> None:
+    """Drops what the rows first..last - 1 have mapped from files."""
+    counts = slice(self._starts[first], self._starts[last])
+    memory.release(*(column[counts] for column in self._mapped))
 
 
 @numba.njit(nogil=True, cache=True)
@@ -213,6 +235,22 @@ def _chunks(starts: np.ndarray, rows: slice) -> list[tuple[int, int]]:
     for first, last in itertools.pairwise(ends)
     if int(starts[first]) in local  # an int, which a range finds at once
   ]
+
+
+def _to_integers(sums: np.ndarray) -> np.ndarray:
+  """Sums [...] as int64 [2, ...], which add up to the same in any order.
+
+  >>> _to_floats(_to_integers(np.array([-0.1, 2.5]))).tolist()
+  [-0.1, 2.5]
+  """
+  scaled = sums * _COARSE
+  coarse = np.floor(scaled)
+  return np.stack([coarse, np.rint((scaled - coarse) * _FINE)]).astype(np.int64)
+
+
+def _to_floats(integers: np.ndarray) -> np.ndarray:
+  coarse, fine = integers
+  return (coarse + fine / _FINE) / _COARSE
 
 
 def _ratio(total, weight):

@@ -3,8 +3,9 @@
 import jax
 import numpy as np
 
+from glove_jax import memory
 from glove_jax.config import TrainConfig
-from glove_jax.counts.triplets import Triplets
+from glove_jax.counts.triplets import Triplets, chunks
 from glove_jax.model import Params
 
 _SAMPLE = 4096  # counts, spread over all of them
@@ -53,8 +54,7 @@ def highest_cost(triplets: Triplets, config: TrainConfig) -> float:
     triplets: the counts; some of them are read.
     config: has x_max and alpha.
   """
-  step = max(1, len(triplets.count) // _SAMPLE)
-  count = np.asarray(triplets.count[::step], np.float64)
+  count = _sample(triplets.count).astype(np.float64)
   x_max = config.resolved.x_max
   weight = np.minimum(1, (count / x_max) ** config.alpha)
   # At least 1: the logarithm of a count of 1 is 0.
@@ -90,8 +90,7 @@ def check_params(
     config: has x_max and alpha.
     highest: from `highest_cost`.
   """
-  sample = slice(None, None, max(1, len(triplets.count) // _SAMPLE))
-  row, col, count = (np.asarray(column[sample]) for column in triplets[:3])
+  row, col, count = map(_sample, triplets[:3])
   word, context, word_bias, context_bias = (
     np.asarray(table)[ids].astype(np.float64)
     for table, ids in zip(params, (row, col, row, col), strict=True)
@@ -104,3 +103,17 @@ def check_params(
       f"Training has diverged: its parameters cost {cost:.3g} a count. "
       f"{_REMEDY}"
     )
+
+
+def _sample(column: np.ndarray) -> np.ndarray:
+  """About _SAMPLE entries of a column at equal distances.
+
+  It reads part by part, since a page of a mapped file brings its neighbours
+  with it.
+  """
+  step, found = max(1, len(column) // _SAMPLE), []
+  for part in chunks(len(column), slice(None)):
+    first = part.start + -part.start % step
+    found.append(np.array(column[first : part.stop : step]))
+    memory.release(column[part])
+  return np.concatenate(found)

@@ -209,6 +209,7 @@ def prepare(
       triplets,
       rows=multihost.share(len(triplets.row)),
       reduce=multihost.sum_over_processes,
+      folder=tiles_folder and pathlib.Path(tiles_folder).parent,
     )
   begin = functools.partial(
     initial_params, triplets.vocab_size, config, fit, supplied.start

@@ -233,11 +233,12 @@ class Pipeline:
     return vocab.make_vocab(counter + old, **rules)
 
   def _count_words(self, min_count: int, progress) -> Counter[str]:
-    if self._cluster:
+    runs = out_of_core.word_runs(self.config.count, self.workdir)
+    if self._cluster and not self._cluster.is_here:
       return distributed.count_words(
         self._text, self.workdir / "vocab",
         source=self._source("vocab", self._vocab_inputs()), min_count=min_count,
-        run=self._cluster.map, progress=progress,
+        run=self._cluster.map, progress=progress, runs=runs,
       )  # fmt: skip
     # The words of a text that fits in memory are kept for `_count`.
     kept = compiled.Kept(out_of_core.max_kept(self.config.count))
@@ -247,6 +248,7 @@ class Pipeline:
       threads=self.config.count.threads or default_threads(),
       progress=progress,
       kept=kept,
+      runs=runs,
     )
     self._kept = kept, self._stages.hashes(self._text.paths)
     return found
@@ -269,8 +271,11 @@ class Pipeline:
     self._kept = None
     if kept and hashes != self._stages.hashes(self._text.paths):
       kept = None
-    if self._cluster:
-      count_corpus, how = distributed.count_corpus, {"run": self._cluster.map}
+    cluster = self._cluster
+    if cluster and cluster.is_here and out_of_core.fits(config, words):
+      cluster = None  # its workers would write and merge what one can hold
+    if cluster:
+      count_corpus, how = distributed.count_corpus, {"run": cluster.map}
       num_sections = len(distributed.cut_sections(self._text.paths))
     else:
       count_corpus, how = out_of_core.count_corpus, {"kept": kept}

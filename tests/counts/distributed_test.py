@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import itertools
+import math
 import os
 
 import numpy as np
@@ -12,6 +13,7 @@ from glove_jax import config
 from glove_jax.counts import column_files, dask_pool, out_of_core, triplets
 from glove_jax.counts import distributed as sections
 from glove_jax.text import compiled, reading, tokenizers, vocab
+from glove_jax.text.word_runs import WordRuns
 
 NAMES = ("row.npy", "col.npy", "count.npy", "manifest.json")
 RARE_SPACES = ("  ", "\t", "\n", "\n\n", " \n \n", "\r\n", " \n\t")
@@ -124,10 +126,10 @@ def test_words_of_sections_are_those_of_all(
 ):
   text = compiled.Text(paths, tokenizer, documents=documents)
   counted = []
-  for min_count in (1, 3):
+  for min_count, max_bytes in ((1, 1), (3, math.inf)):
     found = sections.count_words(
       text, tmp_path / "vocab", source={}, min_count=min_count, run=run_here,
-      progress=counted.append,
+      progress=counted.append, runs=WordRuns(max_bytes, tmp_path),
     )  # fmt: skip
     assert found == compiled.count_words(text, min_count=min_count)
     assert not (tmp_path / "vocab.parts").exists()

@@ -1,6 +1,10 @@
 """The closed-form start against hand-worked values and a plain solver."""
 
+import threading
+from concurrent import futures
+
 import numpy as np
+import pytest
 
 from glove_jax.counts.triplets import Triplets
 from glove_jax.training import biases
@@ -55,3 +59,32 @@ def test_a_word_without_counts_gets_zero():
   word, context = biases.fit_biases(make_triplets(matrix))
   assert word[1] == word[2] == context[0] == context[2] == 0
   np.testing.assert_allclose(word[0] + context[1], np.log(4.0))
+
+
+@pytest.mark.parametrize("num_processes", [2, 3, 7])
+def test_biases_do_not_depend_on_the_number_of_processes(
+  monkeypatch, num_processes
+):
+  """Processes are threads here, which sum arrays as `multihost` does."""
+  monkeypatch.setattr(biases, "_CHUNK", 64)
+  rng = np.random.default_rng(0)
+  counts = make_triplets(rng.lognormal(0, 2, (30, 30)) * (rng.random(30) < 0.8))
+  want = biases.fit_biases(counts)
+  barrier = threading.Barrier(num_processes, timeout=60)
+  shared = [None] * num_processes
+
+  def fit(process):
+    def reduce(array):
+      shared[process] = array
+      barrier.wait()
+      total = np.stack(shared).sum(axis=0, dtype=array.dtype)
+      barrier.wait()
+      return total
+
+    ends = np.arange(num_processes + 1) * len(counts.row) // num_processes
+    rows = slice(*map(int, ends[process : process + 2]))
+    return biases.fit_biases(counts, rows=rows, reduce=reduce)
+
+  with futures.ThreadPoolExecutor(num_processes) as pool:
+    for got in pool.map(fit, range(num_processes)):
+      np.testing.assert_array_equal(got, want)

@@ -1,8 +1,10 @@
 """The stages up to the counts: what they read, and how often."""
 
+import numpy as np
 import pytest
 
 from glove_jax import config
+from glove_jax.counts import out_of_core, process_pool
 from glove_jax.text import compiled
 from glove_jax.workdir.pipeline import Pipeline
 
@@ -48,3 +50,22 @@ def test_words_of_a_text_that_changed_are_not_used(
   with pytest.raises(ValueError, match="The input of counts changed while"):
     run.count()
   assert len(reads) == 2
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_processes_here_count_what_does_not_fit_in_memory(
+  run, tmp_path, monkeypatch, fits
+):
+  started, start = [], process_pool._start
+  monkeypatch.setattr(
+    process_pool, "_start", lambda: started.append(start()) or started[-1]
+  )
+  monkeypatch.setattr(out_of_core, "fits", lambda config, words: fits)
+  made = config.make_config(
+    corpus=str(tmp_path / "text.txt"), window=2, dask="local:2", threads=2
+  )
+  other = Pipeline(made, tmp_path / "other", say=lambda line: None)
+  (_, want), (_, found) = run.count(), other.count()
+  assert bool(started) != fits
+  for a, b in zip(want[:3], found[:3], strict=True):
+    np.testing.assert_array_equal(a, b)

@@ -1,7 +1,8 @@
 """Cuts counts into tiles and lines, which `layout` describes, in a folder.
 
-The tiles are written one block of rows at a time, so memory grows with the
-vocabulary and the remainder, not with the number of counts.
+The tiles are written one block of rows at a time, and the other counts lie in
+files that are mapped into memory, so memory grows with the vocabulary, not with
+the number of counts.
 """
 
 import functools
@@ -17,7 +18,7 @@ import numba
 import numpy as np
 from numba import uint64
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, memory, metrics
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
@@ -119,7 +120,8 @@ def build(
     tile_files.write(_add_strips(blocks, remainder, settings))
     return tile_files.read(folder)
   half = blocks.num_blocks * blocks.tile_size
-  lines = cut_lines(remainder, half, BATCH_CELLS)
+  zeros = functools.partial(memory.scratch, folder=folder)
+  lines = cut_lines(remainder, half, BATCH_CELLS, zeros=zeros)
   tile_files.write(blocks._replace(lines=lines))
   return tile_files.read(folder)
 
@@ -132,7 +134,8 @@ def _add_strips(
   if num_core == blocks.num_blocks:
     return blocks
   sizes = blocks.tile_size, blocks.num_blocks, num_core
-  return blocks._replace(strips=strips.cut(*remainder, *sizes), num_outside=0)
+  found = strips.cut(*remainder, *sizes, strips.in_folder(blocks.folder))
+  return blocks._replace(strips=found, num_outside=0)
 
 
 def core_blocks(settings: CutSettings, tile_size: int, num_blocks: int) -> int:
@@ -163,7 +166,8 @@ def cut(
     reduce: sums an array over the processes.
 
   Returns:
-    Blocks without lines, and the remainder of the local words.
+    Blocks without lines, and the remainder of the local words, in the order
+    of blocks; with a core, without the counts of two other words.
   """
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
@@ -177,17 +181,15 @@ def cut(
   words = np.argsort(position).astype(np.int32)
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
-  dense = functools.partial(_dense, settings, tile_size)
+  kind = functools.partial(_kinds, settings, tile_size)
   counted = _count_tiles(source, numbers, num_blocks)
   with metrics.progress(
     "cutting tiles", len(numbers), " blocks", enabled=not rows.start
   ) as bar:
     path = folder / "tiles.bin"
-    remainder = _write_tiles(
-      source, numbers, counted, dense(counted), path, bar
-    )
+    remainder = _write_tiles(source, numbers, counted, kind(counted), path, bar)
   counted = reduce(counted)
-  pair = np.argwhere(dense(counted)).astype(np.int32)
+  pair = np.argwhere(kind(counted) == _TILE).astype(np.int32)
   num_counts = counted[tuple(pair.T)]
   here = np.isin(pair[:, 0], numbers)
   file_index = np.where(here, np.cumsum(here) - 1, -1)
@@ -199,13 +201,19 @@ def cut(
   ), remainder  # fmt: skip
 
 
-def _dense(settings: CutSettings, tile_size: int, counted) -> np.ndarray:
-  """Which pairs of blocks are tiles: [B, B], by the counts in each."""
+# What becomes of the counts of a pair of blocks.
+_REMAINS, _DROPPED, _TILE = -1, -2, 0
+
+
+def _kinds(settings: CutSettings, tile_size: int, counted) -> np.ndarray:
+  """What becomes of pairs of blocks [B, B], by the counts in each."""
   if settings.core is None:
-    return counted >= max(1, settings.min_fill * tile_size**2)
+    dense = counted >= max(1, settings.min_fill * tile_size**2)
+    return np.where(dense, _TILE, _REMAINS)
   num_blocks = len(counted)
   is_core = np.arange(num_blocks) < core_blocks(settings, tile_size, num_blocks)
-  return is_core[:, None] & is_core
+  num_in_core = is_core[:, None].astype(int) + is_core
+  return np.array([_DROPPED, _REMAINS, _TILE])[num_in_core]
 
 
 class _BlockRows(NamedTuple):
@@ -244,7 +252,7 @@ def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
 
 
 def _write_tiles(
-  source: _BlockRows, numbers, counted, dense, path: pathlib.Path, bar
+  source: _BlockRows, numbers, counted, kind, path: pathlib.Path, bar
 ) -> Remainder:
   """Writes the tiles of some blocks of words; returns their other counts.
 
@@ -252,31 +260,38 @@ def _write_tiles(
     source: the counts.
     numbers: the blocks of words, in order.
     counted: [B, B] the counts in each pair of blocks.
-    dense: [B, B] bool, which pairs are tiles.
+    kind: [B, B] from `_kinds`.
     path: of the file for the codes of one tile after the other.
     bar: shows progress.
   """
   triplets, starts, words, position, tile_size = source
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
   places = position, *np.divmod(position, tile_size)
-  ends = np.append(0, np.cumsum(np.where(dense, 0, counted).sum(axis=1)))
-  remainder = Remainder(*(np.empty(ends[-1], t) for t in ("i4", "i4", "u2")))
+  remains = np.where(kind == _REMAINS, counted, 0).sum(axis=1)
+  ends = np.append(0, np.cumsum(remains))
+  remainder = Remainder(
+    *(memory.scratch(ends[-1], t, path.parent) for t in ("i4", "i4", "u2"))
+  )
   done = np.cumsum(counted[numbers].sum(axis=1)) // _CHUNK
   releases = dict(zip(numbers, np.diff(done, prepend=0) > 0, strict=True))
 
   def cut_rows(block, tiles: np.ndarray) -> None:
     rows = words[block * tile_size :][:tile_size]
-    slot = np.where(dense[block], np.cumsum(dense[block]) - 1, -1)
+    is_tile = kind[block] == _TILE
+    slot = np.where(is_tile, np.cumsum(is_tile) - 1, kind[block])
     outside = slice(ends[block], ends[block + 1])
     part = Remainder(*(column[outside] for column in remainder))
     part.row[:] = block * tile_size
-    bad = _cut_rows(rows, starts, col, *places, count, slot, tiles, *part)
+    columns = map(np.asarray, part)
+    bad = _cut_rows(rows, starts, col, *places, count, slot, tiles, *columns)
     if bad >= 0:
       check_range(count[bad], count[bad])
+    memory.release(*part)
     if releases[block]:
       release(triplets)
 
-  _fill_file(path, cut_rows, numbers, dense.sum(axis=1), tile_size, bar)
+  num_tiles = (kind == _TILE).sum(axis=1)
+  _fill_file(path, cut_rows, numbers, num_tiles, tile_size, bar)
   release(triplets)
   return remainder
 
@@ -300,7 +315,7 @@ def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
     block, start = place
     if not hasattr(buffer, "tiles"):
       shape = max(sizes, default=0), tile_size, tile_size
-      buffer.tiles = np.empty(shape, np.uint16)
+      buffer.tiles = memory.lazy_zeros(shape, np.uint16)
     tiles = buffer.tiles[: num_tiles[block]]
     tiles.fill(0)
     fill(block, tiles)
@@ -329,7 +344,7 @@ def _cut_rows(
   words, starts, col, position, block, local, count, slot, tiles,
   outside_row, outside_col, outside_code,
 ):  # fmt: skip
-  """Writes counts to tiles[slot] or, if the slot is -1, to the remainder.
+  """Writes counts to tiles[slot], or to the remainder if the slot says so.
 
   Contexts have their position, and the block and the row there.
 
@@ -345,7 +360,7 @@ def _cut_rows(
         return i
       if tile >= 0:
         tiles[tile, row, local[context]] = code
-      else:
+      elif tile == _REMAINS:
         outside_row[outside] += row
         outside_col[outside] = position[context]
         outside_code[outside] = code

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glove_jax import memory
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
@@ -130,14 +131,16 @@ class BlockedEngine(abc.ABC):
     return len(plan.tiles) + sum(int(job.num_steps.sum()) for job in jobs)
 
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
-    plan = self._passes[epoch - 1]
+    plan, stack = self._passes[epoch - 1], ()
     rng = np.random.default_rng([self._seed, epoch])
     for turn, line_jobs in enumerate(self._line_jobs):
       jobs = self._tile_jobs(plan.tiles, turn, rng)
       jobs += line_jobs if plan.with_lines else []
       jobs += self._strip_jobs.joint[turn] if plan.with_strips else []
       for i in rng.permutation(len(jobs)):
-        yield jobs[i].load(), jobs[i].num_steps
+        last, stack = stack, jobs[i].load()
+        yield stack, jobs[i].num_steps
+        memory.release(*last)  # lines, which are mapped from disk, and done
         if self._pull is not None:
           share = np.full(len(self._pull.block), 1 / len(jobs), np.float32)
           yield self._pull._replace(share=share), np.zeros(len(share), int)

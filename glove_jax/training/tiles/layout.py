@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glove_jax.memory import lazy_zeros
 from glove_jax.training.tiles.strips import Strips, fill_cells
 
 MAX_BATCHES = 64  # batches in a stack of lines
@@ -220,15 +221,22 @@ def stack_lines(blocks: Blocks, cells: int) -> list[tuple[Lines, np.ndarray]]:
     merged = min(max(1, cells // (rows * width)), num_batches)
     num_stacks = -(-num_batches // (merged * MAX_BATCHES))
     size = -(-num_batches // (merged * num_stacks))
-    missing = num_stacks * size * merged - num_batches
-    shape = (num_stacks, size, merged * rows)
-    trained = pad_end(lines.trained, missing, OUTSIDE).reshape(shape)
-    fixed = pad_end(lines.fixed, missing, 0).reshape(*shape, width)
-    code = pad_end(lines.code, missing, 0).reshape(*shape, width)
     starts = merged * np.arange(num_stacks * size).reshape(num_stacks, size)
     num_steps = np.clip(num_batches - starts, 0, merged)
     for i in range(num_stacks):
-      stacks.append((Lines(trained[i], fixed[i], code[i]), num_steps[i]))
+      part = slice(i * size * merged, (i + 1) * size * merged)
+      missing = size * merged - len(lines.trained[part])
+      trained, fixed, code = (
+        pad_end(array[part], missing, padding)
+        for array, padding in zip(lines, (OUTSIDE, 0, 0), strict=True)
+      )
+      shape = size, merged * rows
+      stack = Lines(
+        trained.reshape(shape),
+        fixed.reshape(*shape, width),
+        code.reshape(*shape, width),
+      )
+      stacks.append((stack, num_steps[i]))
   return stacks
 
 
@@ -243,7 +251,7 @@ def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
 def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
   """Reads the tiles of groups [G, K] from our file; padding is all 0."""
   shape = (*groups.tile.shape, blocks.tile_size, blocks.tile_size)
-  code = np.zeros(shape, np.uint16)
+  code = lazy_zeros(shape, np.uint16)
   real = np.nonzero(groups.tile < len(blocks.pair))
   with (blocks.folder / "tiles.bin").open("rb", buffering=0) as file:
     for slot in zip(*real, strict=True):

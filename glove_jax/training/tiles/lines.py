@@ -1,10 +1,13 @@
 """Lines: the counts outside of tiles, by row and by column, see `layout`."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
+from glove_jax import memory
+from glove_jax.counts.triplets import chunks
 from glove_jax.training.tiles.layout import OUTSIDE, Lines, pad_end
 
 BATCH_CELLS = 1 << 14  # counts in a batch of lines, padding included
@@ -19,7 +22,10 @@ class Remainder(NamedTuple):
 
 
 def cut_lines(
-  remainder: Remainder, half: int, batch_cells: int | None = None
+  remainder: Remainder,
+  half: int,
+  batch_cells: int | None = None,
+  zeros: Callable[[int, str], np.ndarray] = np.zeros,
 ) -> list[Lines]:
   """Rows, and columns, padded to powers of two, in batches of one shape each.
 
@@ -32,6 +38,7 @@ def cut_lines(
     half: B * T, the first row of the table that is a context.
     batch_cells: the most counts in a batch, padding included; None makes one
       batch of all lines of a width.
+    zeros: (size, dtype) -> an array for the lines, such as `memory.scratch`.
 
   Returns:
     Lines for each width that occurs, from narrow to wide.
@@ -49,10 +56,12 @@ def cut_lines(
     size += num_batches * rows * width
     trained = pad_end(trained, num_batches * rows - len(trained), OUTSIDE)
     batched.append((trained.reshape(num_batches, rows), width))
-  fixed, code = np.zeros(size, np.int32), np.zeros(size, np.uint16)
-  row, col, _ = remainder
-  _fill_lines(row, col, remainder.code, 0, half, start, fixed, code)
-  _fill_lines(col, row, remainder.code, half, 0, start, fixed, code)
+  fixed, code = zeros(size, "i4"), zeros(size, "u2")
+  for part in chunks(len(remainder.row), slice(None)):
+    row, col, from_code = (column[part] for column in remainder)
+    _fill_lines(row, col, from_code, 0, half, start, fixed, code)
+    _fill_lines(col, row, from_code, half, 0, start, fixed, code)
+    memory.release(row, col, from_code, fixed, code)
   lines, first = [], 0
   for trained, width in batched:
     shape, last = (*trained.shape, width), first + trained.size * width
@@ -64,12 +73,12 @@ def cut_lines(
 
 def _widths(remainder: Remainder, half: int) -> np.ndarray:
   """The width of the line of each row of the table, 0 without counts: [2 H]."""
-  length = np.concatenate(
-    [
-      np.bincount(positions, minlength=half)
-      for positions in (remainder.row, remainder.col)
-    ]
-  )
+  length = np.zeros((2, half), np.int64)
+  for part in chunks(len(remainder.row), slice(None)):
+    for side, positions in enumerate(remainder[:2]):
+      length[side] += np.bincount(positions[part], minlength=half)
+      memory.release(positions[part])
+  length = length.ravel()
   widths = np.maximum(8, 2 ** np.ceil(np.log2(np.maximum(1, length))))
   return np.where(length, widths, 0).astype(np.int64)
 

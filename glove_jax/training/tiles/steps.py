@@ -51,10 +51,18 @@ def init_table(
     given: what the optimizer's state starts from, if not as usual.
   """
 
+  size = num_blocks * tile_size
+  row_word = jnp.full(size, len(position), jnp.int32)  # beyond all: no word
+  row_word = row_word.at[position].set(jnp.arange(len(position)))
+
   def fill(word, context, padding=0.0):
-    shape = (2, num_blocks * tile_size, *word.shape[1:])
-    empty = jnp.full(shape, padding, word.dtype)
-    full = empty.at[0, position].set(word).at[1, position].set(context)
+    # Read by row, since XLA would copy all for each scatter.
+    full = jnp.stack(
+      [
+        table.at[row_word].get(mode="fill", fill_value=padding)
+        for table in (word, context)
+      ]
+    )
     return full.reshape(2 * num_blocks, tile_size, *word.shape[1:])
 
   def to_table(params: Params, padding_bias=0.0) -> Table:

@@ -16,14 +16,17 @@ are filled when it is read.
 
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
+from glove_jax import memory
+from glove_jax.counts.triplets import chunks
 from glove_jax.training.tiles.fitting import FitPlan
 
-_ARRAYS = ("start", "cell", "code")
+_COLUMNS = {"cell": "u4", "code": "u2"}
 _PIECE_WORDS = 512  # most words of the core in a piece
 
 
@@ -90,6 +93,9 @@ def cut(
   tile_size: int,
   num_blocks: int,
   core_blocks: int,
+  new: Callable[[str, int, str], np.ndarray] = lambda name, *size: np.empty(
+    *size
+  ),
 ) -> Strips:
   """Sorts counts into strips; those of two words outside the core are dropped.
 
@@ -100,6 +106,8 @@ def cut(
     tile_size: T.
     num_blocks: B.
     core_blocks: K.
+    new: (field, size, dtype) -> an array [size] for a field of `Strips`, such
+      as `in_folder` makes; by default in memory.
 
   Example:
     Blocks of 2 words, a core of 1 block. Word 3 is row 1 of strip 0, and
@@ -112,11 +120,26 @@ def cut(
   """
   sizes = tile_size, num_blocks, core_blocks
   num_counts = np.zeros(2 * (num_blocks - core_blocks), np.int64)
-  _count(row, col, *sizes, num_counts)
+  for part in chunks(len(row), slice(None)):
+    _count(row[part], col[part], *sizes, num_counts)
+    memory.release(row[part], col[part])
   start = np.append(0, np.cumsum(num_counts))
-  cell, sorted_code = np.empty(start[-1], "u4"), np.empty(start[-1], "u2")
-  _sort(row, col, code, *sizes, start[:-1].copy(), cell, sorted_code)
+  cell, sorted_code = (new(n, start[-1], t) for n, t in _COLUMNS.items())
+  end = start[:-1].copy()  # of each strip, while it grows
+  for part in chunks(len(row), slice(None)):
+    columns = row[part], col[part], code[part]
+    _sort(*columns, *sizes, end, cell, sorted_code)
+    memory.release(*columns, cell, sorted_code)
   return Strips(*sizes, start, cell, sorted_code)
+
+
+def in_folder(
+  folder: str | os.PathLike,
+) -> Callable[[str, int, str], np.ndarray]:
+  """Makes the arrays of `cut` in the files that `read` reads."""
+  return lambda name, *size: memory.new_file(
+    pathlib.Path(folder, _file(name)), *size
+  )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -162,10 +185,12 @@ def read_strip(strips: Strips, plan: FitPlan, strip: int) -> Strip:
 
 def fill_cells(strips: Strips, strip: int) -> np.ndarray:
   """The cells of a strip in pieces, filled from its counts: [P, T, S]."""
-  code = np.zeros(strips.code_shape, np.uint16)
+  code = memory.lazy_zeros(strips.code_shape, np.uint16)
   counts = slice(strips.start[strip], strips.start[strip + 1])
   core = strips.core_blocks * strips.tile_size
-  _fill(strips.cell[counts], strips.code[counts], core, code)
+  columns = strips.cell[counts], strips.code[counts]
+  _fill(*columns, core, code)
+  memory.release(*columns)
   return code
 
 
@@ -177,19 +202,16 @@ def _fill(cell, code, core, to_code):
     to_code[col // width, row, col % width] = code[i]
 
 
-def files(strips: Strips) -> dict[str, np.ndarray]:
-  """The arrays of strips, by the names of their files; `cutting` writes them.
-
-  It also writes the sizes.
-  """
-  return {_file(name): getattr(strips, name) for name in _ARRAYS}
+def file_names() -> list[str]:
+  """The files of strips: where they start, and the columns of `cut`."""
+  return [_file("start"), *map(_file, _COLUMNS)]
 
 
 def read(folder: str | os.PathLike, **sizes: int) -> Strips:
-  """Maps `files` of a folder into memory; sizes are fields of Strips."""
+  """Maps the files in a folder into memory; sizes are fields of Strips."""
   arrays = {
     name: np.load(pathlib.Path(folder, _file(name)), mmap_mode="r")
-    for name in _ARRAYS
+    for name in ("start", *_COLUMNS)
   }
   return Strips(**sizes, **arrays)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from glove_jax import atomic
+from glove_jax import atomic, memory
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.tiles import strips
 from glove_jax.training.tiles.layout import Blocks, Lines
@@ -42,17 +42,20 @@ def write(blocks: Blocks) -> None:
     "outside": blocks.num_outside,
     "lines": len(blocks.lines),
   }
+  names = ["tiles.bin", "facts.json"]
   if blocks.strips is not None:
-    arrays |= strips.files(blocks.strips)
+    start, *written = strips.file_names()
+    arrays[start] = blocks.strips.start
+    names += written
     facts["core_blocks"] = blocks.strips.core_blocks
 
   def save(name: str) -> None:
     np.save(blocks.folder / name, arrays[name])
+    memory.release(arrays[name])
 
   list(ordered_map(save, arrays, default_threads()))
   atomic.write_json(blocks.folder / "facts.json", facts)
-  names = ["tiles.bin", "facts.json", *arrays]
-  checksums = _checksums(blocks.folder, names)
+  checksums = _checksums(blocks.folder, [*names, *arrays])
   atomic.write_json(blocks.folder / "manifest.json", checksums)
 
 

@@ -114,11 +114,14 @@ def _map(file, start: int, size: int, dtype: np.dtype) -> np.ndarray:
 def release(*arrays: np.ndarray) -> None:
   """Drops the resident pages of arrays, or of slices, mapped from files.
 
-  The arrays stay valid: their pages are read again on the next access. Arrays
-  that are not mapped are left alone.
+  The arrays stay valid: their pages are read again on the next access. Other
+  arrays are left alone: those that are not mapped, such as a copy of a mapped
+  one, and those mapped in mode "c", whose changes are in memory only.
   """
   for array in arrays:
-    if isinstance(array, np.memmap) and array.size:
+    # A copy is a memmap too, without a mode.
+    is_mapped = isinstance(array, np.memmap) and array.mode in ("r", "r+", "w+")
+    if is_mapped and array.size:
       file = array._mmap
       first = array.ctypes.data - np.frombuffer(file, np.uint8).ctypes.data
       start = first - first % mmap.PAGESIZE

@@ -26,6 +26,17 @@ def test_a_scratch_array_that_the_disk_cannot_hold_is_an_error(tmp_path):
     memory.scratch(1 << 58, np.uint8, tmp_path)
 
 
+def test_what_is_not_in_the_file_is_kept(tmp_path):
+  """Changes of a copy, and of an array that is mapped to be changed."""
+  np.save(tmp_path / "a.npy", np.arange(10_000))
+  copied = np.load(tmp_path / "a.npy", mmap_mode="r").astype(np.int32)
+  changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+  for array in (copied, changed):
+    array *= 2
+    memory.release(array, array[5000:])
+    assert array[9_999] == 19_998
+
+
 def test_the_sentence_has_one_line_and_is_not_repeated():
   jax_error = RuntimeError("RESOURCE_EXHAUSTED: Out of memory\n  allocating 9")
   error = memory.too_little(jax_error)

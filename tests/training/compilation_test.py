@@ -36,3 +36,18 @@ def test_nothing_is_kept_for_a_cpu_or_against_a_setting(
   monkeypatch.setattr(type(jax.config), FOLDER, folder)
   compilation.keep_programs()
   assert not configured
+
+
+@pytest.mark.parametrize("home", ["~", "file"])
+def test_nothing_is_kept_where_nothing_can_be_written(
+  configured, monkeypatch, tmp_path, home
+):
+  """A user of a container may have no home; "~" is then not replaced."""
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  monkeypatch.setattr(compilation.os.path, "expanduser", lambda path: path)
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "file").touch()
+  monkeypatch.setenv("GLOVE_JAX_CACHE", f"{home}/cache")
+  compilation.keep_programs()
+  assert not configured
+  assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import io
 import itertools
 import os
@@ -194,7 +195,7 @@ def run(
     code = 143 if isinstance(interrupt, interrupts.Terminated) else 1
     _fail("Stopped: the same command resumes the run.", code)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    _fail(with_flags(str(error)))
+    _fail(with_flags(sentence(error)))
   except Exception as error:
     if memory.is_full(error):
       names = "--dim, --max_vocab or --batch_size"
@@ -202,6 +203,20 @@ def run(
     if not _several():
       raise
     _fail(f"{type(error).__name__}: {error}")
+
+
+def sentence(error: Exception) -> str:
+  """What an error says; that of a full disk says what to do.
+
+  >>> sentence(OSError(errno.ENOSPC, "No space left on device"))[:52]
+  'The disk is full: free space where --workdir, --outp'
+  """
+  if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    return (
+      "The disk is full: free space where --workdir, --output or temporary "
+      f"files (TMPDIR) are ({error})."
+    )
+  return str(error)
 
 
 def _several() -> bool:

@@ -1,5 +1,6 @@
 """Messages of the library, as the command line shows them."""
 
+import errno
 import pathlib
 import signal
 import subprocess
@@ -37,6 +38,15 @@ def test_settings_become_flags(message, shown, monkeypatch):
 def test_a_long_name_of_no_flag_is_refused_at_once():
   with pytest.raises(flags.Error, match="Unknown command line flag '--ddd"):
     command_line.parse(["run.py", "--" + "d" * 900 + "=3"])
+
+
+def test_a_full_disk_is_named_with_what_to_do():
+  error = OSError(errno.ENOSPC, "No space left on device")
+  said = command_line.sentence(error)
+  assert said.startswith("The disk is full: free space where --workdir")
+  assert said.endswith("are ([Errno 28] No space left on device).")
+  other = FileNotFoundError(errno.ENOENT, "No such file", "a.txt")
+  assert command_line.sentence(other) == str(other)
 
 
 def test_too_little_memory_is_a_sentence(tmp_path):

@@ -13,7 +13,7 @@ from glove_jax import atomic, command_line, commands, metrics
 from glove_jax import config as configs
 from glove_jax.counts import spill, stanford, triplets
 from glove_jax.sweeps import grid, results, search
-from glove_jax.training import checkpoint, loop
+from glove_jax.training import checkpoint, checks
 from glove_jax.training.tiles import cutting, layout, tile_files
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import (
@@ -224,7 +224,7 @@ def read_flags(path) -> None:
     flags.FLAGS.unparse_flags()
     command_line.parse(["run.py", *arguments])
     config = configs.make_config(**command_line.given(configs.fields()))
-    loop.check_config(config.train)
+    checks.check_config(config.train)
     commands.run_flags()
 
 

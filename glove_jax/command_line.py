@@ -22,7 +22,7 @@ from glove_jax import interrupts, lazy, memory, settings
 from glove_jax.training import connections
 
 # They load jax, which not every command needs.
-loop = lazy.module("glove_jax.training.loop")
+following = lazy.module("glove_jax.training.following")
 multihost = lazy.module("glove_jax.training.multihost")
 
 FLAGS = flags.FLAGS
@@ -186,7 +186,7 @@ def run(
     if not _several() or multihost.is_first():
       commands[name].run(arguments)
     else:
-      loop.follow()
+      following.follow()
     _finish()
   except SystemExit:
     _finish()

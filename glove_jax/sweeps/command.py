@@ -23,7 +23,8 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.sweeps.plots import Plot
 from glove_jax.sweeps.runner import Plan
-from glove_jax.training import loop, multihost
+from glove_jax.training import multihost
+from glove_jax.training.checks import check_config
 from glove_jax.vectors import evaluate
 from glove_jax.workdir import inputs
 from glove_jax.workdir.lock import lock
@@ -222,7 +223,7 @@ def check_points(plan: Plan, workdir: pathlib.Path) -> None:
       config.evaluate: evaluate.check,
     }
     if point.varied.get(grid.LABEL) not in plan.trainers:
-      checks[config.train] = loop.check_config
+      checks[config.train] = check_config
     for part in checks.keys() - checked:
       try:
         checks[part](part)

@@ -5,8 +5,6 @@ engine (`engine.Engine`), which turns counts into stacks of batches and trains
 on one stack at a time. `rows` has the reference engines: read it next.
 """
 
-import contextlib
-import dataclasses
 import functools
 import os
 import pathlib
@@ -19,9 +17,9 @@ import numpy as np
 import optax
 from absl import logging
 
-from glove_jax import atomic, metrics, model
-from glove_jax.config import TrainConfig, check_type, make_config
-from glove_jax.counts.triplets import Triplets, check_types, read_triplets
+from glove_jax import metrics, model
+from glove_jax.config import TrainConfig, check_type
+from glove_jax.counts.triplets import Triplets, check_types
 from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import (
   checkpoint,
@@ -34,7 +32,7 @@ from glove_jax.training import (
   starts,
 )
 from glove_jax.training.biases import fit_biases, initial_params, random_params
-from glove_jax.training.checks import check_config, check_memory, check_supplied
+from glove_jax.training.checks import check_memory, check_supplied
 from glove_jax.training.compilation import keep_programs, wake_device
 from glove_jax.training.costs import EpochCosts
 from glove_jax.training.engine import (
@@ -118,6 +116,7 @@ def train(
   check_types(triplets)
   start = starts.checked(init, triplets.vocab_size, config.dim)
   supplied = Supplied(loss, cell_loss, tx, start)
+  is_usual = loss is None and cell_loss is None  # its cost can be judged
   check_supplied(config, supplied)
   wake_device()
   triplets = checked(triplets)
@@ -132,23 +131,20 @@ def train(
       tiles_folder=blocks_folder(workdir) if workdir else None,
       resume_from=(checkpoints, done) if done else None,
     )
-    writer = _make_writer(workdir, done) if workdir else None
-    saver = checkpoint.Saver(checkpoints) if checkpoints else None
+    records = _Records(workdir, done) if workdir else None
     highest = divergence.highest_cost(triplets, config)
     _report_empty(engine, say)
     epochs = epochs_after(engine, done)
     for epoch in epochs:
       state, line = run_epoch(engine, config, state, epoch, on_step)
-      if loss is None and cell_loss is None:
+      if is_usual:
         divergence.check_cost(line, highest)
-      if saver:
-        saver.offer(epoch, state, must=epoch == epochs[-1])
-      if writer:
-        writer.write(**line)
+      if records:
+        records.add(line, state, is_last=epoch == epochs[-1])
       if on_epoch:
         on_epoch(line)
     params = engine.params(state)
-    if loss is None and cell_loss is None and multihost.is_first():
+    if is_usual and multihost.is_first():
       divergence.check_params(params, triplets, config, highest)
     return params
 
@@ -201,18 +197,13 @@ def prepare(
   build = functools.partial(
     make_engine, counts, config, supplied, tiles_folder=tiles_folder
   )
-  if isinstance(counts, DeviceCounts):
-    fit = functools.partial(on_device.fit_biases, counts)
-  else:
-    fit = functools.partial(
-      fit_biases,
-      triplets,
-      rows=multihost.share(len(triplets.row)),
-      reduce=multihost.sum_over_processes,
-      folder=tiles_folder and pathlib.Path(tiles_folder).parent,
-    )
+  scratch = tiles_folder and pathlib.Path(tiles_folder).parent
   begin = functools.partial(
-    initial_params, triplets.vocab_size, config, fit, supplied.start
+    initial_params,
+    triplets.vocab_size,
+    config,
+    _bias_fit(counts, scratch),
+    supplied.start,
   )
   given = starts.given(supplied.start, config.freeze)
   if resume_from:
@@ -233,6 +224,24 @@ def prepare(
       engine = build()
       state = engine.init(params.result(), given)
   return engine, sharding.put_state(engine.placement, state)
+
+
+def _bias_fit(counts: Triplets | DeviceCounts, scratch) -> Callable:
+  """(x_max=, alpha=) -> biases fitted to counts, where these are.
+
+  Args:
+    counts: the counts.
+    scratch: the folder for temporary files; None is where such files go.
+  """
+  if isinstance(counts, DeviceCounts):
+    return functools.partial(on_device.fit_biases, counts)
+  return functools.partial(
+    fit_biases,
+    counts,
+    rows=multihost.share(len(counts.row)),
+    reduce=multihost.sum_over_processes,
+    folder=scratch,
+  )
 
 
 def make_engine(
@@ -343,72 +352,20 @@ def epochs_after(engine: Engine, done: int) -> list[int]:
   ]
 
 
-def _make_writer(
-  workdir: str | os.PathLike, done: int
-) -> metrics.MetricsWriter | None:
-  """The writer of metrics.jsonl; None in all processes but the first.
+class _Records:
+  """What training writes to a work directory after each epoch."""
 
-  It keeps the lines of the first `done` epochs.
-  """
-  if not multihost.is_first():
-    return None
-  pathlib.Path(workdir).mkdir(parents=True, exist_ok=True)
-  return metrics.MetricsWriter(pathlib.Path(workdir, "metrics.jsonl"), done)
+  def __init__(self, workdir: str | os.PathLike, done: int):
+    """Keeps the lines of metrics.jsonl of the first `done` epochs."""
+    workdir = pathlib.Path(workdir)
+    self._saver = checkpoint.Saver(workdir / "checkpoints")
+    self._writer = None
+    if multihost.is_first():
+      workdir.mkdir(parents=True, exist_ok=True)
+      self._writer = metrics.MetricsWriter(workdir / "metrics.jsonl", done)
 
-
-def train_folder(
-  counts_folder: str | os.PathLike,
-  config: TrainConfig,
-  workdir: str | os.PathLike,
-  on_epoch: Callable[[dict], object] | None = None,
-  say: Callable[[str], object] = logging.warning,
-  init: Start | None = None,
-) -> model.Params:
-  """Trains on the counts in a folder, with all processes of this run.
-
-  In a multi-process run only the first process calls this, and the others run
-  `follow`. A single process also calls it.
-
-  Args:
-    counts_folder: as for `triplets.read_triplets`.
-    config: the training settings.
-    workdir: for checkpoints and metrics.
-    on_epoch, say, init: as for `train`.
-
-  Returns:
-    The trained parameters.
-
-  Raises:
-    ValueError, FloatingPointError: as `train`.
-  """
-  check_config(config)  # fail here, before the other processes start to wait
-  job = {
-    "folder": os.path.abspath(counts_folder),
-    "settings": dataclasses.asdict(config),
-    "workdir": os.path.abspath(workdir),
-  }
-  if init is not None and multihost.several():
-    job["init"] = os.path.abspath(pathlib.Path(workdir, "checkpoints", "init"))
-    starts.write(init, job["init"])
-  with multihost.run_job(job):
-    params = train(
-      read_triplets(counts_folder),
-      config,
-      workdir=workdir,
-      init=init,
-      on_epoch=on_epoch,
-      say=say,
-    )
-  if "init" in job:
-    atomic.remove(job["init"])
-  return params
-
-
-def follow() -> None:
-  """Joins every job that the first process starts, until that process ends."""
-  while (job := multihost.listen()) is not None:
-    config = make_config(**job["settings"]).train
-    init = starts.read(job["init"]) if "init" in job else None
-    counts = read_triplets(job["folder"])
-    with contextlib.suppress(FloatingPointError):  # the first reports it
-      train(counts, config, workdir=job["workdir"], init=init)
+  def add(self, line: dict, state: TrainState, *, is_last: bool) -> None:
+    """Adds the metrics of an epoch, after its state if that is to be saved."""
+    self._saver.offer(line["epoch"], state, must=is_last)
+    if self._writer:
+      self._writer.write(**line)

@@ -218,8 +218,8 @@ def send(job: dict | None) -> None:
 def run_job(job: dict) -> Iterator[None]:
   """Starts a job in the other processes, to run with the body of the `with`.
 
-  A job is the dict that `loop.follow` reads: `folder` (of counts), `settings`
-  and `workdir`.
+  A job is the dict that `following.follow` reads: `folder` (of counts),
+  `settings` and `workdir`.
 
   If the body fails here alone, the others would wait for ever, so the whole run
   ends. A cost that is not finite stops the job in all processes alike.

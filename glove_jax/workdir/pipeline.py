@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 dask_pool = lazy.module("glove_jax.counts.dask_pool")
 distributed = lazy.module("glove_jax.counts.distributed")
 checkpoint = lazy.module("glove_jax.training.checkpoint")
+checks = lazy.module("glove_jax.training.checks")
 compilation = lazy.module("glove_jax.training.compilation")
+following = lazy.module("glove_jax.training.following")
 loop = lazy.module("glove_jax.training.loop")
 evaluate = lazy.module("glove_jax.vectors.evaluate")
 formats = lazy.module("glove_jax.vectors.formats")
@@ -98,7 +100,7 @@ class Pipeline:
       OSError: another process works in the folder, or it cannot be written to.
     """
     starting.check(self.config.train, self.workdir)
-    loop.check_config(self.config.train)
+    checks.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
     self._say(f"Training minimises {self.config.train.objective}.")
     compilation.wake_device()
@@ -390,6 +392,6 @@ def train(
   Raises:
     ValueError, FloatingPointError: as `training.loop.train`.
   """
-  params = loop.train_folder(counts, config, folder, on_epoch, say, start)
+  params = following.train_folder(counts, config, folder, on_epoch, say, start)
   atomic.remove(loop.blocks_folder(folder))
   return params

@@ -15,7 +15,7 @@ import worker_process
 
 from benchmarks import collectives
 from glove_jax import config, model
-from glove_jax.training import loop, optimizers, sharding, starts
+from glove_jax.training import checks, loop, optimizers, sharding, starts
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.rows import make_run_steps
 from glove_jax.training.tiles import codec, cutting, layout, ring, strips
@@ -389,10 +389,10 @@ def test_dimensions_that_cannot_be_split_evenly_are_refused():
 
 def test_missing_is_refused_on_several_devices_by_rows(counts):
   how = settings(engine="rows", missing=0.1, mesh=4)
-  for refused in (loop.check_config, functools.partial(loop.train, counts)):
+  for refused in (checks.check_config, functools.partial(loop.train, counts)):
     with pytest.raises(ValueError, match=r"missing=0\.1 on one device, not 4"):
       refused(how)
-  loop.check_config(settings(engine="rows", missing=0.1, mesh=1))
+  checks.check_config(settings(engine="rows", missing=0.1, mesh=1))
 
 
 @pytest.mark.parametrize("placement", ["batch", "dim"])

@@ -6,7 +6,7 @@ import pytest
 
 from glove_jax import config
 from glove_jax.model import Params
-from glove_jax.training import loop, optimizer_check, optimizers
+from glove_jax.training import checks, loop, optimizer_check, optimizers
 
 CLIPPED = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.05))
 BY_TABLE = optax.multi_transform(
@@ -79,8 +79,8 @@ def test_optimizers_that_do_not_fit_are_refused_before_any_work(
 
 def test_optimizers_by_name_are_checked_too():
   with pytest.raises(ValueError, match="use engine=dense"):
-    loop.check_config(settings(optimizer="lars"))
-  loop.check_config(settings(optimizer="lars", engine="dense"))
+    checks.check_config(settings(optimizer="lars"))
+  checks.check_config(settings(optimizer="lars", engine="dense"))
 
 
 def test_a_learning_rate_beside_an_object_is_refused(counts):

@@ -176,13 +176,22 @@ def tile_index(pair: np.ndarray, num_blocks: int) -> np.ndarray:
 def group_size(blocks: Blocks, num_points: int = 1) -> int:
   """K, the tiles in a group.
 
-  Full diagonals of tiles, see `layout.disjoint_groups`, are divided evenly.
+  A diagonal of tiles, see `layout.disjoint_groups`, is divided evenly. It has
+  at most one tile of each of B rows and, with a core of C blocks, at most C in
+  the rows of the core and C in its columns.
 
   Args:
     blocks: the tiles.
     num_points: points of a sweep that train together.
+
+  Example:
+    Four blocks, of which the first is the core: 4 + 4 - 1 tiles.
+
+    >>> group_size(plan(32, CutSettings(tile_size=8, core=8)))
+    2
   """
-  longest = -(-len(blocks.pair) // blocks.num_blocks)
+  num_core = (np.bincount(blocks.pair[:, 0]) == blocks.num_blocks).sum()
+  longest = min(blocks.num_blocks, 2 * int(num_core))
   return _even(longest, _GROUP_CELLS // (num_points * blocks.tile_size**2))
 
 

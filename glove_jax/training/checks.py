@@ -142,14 +142,23 @@ def check_config(config: TrainConfig) -> None:
   if config.engine == "blocked":
     check_settings(config)
     _check_stanford(config)
-  placement = sharding.make_placement(config)
   if config.retrofit and config.freeze:
     raise ValueError(
       "freeze holds the words that retrofit would pull back: give one of them."
     )
-  if config.retrofit and placement.mesh is not None:
-    raise ValueError(
-      f"retrofit={config.retrofit} trains on one device, not "
-      f"{placement.num_devices}: set mesh=1."
-    )
+  # To count devices is to wait until they have started, a second or two.
+  if not _suits_any_devices(config):
+    placement = sharding.make_placement(config)
+    if config.retrofit and placement.mesh is not None:
+      raise ValueError(
+        f"retrofit={config.retrofit} trains on one device, not "
+        f"{placement.num_devices}: set mesh=1."
+      )
   optimizer_check.check_named(config)
+
+
+def _suits_any_devices(config: TrainConfig) -> bool:
+  """Whether a config can train on the devices of any machine."""
+  is_blocked = config.engine == "blocked"
+  is_usual = config.placement in ("auto", "blocks")
+  return is_blocked and is_usual and not (config.mesh or config.retrofit)

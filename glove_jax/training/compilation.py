@@ -41,7 +41,7 @@ def wake_device() -> None:
   """Starts the accelerator in the background, which takes a second or two."""
 
   def wake():
-    with contextlib.suppress(RuntimeError):  # the caller will meet it
+    with contextlib.suppress(Exception):  # the caller will meet it
       if jax.default_backend() != "cpu":
         jax.device_put(0.0)
 

@@ -1,9 +1,12 @@
 """Where compiled programs are kept."""
 
 import jax
+import numpy as np
 import pytest
 
-from glove_jax.training import compilation
+from glove_jax.config import TrainConfig
+from glove_jax.counts.triplets import Triplets
+from glove_jax.training import compilation, loop
 
 FOLDER = "jax_compilation_cache_dir"
 
@@ -51,3 +54,24 @@ def test_nothing_is_kept_where_nothing_can_be_written(
   compilation.keep_programs()
   assert not configured
   assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_settings_and_counts_are_checked_before_the_device_has_started(
+  monkeypatch,
+):
+  class Reached(Exception):
+    pass
+
+  def fail(*_):
+    raise Reached
+
+  def wait():
+    raise AssertionError("It waits for the device.")
+
+  for name in ("devices", "local_devices", "device_count", "process_count"):
+    monkeypatch.setattr(jax, name, wait)
+  monkeypatch.setattr(loop, "wake_device", lambda: None)
+  monkeypatch.setattr(loop, "check_memory", fail)  # which needs the device
+  ids = np.arange(3, dtype=np.int32)
+  with pytest.raises(Reached):
+    loop.train(Triplets(ids, ids, np.ones(3), 3), TrainConfig())

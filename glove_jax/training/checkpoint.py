@@ -128,7 +128,8 @@ class Saver:
   """Saves the states of a run, in about a tenth of its time at most.
 
   After a save that took a second, states are not saved for ten seconds. So a
-  kill loses little work. Several processes save every state.
+  kill loses little work. Every state is saved while a save takes less than
+  _QUICK, and by several processes.
   """
 
   def __init__(self, folder: str | os.PathLike):

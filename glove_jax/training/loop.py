@@ -68,9 +68,10 @@ def train(
   """Trains GloVe on counts.
 
   With a workdir, each epoch writes a line of metrics. Checkpoints are written
-  after epochs, unless that would take more than a tenth of the time, and a
-  stopped run resumes after its last checkpoint. On a CPU, the parameters of a
-  resumed run are bit-identical to those of an uninterrupted run.
+  after epochs, unless that would take more than a tenth of the time (see
+  `checkpoint.Saver`), and a stopped run resumes after its last checkpoint. On a
+  CPU, the parameters of a resumed run are bit-identical to those of an
+  uninterrupted run.
 
   In a multi-process run, every process must call this with the same arguments.
 

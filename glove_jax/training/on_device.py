@@ -40,9 +40,9 @@ def put(triplets: Triplets) -> DeviceCounts:
 
   pieces = itertools.product(columns, range(0, size, _PIECE))
   placed = iter(list(ordered_map(put_piece, pieces, default_threads())))
-  number = -(-size // _PIECE)
+  num_pieces = -(-size // _PIECE)
   joined = (
-    jnp.concatenate(list(itertools.islice(placed, number))) for _ in columns
+    jnp.concatenate(list(itertools.islice(placed, num_pieces))) for _ in columns
   )
   return DeviceCounts(*joined, triplets.vocab_size)
 

@@ -311,8 +311,8 @@ def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
   starts = 2 * tile_size**2 * (np.cumsum(sizes) - sizes)
   buffer = threading.local()  # a new array would cost more than to clear one
 
-  def write(place: tuple[int, int]) -> None:
-    block, start = place
+  def write(block_at: tuple[int, int]) -> None:
+    block, start = block_at
     if not hasattr(buffer, "tiles"):
       shape = max(sizes, default=0), tile_size, tile_size
       buffer.tiles = memory.lazy_zeros(shape, np.uint16)
@@ -325,8 +325,8 @@ def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
 
   path.unlink(missing_ok=True)  # an earlier engine may still read it
   path.touch()
-  places = zip(numbers, starts.tolist(), strict=True)
-  for _ in ordered_map(write, places, default_threads()):
+  blocks = zip(numbers, starts.tolist(), strict=True)
+  for _ in ordered_map(write, blocks, default_threads()):
     bar.update()
 
 

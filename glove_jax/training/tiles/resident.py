@@ -136,8 +136,8 @@ def cut(
   Raises:
     ValueError: a count that has no code, see `codec`.
   """
-  number = jnp.bincount(counts.row, length=counts.vocab_size)
-  position = word_positions(np.asarray(number), settings)
+  of_word = jnp.bincount(counts.row, length=counts.vocab_size)
+  position = word_positions(np.asarray(of_word), settings)
   pair = blocks.pair - np.array([0, blocks.num_blocks])
   index = tile_index(pair, blocks.num_blocks)
   codes, num_counts, lowest, highest = _scatter(
@@ -244,9 +244,14 @@ def make_strip_jobs(
   return StripJobs(num_core * size, num_counts, [jobs], [[]])
 
 
-def _even(number: int, most: int) -> int:
-  """The size of the fewest even groups of at most `most` things."""
-  return -(-number // -(-number // max(1, most)))
+def _even(num: int, most: int) -> int:
+  """The size of the fewest even groups of `num` things, at most `most` each.
+
+  >>> _even(10, most=6)  # not 6 and 4
+  5
+  """
+  num_groups = -(-num // max(1, most))
+  return -(-num // num_groups)
 
 
 def _pad(block, tile, plan: FitPlan, group: int) -> StripTiles:

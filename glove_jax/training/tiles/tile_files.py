@@ -64,20 +64,20 @@ def _checksums(
 ) -> dict[str, list[int]]:
   """The CRC-32 of each _PART bytes of files, by name."""
 
-  def checksum(place: tuple[str, int]) -> int:
-    name, start = place
+  def checksum(part: tuple[str, int]) -> int:
+    name, start = part
     with open(folder / name, "rb") as file:
       file.seek(start)
       return zlib.crc32(file.read(_PART))
 
   found: dict[str, list[int]] = {name: [] for name in names}
-  places = [
+  parts = [
     (name, start)
     for name in found
     for start in range(0, (folder / name).stat().st_size, _PART)
   ]
-  sums = ordered_map(checksum, places, default_threads())
-  for (name, _), crc in zip(places, sums, strict=True):
+  sums = ordered_map(checksum, parts, default_threads())
+  for (name, _), crc in zip(parts, sums, strict=True):
     found[name].append(crc)
   return found
 

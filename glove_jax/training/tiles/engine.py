@@ -197,12 +197,13 @@ class TileEngine(BlockedEngine):
     together = [point.resolved for point in together]
     on_device = isinstance(triplets, DeviceCounts)
     if on_device:
-      self._plan_cells(triplets.vocab_size, config, len(together) or 1)
+      num_points = len(together) or 1
+      self._plan_cells(triplets.vocab_size, config, num_points)
     else:
       self._open(triplets, config, folder)
     self._define(config, together, triplets.vocab_size, supplied)
     if on_device:
-      self._cut_cells(triplets, config)
+      self._cut_cells(triplets, config, num_points)
     line_stacks = layout.stack_lines(self.blocks, self._batching.line_cells)
     if self._batching.resident:
       line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
@@ -241,18 +242,18 @@ class TileEngine(BlockedEngine):
     size = resident.group_size(self.blocks, num_points)
     self._batching = DeviceSettings(True, size, _GROUPS, line_cells=0)
 
-  def _cut_cells(self, counts: DeviceCounts, config) -> None:
+  def _cut_cells(self, counts: DeviceCounts, config, num_points: int) -> None:
     """Cuts counts on the device, while programs compile."""
     settings = cutting.cut_settings(config)
+    make_jobs = functools.partial(
+      resident.make_strip_jobs, settings=settings, num_points=num_points
+    )
     stacks = _tile_shapes(self.blocks, self._batching)
     if not config.retrofit:  # its strips have targets, which are not known yet
-      strip_jobs = resident.make_strip_jobs(self.blocks, settings, config)
-      stacks += _first_stacks(strip_jobs)
+      stacks += _first_stacks(make_jobs(self.blocks, config))
     self._compile(stacks)
     self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
-    self._make_strip_jobs = functools.partial(
-      resident.make_strip_jobs, self.blocks, settings
-    )
+    self._make_strip_jobs = functools.partial(make_jobs, self.blocks)
 
   def _define(self, config, together, vocab_size, supplied) -> None:
     """Defines `init`, `params` and the programs."""

@@ -206,17 +206,20 @@ class StripTiles(NamedTuple):
 
 def make_strip_jobs(
   blocks: Blocks,
-  settings: CutSettings,
   config: TrainConfig,
   pull: Pull | None = None,
+  *,
+  settings: CutSettings,
+  num_points: int = 1,
 ) -> StripJobs | None:
   """Jobs that fit the words outside of the core, many blocks at a time.
 
   Args:
     blocks: from `cut`.
-    settings: as for `cut`.
     config: has the passes of the fit, and the seed of their order.
     pull: the targets of words, if they have any.
+    settings: as for `cut`.
+    num_points: points of a sweep that train together.
   """
   size, num_blocks = blocks.tile_size, blocks.num_blocks
   num_core = core_blocks(settings, size, num_blocks)
@@ -229,7 +232,8 @@ def make_strip_jobs(
   )
   index = tile_index(blocks.pair - np.array([0, num_blocks]), num_blocks)
   others = np.arange(num_core, num_blocks, dtype=np.int32)
-  group = _even(num_others, _GROUP_CELLS // (width * size**2))
+  cells = num_points * width * size**2  # of a block with a piece
+  group = _even(num_others, _GROUP_CELLS // cells)
   jobs = []
   for first, tile in ((0, index.T), (num_blocks, index)):  # words, contexts
     tile = tile[:num_core, num_core:].reshape(num_pieces, width, num_others)

@@ -113,6 +113,21 @@ def test_points_train_together_as_alone(all_cells):
     np.testing.assert_allclose(lines[-1]["cost"][i], costs[-1], rtol=1e-4)
 
 
+def test_points_that_train_together_fit_fewer_words_at_a_time(monkeypatch):
+  """All need the memory of a group of cells."""
+  settings = cutting.CutSettings(8, core=24)
+  blocks = resident.plan(8 * 9, settings)  # 6 blocks outside of the core
+  monkeypatch.setattr(resident, "_GROUP_CELLS", 6 * 3 * 8**2)
+
+  def most_blocks(num_points):
+    jobs = resident.make_strip_jobs(
+      blocks, make_config(), settings=settings, num_points=num_points
+    )
+    return max(job.load().block.size for job in jobs.fit[0])
+
+  assert [most_blocks(num_points) for num_points in (1, 2, 6)] == [6, 3, 1]
+
+
 def test_words_are_kept_near_where_they_started(all_cells):
   counts = make_triplets()
   start = model.init_params(jax.random.key(1), counts.vocab_size, 4)

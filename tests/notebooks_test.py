@@ -50,4 +50,4 @@ def test_a_cell_shows_what_it_prints_and_its_last_value():
   page = notebook_pages.page(notebook)
   assert '<pre class="output">&lt;a&gt;\n</pre>' in page
   assert page.count('<pre class="output">') == 2 and ">4</pre>" in page
-  assert "With $a_1 b_1$ and <code>$x$</code>." in page
+  assert "<mi>a</mi><mn>1</mn>" in page and "and <code>$x$</code>." in page

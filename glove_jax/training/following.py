@@ -11,9 +11,8 @@ from absl import logging
 from glove_jax import atomic, model
 from glove_jax.config import TrainConfig, make_config
 from glove_jax.counts.triplets import read_triplets
-from glove_jax.training import multihost, starts
+from glove_jax.training import loop, multihost, starts
 from glove_jax.training.checks import check_config
-from glove_jax.training.loop import train
 from glove_jax.training.starts import Start
 
 
@@ -52,7 +51,7 @@ def train_folder(
     job["init"] = os.path.abspath(pathlib.Path(workdir, "checkpoints", "init"))
     starts.write(init, job["init"])
   with multihost.run_job(job):
-    params = train(
+    params = loop.train(
       read_triplets(counts_folder),
       config,
       workdir=workdir,
@@ -72,4 +71,4 @@ def follow() -> None:
     init = starts.read(job["init"]) if "init" in job else None
     counts = read_triplets(job["folder"])
     with contextlib.suppress(FloatingPointError):  # the first reports it
-      train(counts, config, workdir=job["workdir"], init=init)
+      loop.train(counts, config, workdir=job["workdir"], init=init)

@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glove_jax.memory import lazy_zeros
 from glove_jax.training.tiles.strips import Strips, fill_cells
 
 MAX_BATCHES = 64  # batches in a stack of lines
@@ -251,7 +250,7 @@ def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
 def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
   """Reads the tiles of groups [G, K] from our file; padding is all 0."""
   shape = (*groups.tile.shape, blocks.tile_size, blocks.tile_size)
-  code = lazy_zeros(shape, np.uint16)
+  code = np.zeros(shape, np.uint16)
   real = np.nonzero(groups.tile < len(blocks.pair))
   with (blocks.folder / "tiles.bin").open("rb", buffering=0) as file:
     for slot in zip(*real, strict=True):

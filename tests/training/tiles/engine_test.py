@@ -3,9 +3,14 @@
 import jax
 import numpy as np
 import pytest
-from small_counts import MISSING, make_triplets, matrix_of, whole_loss
+from small_counts import (
+  make_config,
+  make_triplets,
+  matrix_of,
+  train,
+  whole_loss,
+)
 
-from glove_jax import config
 from glove_jax.training import checkpoint, loop
 from glove_jax.training.tiles import cutting
 from glove_jax.training.tiles.engine import DeviceSettings
@@ -13,20 +18,6 @@ from glove_jax.training.together import (
   can_train_together,
   train_together,
 )
-
-
-def make_config(**changes):
-  settings = {
-    "dim": 4, "growth": ("16:2",), "epochs": 3, "tile_size": 8,
-    "core": 24, "mesh": 1, "x_max": 10.0, "products": "float32",
-  }  # fmt: skip
-  return config.make_config(**settings | MISSING | changes).train
-
-
-def train(counts, **changes):
-  lines = []
-  params = loop.train(counts, make_config(**changes), on_epoch=lines.append)
-  return params, [line["cost"] for line in lines]
 
 
 def assert_equal(got, want):

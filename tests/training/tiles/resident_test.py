@@ -6,9 +6,15 @@ import weakref
 import jax
 import numpy as np
 import pytest
-from small_counts import MISSING, make_triplets, matrix_of, whole_loss
+from small_counts import (
+  make_config,
+  make_triplets,
+  matrix_of,
+  train,
+  whole_loss,
+)
 
-from glove_jax import config, model
+from glove_jax import model
 from glove_jax.counts.triplets import Triplets
 from glove_jax.training import loop, on_device
 from glove_jax.training.tiles import codec, cutting, resident
@@ -20,20 +26,6 @@ from glove_jax.training.together import train_together
 def all_cells(monkeypatch):
   """Lets a CPU pass for an accelerator with much memory."""
   monkeypatch.setattr(resident, "device_memory", lambda: 1 << 40)
-
-
-def make_config(**changes):
-  settings = {
-    "dim": 4, "growth": ("16:2",), "epochs": 3, "tile_size": 8,
-    "core": 24, "mesh": 1, "x_max": 10.0, "products": "float32",
-  }  # fmt: skip
-  return config.make_config(**settings | MISSING | changes).train
-
-
-def train(counts, **changes):
-  lines = []
-  params = loop.train(counts, make_config(**changes), on_epoch=lines.append)
-  return params, [line["cost"] for line in lines]
 
 
 @pytest.mark.parametrize("core", [0, 32, 104])

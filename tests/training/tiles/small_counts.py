@@ -5,8 +5,9 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from glove_jax import model
+from glove_jax import config, model
 from glove_jax.counts import triplets
+from glove_jax.training import loop
 from glove_jax.training.tiles import cells, codec, cutting, steps
 
 WEIGHT = {"x_max": 10.0, "alpha": 0.75}
@@ -21,6 +22,22 @@ def make_triplets(size=70, fill=0.3, seed=0):
   return triplets.Triplets(
     row.astype(np.int32), col.astype(np.int32), matrix[row, col], size
   )
+
+
+def make_config(**changes):
+  """A config with `missing` and tiles of 8 words."""
+  settings = {
+    "dim": 4, "growth": ("16:2",), "epochs": 3, "tile_size": 8,
+    "core": 24, "mesh": 1, "x_max": 10.0, "products": "float32",
+  }  # fmt: skip
+  return config.make_config(**settings | MISSING | changes).train
+
+
+def train(counts, **changes):
+  """The trained parameters, and the cost of each pass."""
+  lines = []
+  params = loop.train(counts, make_config(**changes), on_epoch=lines.append)
+  return params, [line["cost"] for line in lines]
 
 
 def as_coded(count):

@@ -129,7 +129,7 @@ class Saver:
 
   After a save that took a second, states are not saved for ten seconds. So a
   kill loses little work. Every state is saved while a save takes less than
-  _QUICK, and by several processes.
+  _QUICK, or if there are several processes.
   """
 
   def __init__(self, folder: str | os.PathLike):

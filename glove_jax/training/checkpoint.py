@@ -142,7 +142,7 @@ class Saver:
       return
     save(self._folder, epoch, state)
     took = time.monotonic() - start
-    if took > _QUICK and jax.process_count() == 1:
+    if took > _QUICK and not multihost.several():
       self._due = start + took / _SHARE
 
 

@@ -203,7 +203,7 @@ def prepare(
     initial_params,
     triplets.vocab_size,
     config,
-    _bias_fit(counts, scratch),
+    bias_fit(counts, scratch),
     supplied.start,
   )
   given = starts.given(supplied.start, config.freeze)
@@ -227,7 +227,7 @@ def prepare(
   return engine, sharding.put_state(engine.placement, state)
 
 
-def _bias_fit(counts: Triplets | DeviceCounts, scratch) -> Callable:
+def bias_fit(counts: Triplets | DeviceCounts, scratch=None) -> Callable:
   """(x_max=, alpha=) -> biases fitted to counts, where these are.
 
   Args:

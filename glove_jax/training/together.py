@@ -15,10 +15,8 @@ from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.training import loop, multihost, optimizers, sharding
-from glove_jax.training.biases import fit_biases, initial_params
+from glove_jax.training.biases import initial_params
 from glove_jax.training.compilation import keep_programs
-from glove_jax.training.on_device import DeviceCounts
-from glove_jax.training.on_device import fit_biases as fit_on_device
 from glove_jax.training.tiles import resident
 from glove_jax.training.tiles.engine import TileEngine
 
@@ -79,9 +77,7 @@ def train_together(
   keep_programs()
   # Points that differ only in the seed share their biases.
   counts = resident.place(triplets, configs[0], len(configs))
-  on_device = isinstance(counts, DeviceCounts)
-  fit = functools.partial(fit_on_device if on_device else fit_biases, counts)
-  fit = functools.cache(fit)
+  fit = functools.cache(loop.bias_fit(counts))
   starts = [
     initial_params(triplets.vocab_size, config, fit) for config in configs
   ]

@@ -82,9 +82,9 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
     groups = max(1, min(len(blocks.pair), fit, _STREAMED_TILES))
     return DeviceSettings(False, 1, groups, line_cells=0)
   tiles = max(1, _GROUP_CELLS // tile_cells)
-  memory = (device.memory_stats() or {}).get("bytes_limit", 0)
-  memory = int(multihost.gather(memory).min())  # all processes must agree
-  if 2 * len(blocks.pair) * tile_cells < num_devices * memory / 2:
+  # All processes must agree.
+  there = int(multihost.gather(resident.device_memory()).min())
+  if 2 * len(blocks.pair) * tile_cells < num_devices * there / 2:
     return DeviceSettings(True, tiles, _GROUPS, line_cells=1 << 20)
   return DeviceSettings(False, tiles, 4, line_cells=1 << 20)
 

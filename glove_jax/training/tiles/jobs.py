@@ -52,8 +52,8 @@ def make_strip_jobs(
     stack = read_strip(strips, plan, strip)
     if pull is None:
       return stack
-    found = of_blocks(pull, stack.block[0] % strips.num_blocks)
-    return stack._replace(pull=Pull(*(array[None] for array in found)))
+    block = stack.block[0] % strips.num_blocks
+    return stack._replace(pull=of_blocks(pull, block))
 
   def jobs(load, num_steps) -> list[list[Job]]:
     ones = np.ones(num_steps, int)

@@ -56,7 +56,7 @@ class Blocks(NamedTuple):
   position[i] of the table, and context j is row B * T + position[j].
   """
 
-  folder: pathlib.Path
+  folder: pathlib.Path | None  # None: the tiles are on a device
   position: np.ndarray  # [V] int32
   tile_size: int  # T
   num_blocks: int  # B

@@ -43,7 +43,10 @@ def make_pull(blocks: Blocks, start: Start) -> Pull:
 
 
 def of_blocks(pull: Pull, blocks: np.ndarray) -> Pull:
-  """The whole term of K blocks [K, ...], some of which may have no targets."""
+  """The whole term of K blocks, as a stack [1, K, ...].
+
+  Some of them may have no targets.
+  """
   found = Pull(
     blocks,
     np.zeros((len(blocks), *pull.target.shape[1:]), np.float32),
@@ -52,4 +55,4 @@ def of_blocks(pull: Pull, blocks: np.ndarray) -> Pull:
   )
   _, to, source = np.intersect1d(blocks, pull.block, return_indices=True)
   found.target[to], found.known[to] = pull.target[source], pull.known[source]
-  return found
+  return Pull(*(array[None] for array in found))

@@ -1,14 +1,14 @@
 """All cells in the memory of an accelerator.
 
-With `missing`, all cells train. If the memory of an accelerator holds them,
-counts are scattered to tiles there: all tiles of the matrix or, with a core,
-all that have a block of the core.
+With `missing`, or with `min_fill` 0, all cells train. If the memory of an
+accelerator holds them, counts are scattered to tiles there: all tiles of the
+matrix or, with a core, all that have a block of the core.
 
               core    others
     core    | tiles | tiles
     others  | tiles | left out
 
-Nothing is written to disk, and there are no lines and no strips.
+Nothing is written to disk. There are no lines, and strips are read from tiles.
 """
 
 import functools
@@ -271,8 +271,8 @@ def _load(stack: StripTiles, pull: Pull | None, num_blocks: int) -> StripTiles:
   if pull is None:
     return stack
   block = stack.block[0]
-  found = of_blocks(pull, np.where(block < OUTSIDE, block % num_blocks, -1))
-  return stack._replace(pull=Pull(*(array[None] for array in found)))
+  block = np.where(block < OUTSIDE, block % num_blocks, -1)
+  return stack._replace(pull=of_blocks(pull, block))
 
 
 def read_piece(codes, tile, is_words, piece) -> jax.Array:

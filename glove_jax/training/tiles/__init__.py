@@ -2,8 +2,9 @@
 
 `cutting` cuts counts into tiles and lines, `tile_files` keeps them in a folder,
 `layout` orders them for a pass, `codec` packs a count into 2 bytes, `steps` has
-the maths, `programs` compiles it, and `engine` and `ring` train on one device
-and on several. With `missing`, `cells` has the cost of a tile, `strips` the
-counts of the words outside of the core, and `fitting` fits these words to the
-core.
+the maths, `programs` compiles it, `passes` and `jobs` plan what is trained
+when, and `engine` and `ring` train on one device and on several. `resident`
+keeps all cells in the memory of an accelerator. With `missing`, `cells` has the
+cost of a tile, `strips` the counts of the words outside of the core, and
+`fitting` fits these words to the core.
 """

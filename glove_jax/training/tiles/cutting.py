@@ -244,7 +244,7 @@ def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
     counter = idle.get()
     _count_rows(*rows, starts, col, block, is_wanted, counter)
     idle.put(counter)
-    release(triplets)
+    release(triplets, slice(*starts[list(rows)]))
 
   for _ in ordered_map(count_rows, ranges, threads):
     pass

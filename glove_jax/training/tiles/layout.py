@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glove_jax import memory
 from glove_jax.training.tiles.strips import Strips, fill_cells
 
 MAX_BATCHES = 64  # batches in a stack of lines
@@ -250,7 +251,7 @@ def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
 def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
   """Reads the tiles of groups [G, K] from our file; padding is all 0."""
   shape = (*groups.tile.shape, blocks.tile_size, blocks.tile_size)
-  code = np.zeros(shape, np.uint16)
+  code = memory.whole_zeros(shape, np.uint16)
   real = np.nonzero(groups.tile < len(blocks.pair))
   with (blocks.folder / "tiles.bin").open("rb", buffering=0) as file:
     for slot in zip(*real, strict=True):
@@ -266,16 +267,14 @@ def read_strip_tiles(strips: Strips, strip: int) -> Tiles:
   A strip of words has the tiles (block, 0) to (block, K - 1); the tiles of a
   strip of contexts are (0, block) to (K - 1, block).
   """
-  num_pieces, size, _ = strips.code_shape
-  code = fill_cells(strips, strip).reshape(num_pieces, size, -1, size)
-  code = code.swapaxes(1, 2).reshape(strips.core_blocks, size, size)
   pair = np.full((strips.core_blocks, 2), strips.block(strip), np.int32)
   core = np.arange(strips.core_blocks, dtype=np.int32)
-  if strips.block(strip) < strips.num_blocks:
+  is_words = strips.block(strip) < strips.num_blocks
+  if is_words:
     pair[:, 1] = core + strips.num_blocks
   else:
     pair[:, 0] = core
-    code = np.ascontiguousarray(code.mT)
+  code = fill_cells(strips, strip, strips.tile_size, by_core=not is_words)
   return Tiles(code[:, None], pair[:, None])
 
 

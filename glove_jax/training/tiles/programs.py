@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from glove_jax import model
+from glove_jax import memory, model
 from glove_jax.config import TrainConfig
 from glove_jax.threads import default_threads
 from glove_jax.training import optimizers
@@ -184,8 +184,10 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
     size = jax.tree.leaves(stack)[-1].shape[:1]
     multipliers = jax.ShapeDtypeStruct(size, jnp.float32)
     with jax.enable_x64(False):
-      program = programs[type(stack)].lower(*inputs, stack, multipliers)
-      return program.compile()
+      lowered = programs[type(stack)].lower(*inputs, stack, multipliers)
+      program = lowered.compile()
+    memory.trim()
+    return program
 
   by_shape = {shape_of(stack): stack for stack in stacks}
   # Half of the cores: compilation needs memory, and other work continues.

@@ -178,19 +178,34 @@ def _sort(
 
 def read_strip(strips: Strips, plan: FitPlan, strip: int) -> Strip:
   """Reads one strip, to be fitted by a plan."""
-  code = fill_cells(strips, strip)[None, :, None]
+  width = strips.piece_blocks * strips.tile_size
+  code = fill_cells(strips, strip, width)[None, :, None]
   block = np.array([[strips.block(strip)]], np.int32)
   return Strip(block, FitPlan(*(array[None] for array in plan)), code)
 
 
-def fill_cells(strips: Strips, strip: int) -> np.ndarray:
-  """The cells of a strip in pieces, filled from its counts: [P, T, S]."""
-  # Not `memory.lazy_zeros`: new pages for each strip take longer to fill.
-  code = np.zeros(strips.code_shape, np.uint16)
-  counts = slice(strips.start[strip], strips.start[strip + 1])
+def fill_cells(
+  strips: Strips, strip: int, width: int, *, by_core: bool = False
+) -> np.ndarray:
+  """The cells of a strip, filled from its counts, in pieces of the core.
+
+  Args:
+    strips: of blocks of T words and a core of C.
+    strip: which one.
+    width: S, the words of the core in a piece; it divides C.
+    by_core: the rows of a piece are the core's words.
+
+  Returns:
+    [C / S, T, S] uint16; [C / S, S, T] by core.
+  """
   core = strips.core_blocks * strips.tile_size
+  shape = (strips.tile_size, width)
+  code = memory.whole_zeros(
+    (core // width, *(shape[::-1] if by_core else shape)), np.uint16
+  )
+  counts = slice(strips.start[strip], strips.start[strip + 1])
   columns = strips.cell[counts], strips.code[counts]
-  _fill(*columns, core, code)
+  _fill(*columns, core, code.mT if by_core else code)
   memory.release(*columns)
   return code
 

@@ -178,19 +178,28 @@ def _sort(
 
 def read_strip(strips: Strips, plan: FitPlan, strip: int) -> Strip:
   """Reads one strip, to be fitted by a plan."""
-  code = fill_cells(strips, strip)[None, :, None]
+  code = fill_cells(strips, strip, strips.code_shape)[None, :, None]
   block = np.array([[strips.block(strip)]], np.int32)
   return Strip(block, FitPlan(*(array[None] for array in plan)), code)
 
 
-def fill_cells(strips: Strips, strip: int) -> np.ndarray:
-  """The cells of a strip in pieces, filled from its counts: [P, T, S]."""
+def fill_cells(
+  strips: Strips, strip: int, shape: tuple[int, int, int], transpose=False
+) -> np.ndarray:
+  """The cells of a strip in pieces, filled from its counts.
+
+  Args:
+    strips: the counts.
+    strip: which strip.
+    shape: (P, T, S), the pieces of the core and the words in each.
+    transpose: return [P, S, T].
+  """
   # Not `memory.lazy_zeros`: new pages for each strip take longer to fill.
-  code = np.zeros(strips.code_shape, np.uint16)
+  pieces, rows, width = shape
+  code = np.zeros((pieces, width, rows) if transpose else shape, np.uint16)
   counts = slice(strips.start[strip], strips.start[strip + 1])
-  core = strips.core_blocks * strips.tile_size
   columns = strips.cell[counts], strips.code[counts]
-  _fill(*columns, core, code)
+  _fill(*columns, pieces * width, code.mT if transpose else code)
   memory.release(*columns)
   return code
 

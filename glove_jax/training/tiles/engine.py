@@ -244,14 +244,14 @@ class TileEngine(BlockedEngine):
 
   def _cut_cells(self, counts: DeviceCounts, config, num_points: int) -> None:
     """Cuts counts on the device, while programs compile."""
-    settings = cutting.cut_settings(config)
     make_jobs = functools.partial(
-      resident.make_strip_jobs, settings=settings, num_points=num_points
+      resident.make_strip_jobs, num_points=num_points
     )
     stacks = _tile_shapes(self.blocks, self._batching)
     if not config.retrofit:  # its strips have targets, which are not known yet
       stacks += _first_stacks(make_jobs(self.blocks, config))
     self._compile(stacks)
+    settings = cutting.cut_settings(config)
     self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
     self._make_strip_jobs = functools.partial(make_jobs, self.blocks)
 

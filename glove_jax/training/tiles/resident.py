@@ -24,9 +24,10 @@ from glove_jax.training import on_device, sharding
 from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.tiles import codec
 from glove_jax.training.tiles.cutting import (
+  BlockSizes,
   CutSettings,
+  block_sizes,
   check_range,
-  core_blocks,
   cut_settings,
   word_positions,
 )
@@ -72,9 +73,9 @@ def memory_needed(
   triplets: Triplets, config: TrainConfig, num_points: int = 1
 ) -> int:
   """The bytes of all cells, the counts and the tables."""
-  settings = cut_settings(config)
-  size, num_blocks = _sizes(triplets.vocab_size, settings)
-  num_tiles = int(_is_tile(num_blocks, size, settings).sum())
+  sizes = block_sizes(triplets.vocab_size, cut_settings(config))
+  size, num_blocks, _ = sizes
+  num_tiles = int(_is_tile(sizes).sum())
   tables = 2 * num_blocks * size * (config.dim + 1) * 4
   return (
     2 * num_tiles * size**2
@@ -83,15 +84,9 @@ def memory_needed(
   )
 
 
-def _sizes(vocab_size: int, settings: CutSettings) -> tuple[int, int]:
-  """(T, B): the words in a block, and the number of blocks."""
-  size = min(settings.tile_size, vocab_size)
-  return size, -(-vocab_size // size)
-
-
-def _is_tile(num_blocks: int, size: int, settings: CutSettings) -> np.ndarray:
+def _is_tile(sizes: BlockSizes) -> np.ndarray:
   """Which pairs of blocks are tiles: [B, B] bool."""
-  in_core = np.arange(num_blocks) < core_blocks(settings, size, num_blocks)
+  in_core = np.arange(sizes.num_blocks) < sizes.core_blocks
   return in_core[:, None] | in_core
 
 
@@ -105,8 +100,9 @@ def plan(vocab_size: int, settings: CutSettings) -> Blocks:
   Returns:
     Blocks of M tiles, without files, lines and strips.
   """
-  size, num_blocks = _sizes(vocab_size, settings)
-  pair = np.argwhere(_is_tile(num_blocks, size, settings)).astype(np.int32)
+  sizes = block_sizes(vocab_size, settings)
+  size, num_blocks, _ = sizes
+  pair = np.argwhere(_is_tile(sizes)).astype(np.int32)
   pair[:, 1] += num_blocks
   position, none = np.zeros(vocab_size, np.int32), np.zeros(0, np.int64)
   num_counts = np.zeros(len(pair), np.int64)
@@ -138,10 +134,12 @@ def cut(
   """
   of_word = jnp.bincount(counts.row, length=counts.vocab_size)
   position = word_positions(np.asarray(of_word), settings)
-  pair = blocks.pair - np.array([0, blocks.num_blocks])
-  index = tile_index(pair, blocks.num_blocks)
   codes, num_counts, lowest, highest = _scatter(
-    *counts[:3], position, index, num_tiles=len(pair), size=blocks.tile_size
+    *counts[:3],
+    position,
+    tile_index(blocks),
+    num_tiles=len(blocks.pair),
+    size=blocks.tile_size,
   )
   check_range(float(lowest), float(highest))
   num_counts = np.asarray(num_counts, np.int64)
@@ -161,24 +159,38 @@ def _scatter(row, col, count, position, index, *, num_tiles, size):
   return codes, num_counts, count.min(), count.max()
 
 
-def tile_index(pair: np.ndarray, num_blocks: int) -> np.ndarray:
+def tile_index(blocks: Blocks) -> np.ndarray:
   """The index of the tile of each pair of blocks: [B, B]; OUTSIDE if none.
 
   Example:
-    >>> tile_index(np.array([[0, 0], [0, 1], [1, 0]]), 2)[0]
-    array([0, 1], dtype=int32)
+    Two blocks, of which the first is the core.
+
+    >>> tile_index(plan(16, CutSettings(tile_size=8, core=8)))
+    array([[         0,          1],
+           [         2, 2147483647]], dtype=int32)
   """
-  index = np.full((num_blocks, num_blocks), OUTSIDE, np.int32)
-  index[tuple(pair.T)] = np.arange(len(pair))
+  index = np.full((blocks.num_blocks, blocks.num_blocks), OUTSIDE, np.int32)
+  row, col = blocks.pair.T
+  index[row, col - blocks.num_blocks] = np.arange(len(blocks.pair))
   return index
+
+
+def core_blocks(blocks: Blocks) -> int:
+  """K, the blocks of the core: those with a tile for each block.
+
+  >>> core_blocks(plan(16, CutSettings(tile_size=8, core=8)))
+  1
+  """
+  num_tiles = np.bincount(blocks.pair[:, 0])
+  return int((num_tiles == blocks.num_blocks).sum())
 
 
 def group_size(blocks: Blocks, num_points: int = 1) -> int:
   """K, the tiles in a group.
 
   A diagonal of tiles, see `layout.disjoint_groups`, is divided evenly. It has
-  at most one tile of each of B rows and, with a core of C blocks, at most C in
-  the rows of the core and C in its columns.
+  at most one tile of each of B rows and, with a core of K blocks, at most K in
+  the rows of the core and K in its columns.
 
   Args:
     blocks: the tiles.
@@ -190,8 +202,7 @@ def group_size(blocks: Blocks, num_points: int = 1) -> int:
     >>> group_size(plan(32, CutSettings(tile_size=8, core=8)))
     2
   """
-  num_core = (np.bincount(blocks.pair[:, 0]) == blocks.num_blocks).sum()
-  longest = min(blocks.num_blocks, 2 * int(num_core))
+  longest = min(blocks.num_blocks, 2 * core_blocks(blocks))
   return _even(longest, _GROUP_CELLS // (num_points * blocks.tile_size**2))
 
 
@@ -209,7 +220,6 @@ def make_strip_jobs(
   config: TrainConfig,
   pull: Pull | None = None,
   *,
-  settings: CutSettings,
   num_points: int = 1,
 ) -> StripJobs | None:
   """Jobs that fit the words outside of the core, many blocks at a time.
@@ -218,34 +228,36 @@ def make_strip_jobs(
     blocks: from `cut`.
     config: has the passes of the fit, and the seed of their order.
     pull: the targets of words, if they have any.
-    settings: as for `cut`.
     num_points: points of a sweep that train together.
   """
-  size, num_blocks = blocks.tile_size, blocks.num_blocks
-  num_core = core_blocks(settings, size, num_blocks)
-  if num_core == num_blocks:
+  size, num_blocks, core = (
+    blocks.tile_size,
+    blocks.num_blocks,
+    core_blocks(blocks),
+  )
+  if core == num_blocks:
     return None
-  width = piece_blocks(size, num_core)
-  num_pieces, num_others = num_core // width, num_blocks - num_core
+  width = piece_blocks(size, core)
+  num_pieces, num_others = core // width, num_blocks - core
   (plan,) = plan_fit(
     num_pieces, config.fit_passes, keep=config.keep, seed=config.seed
   )
-  index = tile_index(blocks.pair - np.array([0, num_blocks]), num_blocks)
-  others = np.arange(num_core, num_blocks, dtype=np.int32)
+  index = tile_index(blocks)
+  others = np.arange(core, num_blocks, dtype=np.int32)
   cells = num_points * width * size**2  # of a block with a piece
   group = _even(num_others, _GROUP_CELLS // cells)
   jobs = []
   for first, tile in ((0, index.T), (num_blocks, index)):  # words, contexts
-    tile = tile[:num_core, num_core:].reshape(num_pieces, width, num_others)
+    tile = tile[:core, core:].reshape(num_pieces, width, num_others)
     for start in range(0, num_others, group):
       chosen = slice(start, start + group)
       block = others[chosen] + np.int32(first)
       stack = _pad(block, tile[:, :, chosen].swapaxes(1, 2), plan, group)
       load = functools.partial(_load, stack, pull, num_blocks)
       jobs.append(Job(load, np.array([len(block)])))
-  in_core = (blocks.pair - np.array([0, num_blocks]) < num_core).all(axis=1)
-  num_counts = int(blocks.num_counts[~in_core].sum())
-  return StripJobs(num_core * size, num_counts, [jobs], [[]])
+  in_core = blocks.num_counts[index[:core, :core]]
+  num_counts = int(blocks.num_counts.sum() - in_core.sum())
+  return StripJobs(core * size, num_counts, [jobs], [[]])
 
 
 def _even(num: int, most: int) -> int:

@@ -113,7 +113,7 @@ def test_points_that_train_together_fit_fewer_words_at_a_time(monkeypatch):
 
   def most_blocks(num_points):
     jobs = resident.make_strip_jobs(
-      blocks, make_config(), settings=settings, num_points=num_points
+      blocks, make_config(), num_points=num_points
     )
     return max(job.load().block.size for job in jobs.fit[0])
 

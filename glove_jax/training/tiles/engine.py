@@ -61,8 +61,9 @@ from glove_jax.training.tiles.pulls import Pull, make_pull
 
 _STREAMED_TILES = 64  # maximum tiles in a stack read from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
-_GROUP_CELLS = 1 << 22  # cells in a group of tiles, on an accelerator
-_GROUPS = 16  # in a stack there
+# On an accelerator. All cells are in larger groups, see `resident`.
+_DENSE_CELLS = 1 << 22  # in a group of the tiles that are filled enough
+_GROUPS = 16  # in a stack
 
 
 class DeviceSettings(NamedTuple):
@@ -81,7 +82,7 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
     fit = max(1, _STREAMED_BYTES // (2 * tile_cells))
     groups = max(1, min(len(blocks.pair), fit, _STREAMED_TILES))
     return DeviceSettings(False, 1, groups, line_cells=0)
-  tiles = max(1, _GROUP_CELLS // tile_cells)
+  tiles = max(1, _DENSE_CELLS // tile_cells)
   # All processes must agree.
   there = int(multihost.gather(resident.device_memory()).min())
   if 2 * len(blocks.pair) * tile_cells < num_devices * there / 2:

@@ -37,7 +37,7 @@ from glove_jax.training.tiles.layout import OUTSIDE, Blocks, pad_end
 from glove_jax.training.tiles.pulls import Pull, of_blocks
 from glove_jax.training.tiles.strips import piece_blocks
 
-_GROUP_CELLS = 1 << 24  # most cells in a group of tiles
+_MOST_CELLS = 1 << 24  # in a group of tiles, or of blocks with a piece
 _BYTES_PER_COUNT = 40  # while counts are scattered
 _TABLES = 6  # of the size of the parameters, while training starts
 
@@ -203,7 +203,7 @@ def group_size(blocks: Blocks, num_points: int = 1) -> int:
     2
   """
   longest = min(blocks.num_blocks, 2 * core_blocks(blocks))
-  return _even(longest, _GROUP_CELLS // (num_points * blocks.tile_size**2))
+  return _even(longest, _MOST_CELLS // (num_points * blocks.tile_size**2))
 
 
 class StripTiles(NamedTuple):
@@ -245,7 +245,7 @@ def make_strip_jobs(
   index = tile_index(blocks)
   others = np.arange(core, num_blocks, dtype=np.int32)
   cells = num_points * width * size**2  # of a block with a piece
-  group = _even(num_others, _GROUP_CELLS // cells)
+  group = _even(num_others, _MOST_CELLS // cells)
   jobs = []
   for first, tile in ((0, index.T), (num_blocks, index)):  # words, contexts
     tile = tile[:core, core:].reshape(num_pieces, width, num_others)

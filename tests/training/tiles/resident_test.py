@@ -109,7 +109,7 @@ def test_points_that_train_together_fit_fewer_words_at_a_time(monkeypatch):
   """All need the memory of a group of cells."""
   settings = cutting.CutSettings(8, core=24)
   blocks = resident.plan(8 * 9, settings)  # 6 blocks outside of the core
-  monkeypatch.setattr(resident, "_GROUP_CELLS", 6 * 3 * 8**2)
+  monkeypatch.setattr(resident, "_MOST_CELLS", 6 * 3 * 8**2)
 
   def most_blocks(num_points):
     jobs = resident.make_strip_jobs(

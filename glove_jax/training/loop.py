@@ -194,14 +194,33 @@ def prepare(
       initial parameters.
   """
   keep_programs()
-  counts = resident.place(triplets, config)
+  begin = functools.partial(
+    _begin,
+    config=config,
+    supplied=supplied,
+    tiles_folder=tiles_folder,
+    resume_from=resume_from,
+  )
+  return resident.with_placed(triplets, config, begin)
+
+
+def _begin(
+  counts: Triplets | DeviceCounts,
+  *,
+  config: TrainConfig,
+  supplied: Supplied,
+  tiles_folder: str | os.PathLike | None,
+  resume_from: tuple[pathlib.Path, int] | None,
+) -> tuple[Engine, TrainState]:
+  """As `prepare`, with counts where they are."""
+  vocab_size = counts.vocab_size
   build = functools.partial(
     make_engine, counts, config, supplied, tiles_folder=tiles_folder
   )
   scratch = tiles_folder and pathlib.Path(tiles_folder).parent
-  begin = functools.partial(
+  draw = functools.partial(
     initial_params,
-    triplets.vocab_size,
+    vocab_size,
     config,
     bias_fit(counts, scratch),
     supplied.start,
@@ -210,7 +229,7 @@ def prepare(
   if resume_from:
     engine = build()
     abstract_state = jax.eval_shape(
-      lambda: engine.init(random_params(triplets.vocab_size, config))
+      lambda: engine.init(random_params(vocab_size, config))
     )
     state = checkpoint.restore(*resume_from, abstract_state)
   elif jax.default_backend() == "cpu" or multihost.several():
@@ -218,10 +237,10 @@ def prepare(
     # processes must communicate in the same order. The engine comes first: it
     # compiles its programs while biases are fitted.
     engine = build()
-    state = engine.init(begin(), given)
+    state = engine.init(draw(), given)
   else:
     with futures.ThreadPoolExecutor(1) as pool:
-      params = pool.submit(begin)
+      params = pool.submit(draw)
       engine = build()
       state = engine.init(params.result(), given)
   return engine, sharding.put_state(engine.placement, state)

@@ -12,12 +12,14 @@ Nothing is written to disk. There are no lines, and strips are read from tiles.
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glove_jax import memory
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.training import on_device, sharding
@@ -61,12 +63,34 @@ def place(
   return on_device.put(triplets) if needed < device_memory() else triplets
 
 
+def with_placed(
+  triplets: Triplets,
+  config: TrainConfig,
+  start: Callable[[Triplets | DeviceCounts], Any],
+  num_points: int = 1,
+) -> Any:
+  """The result of `start` on counts that are placed as by `place`.
+
+  If the memory of the accelerator is full nonetheless, `start` is called again
+  with the counts as they are.
+  """
+  counts = place(triplets, config, num_points)
+  try:
+    return start(counts)
+  except Exception as error:
+    if counts is triplets or not memory.is_full(error):
+      raise
+  del counts
+  return start(triplets)
+
+
 def device_memory() -> int:
-  """The memory of the accelerator that holds counts, in bytes; 0 for a CPU."""
+  """The free bytes of the accelerator that holds counts; 0 for a CPU."""
   device = jax.local_devices()[0]
   if device.platform == "cpu":
     return 0
-  return (device.memory_stats() or {}).get("bytes_limit", 0)
+  stats = device.memory_stats() or {}
+  return stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
 
 
 def memory_needed(

@@ -167,3 +167,37 @@ def test_only_what_fits_one_accelerator_is_placed(monkeypatch):
     assert isinstance(placed, on_device.DeviceCounts) == is_placed
   for changes in ({"engine": "rows"}, {"missing": 0.0}):
     assert resident.place(counts, make_config(**changes)) is counts
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+def test_counts_that_turn_out_not_to_fit_train_from_files(
+  monkeypatch, all_cells, is_together
+):
+  counts, settings = make_triplets(), make_config(epochs=2)
+  tried = []
+
+  def fill_memory(*_):
+    tried.append(1)
+    raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to")
+
+  def run():
+    if is_together:
+      return train_together(counts, [settings, settings])[1]
+    return loop.train(counts, settings)
+
+  monkeypatch.setattr(resident, "cut", fill_memory)
+  params = run()
+  monkeypatch.setattr(resident, "device_memory", lambda: 0)
+  jax.tree.map(np.testing.assert_array_equal, params, run())
+  assert len(tried) == 1
+
+
+def test_an_accelerator_has_what_is_not_in_use(monkeypatch):
+  class Device:
+    platform = "gpu"
+
+    def memory_stats(self):
+      return {"bytes_limit": 9, "bytes_in_use": 2}
+
+  monkeypatch.setattr(jax, "local_devices", lambda: [Device()])
+  assert resident.device_memory() == 7

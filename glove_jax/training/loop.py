@@ -23,9 +23,9 @@ from glove_jax.counts.triplets import Triplets, check_types
 from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import (
   checkpoint,
+  device_counts,
   divergence,
   multihost,
-  on_device,
   optimizer_check,
   optimizers,
   sharding,
@@ -35,6 +35,7 @@ from glove_jax.training.biases import fit_biases, initial_params, random_params
 from glove_jax.training.checks import check_memory, check_supplied
 from glove_jax.training.compilation import keep_programs, wake_device
 from glove_jax.training.costs import EpochCosts
+from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.engine import (
   NOTHING,
   Engine,
@@ -42,7 +43,6 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
-from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.rows import RowsEngine
 from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.starts import Start
@@ -254,7 +254,7 @@ def bias_fit(counts: Triplets | DeviceCounts, scratch=None) -> Callable:
     scratch: the folder for temporary files; None is where such files go.
   """
   if isinstance(counts, DeviceCounts):
-    return functools.partial(on_device.fit_biases, counts)
+    return functools.partial(device_counts.fit_biases, counts)
   return functools.partial(
     fit_biases,
     counts,

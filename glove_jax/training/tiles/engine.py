@@ -30,6 +30,7 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
 from glove_jax.training import multihost, optimizers
+from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.engine import (
   NOTHING,
   ONE_DEVICE,
@@ -38,7 +39,6 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
-from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles import (
   cells,

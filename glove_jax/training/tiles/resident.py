@@ -22,8 +22,8 @@ import numpy as np
 from glove_jax import memory
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
-from glove_jax.training import on_device, sharding
-from glove_jax.training.on_device import DeviceCounts
+from glove_jax.training import device_counts, sharding
+from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.tiles import codec
 from glove_jax.training.tiles.cutting import (
   BlockSizes,
@@ -60,7 +60,7 @@ def place(
   if sharding.make_placement(config).mesh is not None:
     return triplets
   needed = memory_needed(triplets, config, num_points)
-  return on_device.put(triplets) if needed < device_memory() else triplets
+  return device_counts.put(triplets) if needed < device_memory() else triplets
 
 
 def with_placed(

@@ -16,7 +16,7 @@ from small_counts import (
 
 from glove_jax import model
 from glove_jax.counts.triplets import Triplets
-from glove_jax.training import loop, on_device
+from glove_jax.training import device_counts, loop
 from glove_jax.training.tiles import codec, cutting, resident
 from glove_jax.training.tiles.engine import TileEngine
 from glove_jax.training.together import train_together
@@ -49,7 +49,7 @@ def test_tiles_hold_the_counts_of_the_core(core):
   counts = make_triplets()
   settings = cutting.CutSettings(8, core=core, first_tier=16)
   blocks = resident.plan(counts.vocab_size, settings)
-  blocks, codes = resident.cut(on_device.put(counts), blocks, settings)
+  blocks, codes = resident.cut(device_counts.put(counts), blocks, settings)
   matrix = np.zeros((8 * blocks.num_blocks,) * 2, np.uint16)
   position = blocks.position
   matrix[position[counts.row], position[counts.col]] = codec.encode(
@@ -69,7 +69,7 @@ def test_tiles_hold_the_counts_of_the_core(core):
 def test_positions_are_those_of_files(tmp_path):
   counts, settings = make_triplets(), cutting.CutSettings(8, first_tier=16)
   blocks = resident.plan(counts.vocab_size, settings)
-  blocks, _ = resident.cut(on_device.put(counts), blocks, settings)
+  blocks, _ = resident.cut(device_counts.put(counts), blocks, settings)
   files = cutting.build(counts, tmp_path, settings)
   np.testing.assert_array_equal(blocks.position, files.position)
 
@@ -164,7 +164,7 @@ def test_only_what_fits_one_accelerator_is_placed(monkeypatch):
   for memory, is_placed in ((needed, False), (needed + 1, True)):
     monkeypatch.setattr(resident, "device_memory", lambda m=memory: m)
     placed = resident.place(counts, settings)
-    assert isinstance(placed, on_device.DeviceCounts) == is_placed
+    assert isinstance(placed, device_counts.DeviceCounts) == is_placed
   for changes in ({"engine": "rows"}, {"missing": 0.0}):
     assert resident.place(counts, make_config(**changes)) is counts
 

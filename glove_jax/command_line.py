@@ -22,6 +22,7 @@ from glove_jax import interrupts, lazy, memory, settings
 from glove_jax.training import connections
 
 # They load jax, which not every command needs.
+compilation = lazy.module("glove_jax.training.compilation")
 following = lazy.module("glove_jax.training.following")
 multihost = lazy.module("glove_jax.training.multihost")
 
@@ -200,6 +201,8 @@ def run(
     if memory.is_full(error):
       names = "--dim, --max_vocab or --batch_size"
       _fail(with_flags(str(memory.too_little(error, names))))
+    if "jax" in sys.modules and (reason := compilation.why_no_device()):
+      _fail(reason)
     if not _several():
       raise
     _fail(f"{type(error).__name__}: {error}")

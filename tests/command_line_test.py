@@ -1,6 +1,7 @@
 """Messages of the library, as the command line shows them."""
 
 import errno
+import os
 import pathlib
 import signal
 import subprocess
@@ -59,6 +60,18 @@ def test_too_little_memory_is_a_sentence(tmp_path):
   )  # fmt: skip
   assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
   assert "too little memory for these settings: lower --dim" in done.stderr
+
+
+def test_a_device_that_jax_does_not_have_is_a_sentence(tmp_path):
+  path = tmp_path / "text.txt"
+  path.write_text("a b a b c a b c\n" * 9)
+  done = subprocess.run(
+    [sys.executable, RUN, "train", f"--corpus={path}", f"--workdir={tmp_path}"],
+    capture_output=True, text=True,
+    env=os.environ | {"JAX_PLATFORMS": "bogus"},
+  )  # fmt: skip
+  assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+  assert "no device to compute on with JAX_PLATFORMS=bogus" in done.stderr
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 1),

@@ -1,4 +1,4 @@
-"""The start of an accelerator, and the programs that it compiled."""
+"""The start of a device, and the programs that an accelerator compiled."""
 
 import contextlib
 import os
@@ -10,6 +10,13 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from glove_jax.cache import cache_folder
 
+# Variables of the environment by which a user may name a missing device.
+_NAMING = (
+  "JAX_PLATFORMS",
+  "JAX_PLATFORM_NAME",
+  "JAX_DEFAULT_DEVICE",
+  "JAX_NUM_CPU_DEVICES",
+)
 _KEPT_BYTES = 1 << 30  # of programs; a run of its own settings has about 20
 
 
@@ -63,3 +70,21 @@ def wake_device() -> None:
         jax.device_put(0.0)
 
   threading.Thread(target=wake, name="wake").start()
+
+
+def why_no_device() -> str:
+  """A sentence on why JAX cannot use its device; "" if it can.
+
+  >>> why_no_device()
+  ''
+  """
+  try:
+    jax.device_put(0.0).block_until_ready()
+    return ""
+  except Exception as error:
+    said = " ".join(str(error).split())
+  given = [f"{x}={os.environ[x]}" for x in _NAMING if x in os.environ]
+  named = f" with {' and '.join(given)}" if given else ""
+  reason = f" ({said})" if said else ""
+  advice = "correct or unset it" if given else "check how JAX is installed"
+  return f"JAX has no device to compute on{named}: {advice}{reason}."

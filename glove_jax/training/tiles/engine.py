@@ -376,6 +376,11 @@ def check_settings(config: TrainConfig) -> None:
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "engine=rows."
     )
+  if jax.config.jax_disable_jit:
+    raise ValueError(
+      "The blocked engine compiles its programs ahead of time: unset "
+      "JAX_DISABLE_JIT, or use engine=rows."
+    )
   config = config.resolved
   if config.joint_epochs >= max(1, config.epochs):
     raise ValueError(

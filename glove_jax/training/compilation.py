@@ -10,8 +10,8 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from glove_jax.cache import cache_folder
 
-# Variables of the environment by which a user may name a missing device.
-_NAMING = (
+# Environment variables by which a user may name a device that is not there.
+_DEVICE_VARIABLES = (
   "JAX_PLATFORMS",
   "JAX_PLATFORM_NAME",
   "JAX_DEFAULT_DEVICE",
@@ -38,8 +38,9 @@ def keep_programs() -> None:
     return
   if not os.access(folder, os.W_OK | os.X_OK):  # JAX would warn at each program
     return
-  with contextlib.suppress(OSError):  # another process may remove them as well
-    _drop_old(folder)
+  if jax.config.jax_compilation_cache_max_size < 0:  # JAX drops none
+    with contextlib.suppress(OSError):  # another process may drop them as well
+      _drop_old(folder)
   jax.config.update("jax_compilation_cache_dir", folder)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   compilation_cache.reset_cache()  # programs may have been compiled before
@@ -48,9 +49,9 @@ def keep_programs() -> None:
 def _drop_old(folder: str) -> None:
   """Removes the programs read longest ago, those beyond _KEPT_BYTES.
 
-  JAX does so too if `jax_compilation_cache_max_size` is set. But then each read
-  takes a lock, and threads that compile wait for each other: 8 threads read 16
-  programs in .3 s instead of .01.
+  JAX does so itself if `jax_compilation_cache_max_size` is set. But then each
+  read takes a lock, and threads that compile wait for each other: 8 threads
+  read 16 programs in .3 s instead of .01.
   """
   files = [path for path in pathlib.Path(folder).iterdir() if path.is_file()]
   programs = [(path.stat(), path) for path in files]
@@ -83,7 +84,7 @@ def why_no_device() -> str:
     return ""
   except Exception as error:
     said = " ".join(str(error).split())
-  given = [f"{x}={os.environ[x]}" for x in _NAMING if x in os.environ]
+  given = [f"{x}={os.environ[x]}" for x in _DEVICE_VARIABLES if x in os.environ]
   named = f" with {' and '.join(given)}" if given else ""
   reason = f" ({said})" if said else ""
   advice = "correct or unset it" if given else "check how JAX is installed"

@@ -86,7 +86,7 @@ def test_a_missing_device_is_a_sentence(monkeypatch, named, said, sentence):
     raise AssertionError(*said and [said])
 
   assert compilation.why_no_device() == ""
-  for name in compilation._NAMING:
+  for name in compilation._DEVICE_VARIABLES:
     monkeypatch.delenv(name, raising=False)
   if named:
     monkeypatch.setenv("JAX_PLATFORMS", named)

@@ -254,11 +254,8 @@ def make_strip_jobs(
     pull: the targets of words, if they have any.
     num_points: points of a sweep that train together.
   """
-  size, num_blocks, core = (
-    blocks.tile_size,
-    blocks.num_blocks,
-    core_blocks(blocks),
-  )
+  size, num_blocks = blocks.tile_size, blocks.num_blocks
+  core = core_blocks(blocks)
   if core == num_blocks:
     return None
   width = piece_blocks(size, core)

@@ -209,16 +209,19 @@ def run(
 
 
 def sentence(error: Exception) -> str:
-  """What an error says; that of a full disk says what to do.
+  """What an error says; some errors of the system say what to do.
 
   >>> sentence(OSError(errno.ENOSPC, "No space left on device"))[:52]
   'The disk is full: free space where --workdir, --outp'
   """
-  if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+  number = getattr(error, "errno", None)
+  if number == errno.ENOSPC:
     return (
       "The disk is full: free space where --workdir, --output or temporary "
       f"files (TMPDIR) are ({error})."
     )
+  if number in (errno.EEXIST, errno.ENOTDIR):
+    return f"A folder is needed where there is a file: name another ({error})."
   return str(error)
 
 

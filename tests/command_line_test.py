@@ -41,11 +41,13 @@ def test_a_long_name_of_no_flag_is_refused_at_once():
     command_line.parse(["run.py", "--" + "d" * 900 + "=3"])
 
 
-def test_a_full_disk_is_named_with_what_to_do():
+def test_errors_of_the_system_say_what_to_do():
   error = OSError(errno.ENOSPC, "No space left on device")
   said = command_line.sentence(error)
   assert said.startswith("The disk is full: free space where --workdir")
   assert said.endswith("are ([Errno 28] No space left on device).")
+  place = command_line.sentence(FileExistsError(errno.EEXIST, "It is", "a.txt"))
+  assert place.startswith("A folder is needed where there is a file: name an")
   other = FileNotFoundError(errno.ENOENT, "No such file", "a.txt")
   assert command_line.sentence(other) == str(other)
 

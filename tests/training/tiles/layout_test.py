@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_counts import as_coded, build, init_table, make_triplets
 
-from glove_jax import config, model
+from glove_jax import config, memory, model
 from glove_jax.counts import triplets
 from glove_jax.training import loop, optimizers, together
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
+from glove_jax.training.sorting import by_row
 from glove_jax.training.tiles import codec, cutting, layout, steps, tile_files
 from glove_jax.training.tiles.engine import DeviceSettings
 
@@ -122,6 +123,20 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
   assert tile_files.is_complete(tmp_path)
   (tmp_path / "tiles.bin").write_bytes(files["tiles.bin"][:-1])
   assert not tile_files.is_complete(tmp_path)
+
+
+def test_threads_that_count_release_each_row_once(monkeypatch):
+  counts, released = make_triplets(), []
+  monkeypatch.setattr(cutting, "_CHUNK", 50)
+  monkeypatch.setattr(memory, "release", lambda *a: released.append(a))
+  _, starts = by_row(counts)
+  released.clear()
+  position = np.arange(counts.vocab_size, dtype=np.int32)
+  source = cutting._BlockRows(counts, starts, position, position, tile_size=8)
+  cutting._count_tiles(source, np.arange(9), num_blocks=9)
+  assert len(released) > 9
+  rows = np.sort(np.concatenate([row for row, _, _ in released]))
+  np.testing.assert_array_equal(rows, counts.row)
 
 
 def test_unsorted_counts_make_the_same_blocks(tmp_path):

@@ -74,6 +74,26 @@ def test_nothing_is_kept_where_nothing_can_be_written(
   assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+  ("named", "said", "sentence"),
+  [
+    ("cuda", "", "with JAX_PLATFORMS=cuda: correct or unset it."),
+    (None, "No\nGPU.", "on: check how JAX is installed (No GPU.)."),
+  ],
+)
+def test_a_missing_device_is_a_sentence(monkeypatch, named, said, sentence):
+  def fail(_):
+    raise AssertionError(*said and [said])
+
+  assert compilation.why_no_device() == ""
+  for name in compilation._DEVICE_VARIABLES:
+    monkeypatch.delenv(name, raising=False)
+  if named:
+    monkeypatch.setenv("JAX_PLATFORMS", named)
+  monkeypatch.setattr(jax, "device_put", fail)
+  assert compilation.why_no_device().endswith(sentence)
+
+
 def test_settings_and_counts_are_checked_before_the_device_has_started(
   monkeypatch,
 ):

@@ -29,6 +29,7 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
 from glove_jax.training import multihost, optimizers
+from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.engine import (
   NOTHING,
   ONE_DEVICE,
@@ -37,7 +38,6 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
-from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles import (
   cells,
@@ -60,8 +60,9 @@ from glove_jax.training.tiles.pulls import Pull, make_pull
 
 _STREAMED_TILES = 64  # maximum tiles in a job that reads them from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a job
-_GROUP_CELLS = 1 << 22  # cells in a group of tiles, on an accelerator
-_GROUPS = 16  # in a stack there
+# On an accelerator. All cells are in larger groups, see `resident`.
+_DENSE_CELLS = 1 << 22  # in a group of the tiles that are filled enough
+_GROUPS = 16  # in a stack
 
 
 class DeviceSettings(NamedTuple):
@@ -83,7 +84,7 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
     is_large = 2 * groups * tile_cells > _STREAMED_BYTES // 2
     stacks = 2 if is_large and groups % 2 == 0 else 1
     return DeviceSettings(False, 1, groups // stacks, 0, stacks)
-  tiles = max(1, _GROUP_CELLS // tile_cells)
+  tiles = max(1, _DENSE_CELLS // tile_cells)
   # All processes must agree.
   there = int(multihost.gather(resident.device_memory()).min())
   if 2 * len(blocks.pair) * tile_cells < num_devices * there / 2:
@@ -245,14 +246,14 @@ class TileEngine(BlockedEngine):
 
   def _cut_cells(self, counts: DeviceCounts, config, num_points: int) -> None:
     """Cuts counts on the device, while programs compile."""
-    settings = cutting.cut_settings(config)
     make_jobs = functools.partial(
-      resident.make_strip_jobs, settings=settings, num_points=num_points
+      resident.make_strip_jobs, num_points=num_points
     )
     stacks = _tile_shapes(self.blocks, self._batching)
     if not config.retrofit:  # its strips have targets, which are not known yet
       stacks += _strip_shapes(make_jobs(self.blocks, config))
     self._compile(stacks)
+    settings = cutting.cut_settings(config)
     self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
     self._make_strip_jobs = functools.partial(make_jobs, self.blocks)
 
@@ -379,6 +380,11 @@ def check_settings(config: TrainConfig) -> None:
     raise ValueError(
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "engine=rows."
+    )
+  if jax.config.jax_disable_jit:
+    raise ValueError(
+      "The blocked engine compiles its programs ahead of time: unset "
+      "JAX_DISABLE_JIT, or use engine=rows."
     )
   config = config.resolved
   if config.joint_epochs >= max(1, config.epochs):

@@ -267,14 +267,13 @@ def read_strip_tiles(strips: Strips, strip: int) -> Tiles:
   A strip of words has the tiles (block, 0) to (block, K - 1); the tiles of a
   strip of contexts are (0, block) to (K - 1, block).
   """
-  pair = np.full((strips.core_blocks, 2), strips.block(strip), np.int32)
+  size, block = strips.tile_size, strips.block(strip)
+  of_words = block < strips.num_blocks
+  shape = strips.core_blocks, size, size
+  code = fill_cells(strips, strip, shape, transpose=not of_words)
   core = np.arange(strips.core_blocks, dtype=np.int32)
-  is_words = strips.block(strip) < strips.num_blocks
-  if is_words:
-    pair[:, 1] = core + strips.num_blocks
-  else:
-    pair[:, 0] = core
-  code = fill_cells(strips, strip, strips.tile_size, by_core=not is_words)
+  pair = np.full((len(core), 2), block, np.int32)
+  pair[:, int(of_words)] = core + strips.num_blocks * of_words
   return Tiles(code[:, None], pair[:, None])
 
 

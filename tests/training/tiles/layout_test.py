@@ -188,12 +188,12 @@ def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
     loss=functools.partial(model.loss, **constants),
     tx=tx,
   )
-  outer = steps.make_outer(jnp.float32)
+  predict = steps.make_predict(jnp.float32)
   state, cost = steps.tiles_step(
     init_table(params, made, tx),
     tiles.code[0],
     tiles.pair[0],
-    loss=functools.partial(steps.tiles_loss, outer=outer, **constants),
+    loss=functools.partial(steps.tiles_loss, predict=predict, **constants),
     tx=tx,
   )
   np.testing.assert_allclose(cost, want_cost, rtol=1e-5)
@@ -284,7 +284,7 @@ def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
   tx = optimizers.make_optimizer("adagrad", learning_rate=0.1)
   loss = functools.partial(
     steps.tiles_loss,
-    outer=steps.make_outer(jnp.float32),
+    predict=steps.make_predict(jnp.float32),
     x_max=10.0,
     alpha=0.75,
   )

@@ -52,6 +52,7 @@ from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
 from glove_jax.training.tiles.passes import growth_stages, plan_passes
 from glove_jax.training.tiles.programs import (
   compile_ahead,
+  compile_first,
   make_hyper,
   make_programs,
   shape_of,
@@ -284,9 +285,9 @@ class TileEngine(BlockedEngine):
     self._params = jax.jit(over_points(params, (0, None)))
     position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
     shapes = _params_shape(vocab_size, config, together)
-    self._state_shape = jax.eval_shape(
-      self._init, self._hyper, position, shapes, AS_USUAL
-    )
+    start = self._hyper, position, shapes, AS_USUAL
+    self._state_shape = jax.eval_shape(self._init, *start)
+    compile_first(self._init, *start)
     self._runs = make_programs(config, compiled, supplied)
     self._programs = {}
 

@@ -1,6 +1,8 @@
 """The compiled programs that train on a stack, one for each type and shape."""
 
+import contextlib
 import functools
+import threading
 from collections.abc import Callable
 from concurrent import futures
 from typing import NamedTuple
@@ -198,6 +200,23 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
   compiled = {shape: pool.submit(build, s) for shape, s in by_shape.items()}
   pool.shutdown(wait=False)
   return compiled
+
+
+def compile_first(function, *inputs) -> None:
+  """Compiles in the background what the first call of a function needs.
+
+  Args:
+    function: from `jax.jit`.
+    inputs: arrays, or their shapes.
+  """
+
+  def build():
+    # An error of compilation is that of the call.
+    with contextlib.suppress(Exception), jax.enable_x64(False):
+      function.lower(*inputs).compile()
+    memory.trim()
+
+  threading.Thread(target=build, name="compile").start()
 
 
 def shape_of(stack) -> tuple:

@@ -245,8 +245,8 @@ def _begin(
       params = pool.submit(draw)
       engine = build()
       state = engine.init(params.result(), given)
-  state = sharding.put_state(engine.placement, state)
-  memory.trim()  # what programs and parameters have freed
+  state = jax.block_until_ready(sharding.put_state(engine.placement, state))
+  memory.trim()  # what compilation and parameters have freed
   return engine, state
 
 

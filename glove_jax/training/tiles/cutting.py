@@ -29,7 +29,7 @@ from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
 _CHUNK = 1 << 22  # counts to visit before their pages are released
-_COUNTERS = 8  # the most threads that count, with 8 B^2 bytes each
+_COUNTERS = 8  # the most threads that count, with 4 B^2 bytes each
 
 
 class CutSettings(NamedTuple):
@@ -246,7 +246,7 @@ def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
   ranges = itertools.pairwise(np.append(cuts, len(starts) - 1).tolist())
 
   threads = min(default_threads(), _COUNTERS)
-  counters = np.zeros((threads, num_blocks, num_blocks), np.int64)
+  counters = np.zeros((threads, num_blocks, num_blocks), np.int32)
   idle: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
   for counter in counters:
     idle.put(counter)
@@ -259,7 +259,7 @@ def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
 
   for _ in ordered_map(count_rows, ranges, threads):
     pass
-  return counters.sum(axis=0)
+  return counters.sum(axis=0, dtype=np.int64)
 
 
 def _write_tiles(

@@ -15,7 +15,14 @@ import worker_process
 
 from benchmarks import collectives
 from glove_jax import config, model
-from glove_jax.training import checks, loop, optimizers, sharding, starts
+from glove_jax.training import (
+  biases,
+  checks,
+  loop,
+  optimizers,
+  sharding,
+  starts,
+)
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.rows import make_run_steps
 from glove_jax.training.tiles import codec, cutting, layout, ring, strips
@@ -249,8 +256,24 @@ def test_words_are_dealt_and_gathered_again(counts, tmp_path):
   _, _, tx, place = start(counts, mesh=8)
   parts = cut(counts, tmp_path, 8)
   params = model.init_params(jax.random.key(3), SIZE, 8)
-  state = sharding.put_state(place, ring.init_state(parts, tx, params))
+  state = ring.init_state(parts, place, tx, params)
   for a, b in zip(ring.table_params(parts, state), params, strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
+  """Each device draws the rows that it holds: those of the table of all."""
+  draw, drawn = biases._draw_rows, []
+
+  def spy(key, high, *rest):
+    drawn.append(len(high))
+    return draw(key, high, *rest)
+
+  monkeypatch.setattr(biases, "_draw_rows", spy)
+  engine, state = loop.prepare(counts, settings(mesh=4))
+  assert sum(drawn) == 2 * SIZE and max(drawn) == 5 * 8  # blocks of 8 words
+  want = biases.random_params(SIZE, settings())
+  for a, b in zip(engine.params(state), want, strict=True):
     np.testing.assert_array_equal(a, b)
 
 
@@ -261,7 +284,11 @@ def codes_by_count(parts, stacks):
   """
   num_parts, tile_size = parts.num_parts, parts.local.tile_size
   half = parts.local.num_blocks * tile_size
-  word_at = {position: w for w, position in enumerate(parts.position)}
+  word_at = {
+    part * half + position: word
+    for part in range(num_parts)
+    for word, position in zip(*parts.words(part), strict=True)
+  }
   tiles, rows, cols = {}, {}, {}
   turn = 0
 

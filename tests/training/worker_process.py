@@ -58,6 +58,7 @@ def main(folder: str, coordinator="", number=0, process=-1) -> None:
     tiles = {"tile_size": TILE_SIZE, "min_fill": 0.5}
     settings = config.make_config(**small, **tiles, **how)
     params = loop.train(data, settings.train)
+    assert len(params.word) == (SIZE if multihost.is_first() else 0)
     if multihost.is_first():
       np.savez(pathlib.Path(folder, f"{name}.npz"), **params._asdict())
   multihost.finish()

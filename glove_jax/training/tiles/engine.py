@@ -282,7 +282,7 @@ class TileEngine(BlockedEngine):
     self._params = jax.jit(over_points(params, (0, None)))
     position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
     shapes = _params_shape(vocab_size, config, together)
-    self._state_shape = jax.eval_shape(
+    self.state_shape = jax.eval_shape(
       self._init, self._hyper, position, shapes, AS_USUAL
     )
     self._runs = make_programs(config, compiled, supplied)
@@ -291,7 +291,7 @@ class TileEngine(BlockedEngine):
   def _compile(self, stacks: Sequence[Stack]) -> None:
     """Compiles a program for each new shape of stack, in the background."""
     new = [one for one in stacks if shape_of(one) not in self._programs]
-    inputs = (self._state_shape, self._hyper, self._codes)
+    inputs = (self.state_shape, self._hyper, self._codes)
     self._programs |= compile_ahead(self._runs, inputs, new)
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:

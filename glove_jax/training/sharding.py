@@ -184,12 +184,12 @@ def _fetch(array: jax.Array) -> np.ndarray:
     return np.asarray(array)
   num_rows = array.shape[0] if multihost.is_first() else 0
   whole = np.empty((num_rows, *array.shape[1:]), array.dtype)
-  for index, piece in pieces(array):
+  for index, piece in fetch_pieces(array):
     whole[index] = piece
   return whole
 
 
-def pieces(
+def fetch_pieces(
   array: jax.Array,
 ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
   """Yields an array in pieces, in the first process; the others send theirs.

@@ -133,8 +133,10 @@ class BlockedEngine(abc.ABC):
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
     plan, stack = self._passes[epoch - 1], ()
     rng = np.random.default_rng([self._seed, epoch])
-    for turn, line_jobs in enumerate(self._line_jobs):
-      jobs = self._tile_jobs(plan.tiles, turn, rng)
+    turns = self._tile_jobs(plan.tiles, rng)
+    for turn, (jobs, line_jobs) in enumerate(
+      zip(turns, self._line_jobs, strict=True)
+    ):
       jobs += line_jobs if plan.with_lines else []
       jobs += self._strip_jobs.joint[turn] if plan.with_strips else []
       for i in rng.permutation(len(jobs)):
@@ -152,9 +154,9 @@ class BlockedEngine(abc.ABC):
 
   @abc.abstractmethod
   def _tile_jobs(
-    self, tiles: np.ndarray, turn: int, rng: np.random.Generator
-  ) -> list[Job]:
-    """Makes the jobs of a turn from the tiles that belong to it."""
+    self, tiles: np.ndarray, rng: np.random.Generator
+  ) -> Iterator[list[Job]]:
+    """Yields, for each turn, the jobs of the tiles that belong to it."""
 
   def _end_turn(self) -> Iterator[tuple[Stack, np.ndarray]]:
     """Yields what comes between two turns."""
@@ -304,11 +306,11 @@ class TileEngine(BlockedEngine):
     program = self._programs[shape_of(stack)].result()
     return program(state, self._hyper, self._codes, stack, multipliers)
 
-  def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
+  def _tile_jobs(self, tiles, rng) -> Iterator[list[Job]]:
     groups = layout.disjoint_groups(
       self.blocks, tiles, self._batching.tiles_per_group, rng
     )
-    return [
+    yield [
       Job(
         functools.partial(self._load, stack),
         layout.count_tiles(self.blocks, stack),

@@ -24,7 +24,7 @@ contexts that it holds to its words of the core, see `cut_strips`.
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -65,7 +65,7 @@ from glove_jax.training.tiles.programs import Hyper
 from glove_jax.training.tiles.ring_jobs import (
   cut_line_jobs,
   cut_strip_jobs,
-  even_core,
+  ring_settings,
 )
 
 # Fewer than on one device: a device has only 1/n^2 of the tiles in a turn, and
@@ -112,7 +112,7 @@ class RingEngine(BlockedEngine):
     blocks, remainder = cutting.cut(
       triplets,
       pathlib.Path(folder, f"process_{jax.process_index()}"),
-      even_core(config, placement.num_devices, triplets.vocab_size),
+      ring_settings(config, placement.num_devices, triplets.vocab_size),
       local=lambda block: np.isin(block % placement.num_devices, local),
       rows=multihost.share(len(triplets.row)),
       reduce=multihost.sum_over_processes,
@@ -161,20 +161,30 @@ class RingEngine(BlockedEngine):
   def _end_turn(self):
     yield Turn(), np.zeros(self._parts.num_parts, int)
 
-  def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
+  def _tile_jobs(self, tiles, rng) -> Iterator[list[Job]]:
+    num_parts = self._parts.num_parts
+    word_part, context_part = self._parts.tile_part[tiles].T
+    turn = (context_part - word_part) % num_parts
+    key = turn * num_parts + word_part
+    num_tiles = np.bincount(key, minlength=num_parts**2)
+    by_device = np.split(
+      tiles[np.argsort(key, kind="stable")], np.cumsum(num_tiles)[:-1]
+    )
+    most = num_tiles.reshape(num_parts, num_parts).max(axis=1)
+    limit = min(self._batching.groups_per_stack, _GROUPS_PER_STACK)
+    size = stack_size(-(-most // self._batching.tiles_per_group), limit)
+    for start in range(0, num_parts**2, num_parts):
+      yield self._jobs_of_turn(by_device[start:][:num_parts], size, rng)
+
+  def _jobs_of_turn(self, tiles: list[np.ndarray], size, rng) -> list[Job]:
     """Groups the tiles of each device; each gets the same number of groups."""
     parts = self._parts
-    size = min(self._batching.groups_per_stack, _GROUPS_PER_STACK)
-    word_part, context_part = parts.tile_part[tiles].T
-    groups = []  # of each device
-    for part in range(parts.num_parts):
-      context = (part + turn) % parts.num_parts
-      local = tiles[(word_part == part) & (context_part == context)]
-      groups.append(
-        layout.disjoint_groups(
-          parts.local, local, self._batching.tiles_per_group, rng
-        )
+    groups = [
+      layout.disjoint_groups(
+        parts.local, of_device, self._batching.tiles_per_group, rng
       )
+      for of_device in tiles
+    ]
     most = max(len(group.tile) for group in groups)
     most += -most % size
     stacked = Groups(  # [n, G, K]
@@ -202,6 +212,28 @@ class RingEngine(BlockedEngine):
       return groups._replace(tile=parts.index[known])
 
     return sharding.join(self.placement, P(AXIS), piece)
+
+
+def stack_size(num_groups: np.ndarray, limit: int) -> int:
+  """The groups in a stack, all stacks of a pass having as many.
+
+  A stack is padded with empty groups, and a call costs about as much as one.
+
+  Args:
+    num_groups: [n] in each turn.
+    limit: the most groups in a stack.
+
+  Example:
+    Stacks of 8 would hold 7 empty groups in the second turn.
+
+    >>> stack_size(np.array([8, 9]), limit=8)
+    5
+    >>> stack_size(np.array([1, 0, 1]), limit=8)
+    1
+  """
+  sizes = np.arange(limit, 0, -1)
+  calls = -(-num_groups[:, None] // sizes)
+  return int(sizes[np.argmin(calls.sum(axis=0) * (sizes + 1))])
 
 
 def init_state(
@@ -280,7 +312,7 @@ def table_params(parts: Parts, state: TrainState) -> Params:
   def in_order(array):
     num_rows = 2 * size if multihost.is_first() else 0
     rows = np.empty((num_rows, *array.shape[3:]), array.dtype)
-    for index, piece in sharding.pieces(array):
+    for index, piece in sharding.fetch_pieces(array):
       to_row = target[index[:3]]
       is_word = to_row < nowhere
       rows[(to_row[is_word], *index[3:])] = piece[is_word]

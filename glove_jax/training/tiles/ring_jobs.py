@@ -7,6 +7,7 @@ are those of part (d + s) mod n in turn s, see `ring`.
 import functools
 from collections.abc import Iterator
 
+import numba
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
@@ -15,12 +16,16 @@ from glove_jax.training import multihost, sharding
 from glove_jax.training.engine import Placement
 from glove_jax.training.sharding import AXIS
 from glove_jax.training.tiles import cutting, layout, strips
+from glove_jax.training.tiles.cutting import CutSettings
 from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.jobs import Job, StripJobs
 from glove_jax.training.tiles.layout import OUTSIDE, Lines, Parts, pad_end
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
+from glove_jax.training.tiles.passes import growth_stages
 
 _MAX_POWER = 32  # lines are narrower than 2^32
+# Words along a side of a tile; smaller ones would be all overhead.
+_SMALLEST_TILE = 32
 
 
 def cut_line_jobs(
@@ -72,14 +77,29 @@ def _local_counts(
   parts: Parts, remainder: Remainder, placement: Placement
 ) -> Iterator[tuple[tuple[int, int], Remainder]]:
   """Yields (part, turn), and what the device of the part trains in the turn."""
+  local, num_parts = sharding.local_devices(placement), parts.num_parts
   row_part, row = parts.split(remainder.row)
   col_part, col = parts.split(remainder.col)
-  for part in sharding.local_devices(placement):
-    for turn in range(parts.num_parts):
-      context = (part + turn) % parts.num_parts
-      chosen = (row_part == part) & (col_part == context)
-      columns = row[chosen], col[chosen], remainder.code[chosen]
-      yield (part, turn), Remainder(*columns)
+  turn = (col_part - row_part) % num_parts
+  key = np.searchsorted(local, row_part) * num_parts + turn
+  number = np.bincount(key, minlength=len(local) * num_parts)
+  ends = np.append(0, np.cumsum(number))
+  code = np.asarray(remainder.code)
+  by_key = Remainder(*map(np.empty_like, (row, col, code)))
+  _sort(key, row, col, code, ends[:-1].copy(), *by_key)
+  for i, first in enumerate(ends[:-1]):
+    counts = Remainder(*(column[first : ends[i + 1]] for column in by_key))
+    yield (local[i // num_parts], i % num_parts), counts
+
+
+@numba.njit(nogil=True, cache=True)
+def _sort(key, row, col, code, start, to_row, to_col, to_code):
+  """Appends each count to those of its key at start[key], which moves on."""
+  for i in range(len(key)):
+    to_row[start[key[i]]] = row[i]
+    to_col[start[key[i]]] = col[i]
+    to_code[start[key[i]]] = code[i]
+    start[key[i]] += 1
 
 
 def _batch_shape(most: int, width: int, cells: int) -> tuple[int, int, int]:
@@ -128,13 +148,47 @@ def _stack_lines(
     yield Job(load, num_steps[i])
 
 
-def even_core(config: TrainConfig, num_parts: int, vocab_size: int):
-  """How to cut: the blocks of the core are a multiple of the parts."""
+def ring_settings(
+  config: TrainConfig, num_parts: int, vocab_size: int
+) -> CutSettings:
+  """How to cut for a ring of n devices, so that few devices are idle.
+
+  Blocks are halved until they can be dealt evenly, see `_is_even`: those of all
+  words; with `missing`, those of the core and of each stage of `growth`. The
+  core is extended to a multiple of n blocks.
+
+  Example:
+    With 16,384 words in the core, of which 8,192 train first:
+
+    >>> config = TrainConfig()
+    >>> [ring_settings(config, n, 10**6).tile_size for n in (8, 64, 256)]
+    [512, 128, 32]
+    >>> ring_settings(config, 12, 10**6)[:3:2]  # 11 blocks of 128 for each
+    (128, 16896)
+  """
   settings = cutting.cut_settings(config)
+  words = {vocab_size}
+  if settings.core is not None:
+    stages = (first for first, _ in growth_stages(config))
+    words = {min(n, vocab_size) for n in (settings.core, *stages)}
+  tile_size = min(settings.tile_size, vocab_size)
+  while tile_size >= 2 * _SMALLEST_TILE and not all(
+    _is_even(n, tile_size * num_parts) for n in words
+  ):
+    tile_size //= 2
+  settings = settings._replace(tile_size=tile_size)
   if settings.core is None:
     return settings
-  size = min(settings.tile_size, vocab_size) * num_parts
+  size = tile_size * num_parts
   return settings._replace(core=-(-settings.core // size) * size)
+
+
+def _is_even(words: int, size: int) -> bool:
+  """Whether words are dealt evenly in rounds of `size`, a block to each device.
+
+  The last of four rounds may be partly empty.
+  """
+  return words % size == 0 or words >= 4 * size
 
 
 def cut_strip_jobs(

@@ -22,6 +22,7 @@ from glove_jax import interrupts, lazy, memory, settings
 from glove_jax.training import connections
 
 # They load jax, which not every command needs.
+compilation = lazy.module("glove_jax.training.compilation")
 following = lazy.module("glove_jax.training.following")
 multihost = lazy.module("glove_jax.training.multihost")
 
@@ -200,22 +201,27 @@ def run(
     if memory.is_full(error):
       names = "--dim, --max_vocab or --batch_size"
       _fail(with_flags(str(memory.too_little(error, names))))
+    if "jax" in sys.modules and (reason := compilation.why_no_device()):
+      _fail(reason)
     if not _several():
       raise
     _fail(f"{type(error).__name__}: {error}")
 
 
 def sentence(error: Exception) -> str:
-  """What an error says; that of a full disk says what to do.
+  """What an error says; some errors of the system say what to do.
 
   >>> sentence(OSError(errno.ENOSPC, "No space left on device"))[:52]
   'The disk is full: free space where --workdir, --outp'
   """
-  if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+  number = getattr(error, "errno", None)
+  if number == errno.ENOSPC:
     return (
       "The disk is full: free space where --workdir, --output or temporary "
       f"files (TMPDIR) are ({error})."
     )
+  if number in (errno.EEXIST, errno.ENOTDIR):
+    return f"A folder is needed where there is a file: name another ({error})."
   return str(error)
 
 

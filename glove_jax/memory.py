@@ -4,6 +4,7 @@ import math
 import mmap
 import os
 import tempfile
+from typing import BinaryIO
 
 import numpy as np
 
@@ -94,12 +95,19 @@ def new_file(path: str | os.PathLike, size: int, dtype) -> np.ndarray:
   Raises:
     OSError: the disk is full, or the file cannot be written.
   """
-  dtype = np.dtype(dtype)
-  header = {"shape": (int(size),), "fortran_order": False}
-  header["descr"] = np.lib.format.dtype_to_descr(dtype)
   with open(path, "w+b") as file:
-    np.lib.format.write_array_header_1_0(file, header)
-    return _map(file, file.tell(), size, dtype)
+    write_header(file, size, dtype)
+    return _map(file, file.tell(), size, np.dtype(dtype))
+
+
+def write_header(file: BinaryIO, size: int, dtype) -> None:
+  """Writes the header of a .npy file, which an array [size] follows."""
+  header = {
+    "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+    "fortran_order": False,
+    "shape": (int(size),),
+  }
+  np.lib.format.write_array_header_1_0(file, header)
 
 
 def _map(file, start: int, size: int, dtype: np.dtype) -> np.ndarray:

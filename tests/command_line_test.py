@@ -1,6 +1,7 @@
 """Messages of the library, as the command line shows them."""
 
 import errno
+import os
 import pathlib
 import signal
 import subprocess
@@ -40,11 +41,13 @@ def test_a_long_name_of_no_flag_is_refused_at_once():
     command_line.parse(["run.py", "--" + "d" * 900 + "=3"])
 
 
-def test_a_full_disk_is_named_with_what_to_do():
+def test_errors_of_the_system_say_what_to_do():
   error = OSError(errno.ENOSPC, "No space left on device")
   said = command_line.sentence(error)
   assert said.startswith("The disk is full: free space where --workdir")
   assert said.endswith("are ([Errno 28] No space left on device).")
+  place = command_line.sentence(FileExistsError(errno.EEXIST, "It is", "a.txt"))
+  assert place.startswith("A folder is needed where there is a file: name an")
   other = FileNotFoundError(errno.ENOENT, "No such file", "a.txt")
   assert command_line.sentence(other) == str(other)
 
@@ -59,6 +62,18 @@ def test_too_little_memory_is_a_sentence(tmp_path):
   )  # fmt: skip
   assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
   assert "too little memory for these settings: lower --dim" in done.stderr
+
+
+def test_a_device_that_jax_does_not_have_is_a_sentence(tmp_path):
+  path = tmp_path / "text.txt"
+  path.write_text("a b a b c a b c\n" * 9)
+  done = subprocess.run(
+    [sys.executable, RUN, "train", f"--corpus={path}", f"--workdir={tmp_path}"],
+    capture_output=True, text=True,
+    env=os.environ | {"JAX_PLATFORMS": "bogus"},
+  )  # fmt: skip
+  assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+  assert "no device to compute on with JAX_PLATFORMS=bogus" in done.stderr
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 1),

@@ -200,13 +200,8 @@ def write_shard(
 
 
 def _write_header(file: BinaryIO, dtype, size: int) -> None:
-  header = {
-    "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-    "fortran_order": False,
-    "shape": (size,),
-  }
   file.seek(0)
-  np.lib.format.write_array_header_1_0(file, header)
+  memory.write_header(file, size, dtype)
   assert file.tell() == _HEADER
 
 

@@ -68,7 +68,7 @@ def check(triplets: Triplets, rows: slice = slice(None)) -> Triplets:
         f"count {part.start + offset} is {counts[offset]}: counts must be "
         "finite and positive."
       )
-    release(triplets)
+    release(triplets, part)
 
   for _ in ordered_map(check_part, chunks(len(row), rows), default_threads()):
     pass
@@ -170,9 +170,14 @@ def check_vocab(folder: str | os.PathLike, fingerprint: str) -> None:
     )
 
 
-def release(triplets: Triplets) -> None:
+def release(triplets: Triplets, part: slice = slice(None)) -> None:
   """Drops the resident pages of counts that are mapped from disk.
 
   The counts stay valid: their pages are read again on the next access.
+
+  Args:
+    triplets: N counts.
+    part: which of the N, by default all. A thread names those that it has read,
+      since other threads still read the others.
   """
-  memory.release(*triplets[:3])
+  memory.release(*(column[part] for column in triplets[:3]))

@@ -1,7 +1,6 @@
 """Named corpora and evaluation sets, and their sources.
 
-A corpus is extracted once and cached as plain text, in `$GLOVE_JAX_CACHE` or
-`~/.cache/glove_jax`.
+A corpus is extracted once and kept as plain text, in `cache.cache_folder()`.
 """
 
 import dataclasses
@@ -20,6 +19,7 @@ import zipfile
 from tqdm import tqdm
 
 from glove_jax import atomic, lazy
+from glove_jax.cache import cache_folder
 
 # What a text that is at hand does not need.
 request = lazy.module("urllib.request")
@@ -87,12 +87,6 @@ def corpora() -> tuple[str, ...]:
 def evaluation_sets() -> tuple[str, ...]:
   """The names that `evaluation_set` accepts."""
   return tuple(EVALUATION_SETS)
-
-
-def cache_folder() -> str:
-  """The cache of corpora: `$GLOVE_JAX_CACHE` or `~/.cache/glove_jax`."""
-  named = os.environ.get("GLOVE_JAX_CACHE")
-  return named or os.path.join(os.path.expanduser("~"), ".cache", "glove_jax")
 
 
 def evaluation_set(name: str) -> str:

@@ -199,14 +199,12 @@ def fit_biases(
 class _Fit:
   """The biases while they are fitted, and what the fit needs of each row."""
 
-  def __init__(
-    self, triplets: Triplets, starts: np.ndarray, chunks, folder=None
-  ):
+  def __init__(self, triplets: Triplets, starts: np.ndarray, chunks, folder):
     size = triplets.vocab_size
     # The counts of all chunks, which are one range.
     first, last = starts[[chunks[0][0], chunks[-1][1]] if chunks else [0, 0]]
     self._starts = starts - first  # [V + 1] where each row starts in it
-    weights = memory.scratch(max(1, last - first), np.float32, folder)
+    weights = memory.scratch(last - first, np.float32, folder)
     self._mapped = *(column[first:last] for column in triplets[1:3]), weights
     self._col, self._count, self._weights = map(np.asarray, self._mapped)
     self._size = size

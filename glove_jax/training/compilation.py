@@ -1,40 +1,65 @@
-"""The start of an accelerator, and the programs that it compiled."""
+"""The start of a device, and the programs that an accelerator compiled."""
 
 import contextlib
 import os
+import pathlib
 import threading
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from glove_jax.cache import cache_folder
+
+# Environment variables by which a user may name a device that is not there.
+_DEVICE_VARIABLES = (
+  "JAX_PLATFORMS",
+  "JAX_PLATFORM_NAME",
+  "JAX_DEFAULT_DEVICE",
+  "JAX_NUM_CPU_DEVICES",
+)
+_KEPT_BYTES = 1 << 30  # of programs; a run of its own settings has about 20
+
 
 def keep_programs() -> None:
-  """Keeps compiled programs in `~/.cache/glove_jax/jax`.
+  """Keeps compiled programs in `jax` in the cache folder.
 
   A later process then reads them, which saves seconds of every start. They are
-  in `$GLOVE_JAX_CACHE/jax` if that is set, or where JAX's own setting
-  `jax_compilation_cache_dir` says. `JAX_ENABLE_COMPILATION_CACHE=0` keeps none.
-  Nothing is kept for a CPU, since such a program may not run on another machine
-  that shares the folder, nor where there is no folder to write to.
+  where JAX's own setting `jax_compilation_cache_dir` says, if it is set.
+  `JAX_ENABLE_COMPILATION_CACHE=0` keeps none. Nothing is kept for a CPU, since
+  such a program may not run on another machine that shares the folder, nor
+  where there is no folder to write to.
   """
   if jax.default_backend() == "cpu" or jax.config.jax_compilation_cache_dir:
     return
-  cache = os.environ.get("GLOVE_JAX_CACHE") or "~/.cache/glove_jax"
-  folder = os.path.join(os.path.expanduser(cache), "jax")
-  if not _is_writable(folder):  # JAX would warn at each program
+  try:
+    folder = os.path.join(cache_folder(), "jax")
+    os.makedirs(folder, exist_ok=True)
+  except OSError:
     return
+  if not os.access(folder, os.W_OK | os.X_OK):  # JAX would warn at each program
+    return
+  if jax.config.jax_compilation_cache_max_size < 0:  # JAX drops none
+    with contextlib.suppress(OSError):  # another process may drop them as well
+      _drop_old(folder)
   jax.config.update("jax_compilation_cache_dir", folder)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   compilation_cache.reset_cache()  # programs may have been compiled before
 
 
-def _is_writable(folder: str) -> bool:
-  """Whether files can be created in a folder, which is created if missing."""
-  if folder.startswith("~"):  # the user has no home
-    return False
-  with contextlib.suppress(OSError):
-    os.makedirs(folder, exist_ok=True)
-  return os.access(folder, os.W_OK | os.X_OK)
+def _drop_old(folder: str) -> None:
+  """Removes the programs read longest ago, those beyond _KEPT_BYTES.
+
+  JAX does so itself if `jax_compilation_cache_max_size` is set. But then each
+  read takes a lock, and threads that compile wait for each other: 8 threads
+  read 16 programs in .3 s instead of .01.
+  """
+  files = [path for path in pathlib.Path(folder).iterdir() if path.is_file()]
+  programs = [(path.stat(), path) for path in files]
+  size = 0
+  for stat, path in sorted(programs, key=lambda one: -one[0].st_atime):
+    size += stat.st_size
+    if size > _KEPT_BYTES:
+      path.unlink(missing_ok=True)
 
 
 def wake_device() -> None:
@@ -46,3 +71,21 @@ def wake_device() -> None:
         jax.device_put(0.0)
 
   threading.Thread(target=wake, name="wake").start()
+
+
+def why_no_device() -> str:
+  """A sentence on why JAX cannot use its device; "" if it can.
+
+  >>> why_no_device()
+  ''
+  """
+  try:
+    jax.device_put(0.0).block_until_ready()
+    return ""
+  except Exception as error:
+    said = " ".join(str(error).split())
+  given = [f"{x}={os.environ[x]}" for x in _DEVICE_VARIABLES if x in os.environ]
+  named = f" with {' and '.join(given)}" if given else ""
+  reason = f" ({said})" if said else ""
+  advice = "correct or unset it" if given else "check how JAX is installed"
+  return f"JAX has no device to compute on{named}: {advice}{reason}."

@@ -23,9 +23,9 @@ from glove_jax.counts.triplets import Triplets, check_types
 from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import (
   checkpoint,
+  device_counts,
   divergence,
   multihost,
-  on_device,
   optimizer_check,
   optimizers,
   sharding,
@@ -35,6 +35,7 @@ from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.checks import check_memory, check_supplied
 from glove_jax.training.compilation import keep_programs, wake_device
 from glove_jax.training.costs import EpochCosts
+from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.engine import (
   NOTHING,
   Engine,
@@ -42,7 +43,6 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
-from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.rows import RowsEngine
 from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.starts import Start
@@ -195,15 +195,34 @@ def prepare(
       initial parameters.
   """
   keep_programs()
-  counts = resident.place(triplets, config)
+  begin = functools.partial(
+    _begin,
+    config=config,
+    supplied=supplied,
+    tiles_folder=tiles_folder,
+    resume_from=resume_from,
+  )
+  return resident.with_placed(triplets, config, begin)
+
+
+def _begin(
+  counts: Triplets | DeviceCounts,
+  *,
+  config: TrainConfig,
+  supplied: Supplied,
+  tiles_folder: str | os.PathLike | None,
+  resume_from: tuple[pathlib.Path, int] | None,
+) -> tuple[Engine, TrainState]:
+  """As `prepare`, with counts where they are."""
+  vocab_size = counts.vocab_size
   build = functools.partial(
     make_engine, counts, config, supplied, tiles_folder=tiles_folder
   )
   scratch = tiles_folder and pathlib.Path(tiles_folder).parent
   placement = sharding.make_placement(config)
-  begin = functools.partial(
+  draw = functools.partial(
     initial_params,
-    triplets.vocab_size,
+    vocab_size,
     config,
     bias_fit(counts, scratch),
     supplied.start,
@@ -218,10 +237,10 @@ def prepare(
     # processes must communicate in the same order. The engine comes first: it
     # compiles its programs while biases are fitted.
     engine = build()
-    state = engine.init(begin(), given)
+    state = engine.init(draw(), given)
   else:
     with futures.ThreadPoolExecutor(1) as pool:
-      params = pool.submit(begin)
+      params = pool.submit(draw)
       engine = build()
       state = engine.init(params.result(), given)
   return engine, sharding.put_state(engine.placement, state)
@@ -235,7 +254,7 @@ def bias_fit(counts: Triplets | DeviceCounts, scratch=None) -> Callable:
     scratch: the folder for temporary files; None is where such files go.
   """
   if isinstance(counts, DeviceCounts):
-    return functools.partial(on_device.fit_biases, counts)
+    return functools.partial(device_counts.fit_biases, counts)
   return functools.partial(
     fit_biases,
     counts,

@@ -186,7 +186,11 @@ def _slices(engine: str, size: int) -> list:
     return Params(*(each(lambda x, i=i: x[i], x) for i, x in pairs))
 
   def tile(table: Params) -> Params:
-    return Params(*(each(lambda x: x[None], x) for x in rows(table)))
+    def both(*sides):
+      return each(lambda *arrays: jnp.stack(arrays)[None], *sides)
+
+    word, context, word_bias, context_bias = rows(table)
+    return line(both(word, context), both(word_bias, context_bias))
 
   def line(*sides) -> Params:
     cuts = [(x, number) for x in sides for number in (size, 0)]

@@ -77,7 +77,7 @@ def hold(tx: optax.GradientTransformation) -> optax.GradientTransformation:
   Held rows have no gradient and get no update, so weight decay and momentum do
   not move them either. Which rows these are is a part of the state, because
   engines slice tables in the state as they slice the parameters. All rows are
-  free until `starts.init_opt_state` says otherwise.
+  free until `init_opt_state` says otherwise.
 
   Args:
     tx: the optimizer of the other rows.

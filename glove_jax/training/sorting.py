@@ -44,7 +44,7 @@ def sum_duplicates(
     with_last = slice(max(0, part.start - 1), part.stop)
     pairs = np.asarray(row[with_last]), np.asarray(col[with_last])
     is_ordered = _is_increasing(*pairs)
-    release(triplets)
+    release(triplets, part)
     return not is_ordered
 
   parts = chunks(len(row), rows)
@@ -93,7 +93,7 @@ def by_row(
     counted = np.zeros(triplets.vocab_size + 1, np.int64)
     first = triplets.row[max(0, part.start - 1)]
     _count_rows(first, np.asarray(triplets.row[part]), counted)
-    release(triplets)
+    release(triplets, part)
     return counted
 
   parts = chunks(len(triplets.row), rows)

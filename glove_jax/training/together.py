@@ -17,6 +17,7 @@ from glove_jax.counts.triplets import Triplets
 from glove_jax.training import loop, multihost, optimizers, sharding
 from glove_jax.training.biases import initial_params
 from glove_jax.training.compilation import keep_programs
+from glove_jax.training.engine import TrainState
 from glove_jax.training.tiles import resident
 from glove_jax.training.tiles.engine import TileEngine
 
@@ -75,15 +76,10 @@ def train_together(
     )
   triplets = loop.checked(triplets)
   keep_programs()
-  # Points that differ only in the seed share their biases.
-  counts = resident.place(triplets, configs[0], len(configs))
-  fit = functools.cache(loop.bias_fit(counts))
-  starts = [
-    initial_params(triplets.vocab_size, config, fit) for config in configs
-  ]
-  params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
-  engine = TileEngine(counts, configs[0], together=configs)
-  state = sharding.put_state(engine.placement, engine.init(params))
+  begin = functools.partial(_begin, configs=configs)
+  engine, state = resident.with_placed(
+    triplets, configs[0], begin, num_points=len(configs)
+  )
   for epoch in loop.epochs_after(engine, 0):
     state, line = loop.run_epoch(engine, configs[0], state, epoch)
     if on_epoch:
@@ -92,3 +88,15 @@ def train_together(
   return [
     jax.tree.map(lambda leaf, i=i: leaf[i], params) for i in range(len(configs))
   ]
+
+
+def _begin(counts, configs) -> tuple[TileEngine, TrainState]:
+  """The engine of all points and their first state."""
+  # Points that differ only in the seed share their biases.
+  fit = functools.cache(loop.bias_fit(counts))
+  starts = [
+    initial_params(counts.vocab_size, config, fit) for config in configs
+  ]
+  params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
+  engine = TileEngine(counts, configs[0], together=configs)
+  return engine, sharding.put_state(engine.placement, engine.init(params))

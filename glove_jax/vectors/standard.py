@@ -1,9 +1,9 @@
 """The sets of a run: those of the standard suite, and a user's files.
 
 Three sets of the suite come with gensim. The others are taken from a folder of
-the user's if they are there, or else downloaded once, by pooch, into
-`$GLOVE_JAX_CACHE/evaluation`. The files on GitHub are pinned to a commit, and
-their SHA-256 was computed from it; the SHA-1 of BATS is GluonNLP's
+the user's if they are there, or else downloaded once, by pooch, into the folder
+`evaluation` of the cache. The files on GitHub are pinned to a commit, and their
+SHA-256 was computed from it; the SHA-1 of BATS is GluonNLP's
 (`gluonnlp/data/word_embedding_evaluation.py`).
 """
 
@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from glove_jax.cache import cache_folder
 from glove_jax.config import EvaluateConfig, check_type
 from glove_jax.text import datasets
 from glove_jax.vectors import sets
@@ -154,7 +155,8 @@ def find_sets(config: EvaluateConfig) -> list[Entry]:
     with a reason and no path.
 
   Raises:
-    FileNotFoundError: a file or folder that the config names does not exist.
+    FileNotFoundError: a file or folder that the config names does not exist, or
+      there is no folder for the suite.
     ValueError: the config is not an `EvaluateConfig`.
   """
   check_type(config, EvaluateConfig)
@@ -242,7 +244,7 @@ def cached_files() -> list[pathlib.Path]:
 def _cached(name: str) -> pathlib.Path:
   """Where a downloaded set is, or will be, as a file or a folder."""
   packed = STANDARD[name].url.endswith(".zip")
-  folder = pathlib.Path(datasets.cache_folder(), "evaluation")
+  folder = pathlib.Path(cache_folder(), "evaluation")
   return folder / (name if packed else f"{name}.txt")
 
 
@@ -256,10 +258,11 @@ def _rest_of_suite(present) -> list[Entry]:
     if name in present:
       continue
     path, reason = None, unreachable
+    is_cached = source.url and _cached(name).exists()
     try:
       if not source.url:
         path = pathlib.Path(datasets.evaluation_set(name))
-      elif not unreachable or _cached(name).exists():
+      elif not unreachable or is_cached:
         path, reason = fetch(name), ""
     except (OSError, ImportError, ValueError) as error:
       reason = _sentence(error, source)

@@ -1,5 +1,7 @@
 """Where compiled programs are kept."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
@@ -31,6 +33,22 @@ def test_an_accelerators_programs_are_kept_in_the_cache(
   assert configured["jax_persistent_cache_min_compile_time_secs"] == 0
 
 
+def test_programs_read_longest_ago_are_removed(
+  configured, monkeypatch, tmp_path
+):
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  monkeypatch.setenv("GLOVE_JAX_CACHE", str(tmp_path))
+  monkeypatch.setattr(compilation, "_KEPT_BYTES", 25)
+  (tmp_path / "jax/folder").mkdir(parents=True)
+  for name, read in (("old", 1), ("new", 3), ("newer", 4), ("older", 2)):
+    path = tmp_path / "jax" / name
+    path.write_bytes(bytes(10))
+    os.utime(path, (read, 5 - read))
+  compilation.keep_programs()
+  names = {path.name for path in (tmp_path / "jax").iterdir()}
+  assert names == {"new", "newer", "folder"} and configured
+
+
 @pytest.mark.parametrize(("backend", "folder"), [("cpu", None), ("gpu", "/a")])
 def test_nothing_is_kept_for_a_cpu_or_against_a_setting(
   configured, monkeypatch, backend, folder
@@ -47,13 +65,33 @@ def test_nothing_is_kept_where_nothing_can_be_written(
 ):
   """A user of a container may have no home; "~" is then not replaced."""
   monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-  monkeypatch.setattr(compilation.os.path, "expanduser", lambda path: path)
+  monkeypatch.setattr(os.path, "expanduser", lambda path: path)
   monkeypatch.chdir(tmp_path)
   (tmp_path / "file").touch()
   monkeypatch.setenv("GLOVE_JAX_CACHE", f"{home}/cache")
   compilation.keep_programs()
   assert not configured
   assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+  ("named", "said", "sentence"),
+  [
+    ("cuda", "", "with JAX_PLATFORMS=cuda: correct or unset it."),
+    (None, "No\nGPU.", "on: check how JAX is installed (No GPU.)."),
+  ],
+)
+def test_a_missing_device_is_a_sentence(monkeypatch, named, said, sentence):
+  def fail(_):
+    raise AssertionError(*said and [said])
+
+  assert compilation.why_no_device() == ""
+  for name in compilation._DEVICE_VARIABLES:
+    monkeypatch.delenv(name, raising=False)
+  if named:
+    monkeypatch.setenv("JAX_PLATFORMS", named)
+  monkeypatch.setattr(jax, "device_put", fail)
+  assert compilation.why_no_device().endswith(sentence)
 
 
 def test_settings_and_counts_are_checked_before_the_device_has_started(

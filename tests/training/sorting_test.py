@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glove_jax import config
+from glove_jax import config, memory
 from glove_jax.counts import triplets
 from glove_jax.training import loop, sorting
 from glove_jax.training.together import train_together
@@ -58,6 +58,22 @@ def test_a_fall_between_two_chunks_is_seen(monkeypatch):
 def test_counts_in_order_are_returned_unchanged():
   ordered = make([0, 0, 2], [1, 2, 0])
   assert sorting.sum_duplicates(ordered) is ordered
+
+
+@pytest.mark.parametrize(
+  "read", [triplets.check, sorting.sum_duplicates, sorting.by_row]
+)
+def test_a_chunk_releases_its_own_pages(read, monkeypatch):
+  """Not those of all counts, which other threads read."""
+  monkeypatch.setattr(triplets, "_CHUNK", 3)
+  released = []
+  monkeypatch.setattr(memory, "release", lambda *a: released.append(a))
+  counts = make(*[range(1, 9)] * 3, vocab_size=9)
+  read(counts)
+  assert len(released) == 3
+  for i, column in enumerate(counts[:3]):
+    read_once = np.sort(np.concatenate([arrays[i] for arrays in released]))
+    np.testing.assert_array_equal(read_once, column)
 
 
 @pytest.mark.parametrize("shares", [[3], [0, 3], [1, 2], [2, 1]])

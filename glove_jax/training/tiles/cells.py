@@ -89,7 +89,7 @@ def cells_loss(
   code: jax.Array,
   real=True,
   *,
-  outer,
+  predict,
   cell_loss=None,
   **settings,
 ):
@@ -100,18 +100,14 @@ def cells_loss(
       and [K, S].
     code: [K, T, S] uint16.
     real: [K] bool, False marks padding; True if all tiles are real.
-    outer: from `steps.make_outer`.
+    predict: from `steps.make_predict`.
     cell_loss: the cost of counted cells, instead of J.
     **settings: x_max, alpha, missing and missing_count of `cells_cost`.
   """
   word_bias = jnp.where(
     jnp.reshape(real, (-1, 1)), params.word_bias, PADDING_BIAS
   )
-  prediction = (
-    outer(params.word, params.context)
-    + word_bias[:, :, None]
-    + params.context_bias[:, None, :]
-  )
+  prediction = predict(params._replace(word_bias=word_bias))
   flat = (array.reshape(-1, code.shape[-1]) for array in (prediction, code))
   if cell_loss is None:
     return cells_cost(*flat, **settings)

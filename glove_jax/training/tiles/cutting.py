@@ -130,19 +130,32 @@ def _add_strips(
   blocks: Blocks, remainder: Remainder, settings: CutSettings
 ) -> Blocks:
   """Adds the strips of the words outside of the core, if there are any."""
-  num_core = core_blocks(settings, blocks.tile_size, blocks.num_blocks)
-  if num_core == blocks.num_blocks:
+  sizes = block_sizes(len(blocks.position), settings)
+  if sizes.core_blocks == sizes.num_blocks:
     return blocks
-  sizes = blocks.tile_size, blocks.num_blocks, num_core
   found = strips.cut(*remainder, *sizes, strips.in_folder(blocks.folder))
   return blocks._replace(strips=found, num_outside=0)
 
 
-def core_blocks(settings: CutSettings, tile_size: int, num_blocks: int) -> int:
-  """The number of blocks that hold the core: all without a core."""
-  if settings.core is None:
-    return num_blocks
-  return min(-(-settings.core // tile_size), num_blocks)
+class BlockSizes(NamedTuple):
+  """How many words and blocks there are."""
+
+  tile_size: int  # T, words in a block
+  num_blocks: int  # B
+  core_blocks: int  # K, those of the core: all without a core
+
+
+def block_sizes(vocab_size: int, settings: CutSettings) -> BlockSizes:
+  """The sizes of V words in blocks.
+
+  >>> block_sizes(100, CutSettings(tile_size=16, core=20))
+  BlockSizes(tile_size=16, num_blocks=7, core_blocks=2)
+  """
+  tile_size = min(settings.tile_size, vocab_size)
+  core = vocab_size if settings.core is None else min(settings.core, vocab_size)
+  return BlockSizes(
+    tile_size, -(-vocab_size // tile_size), -(-core // tile_size)
+  )
 
 
 def cut(
@@ -172,16 +185,15 @@ def cut(
   folder = pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
   triplets, starts = by_row(triplets, rows, reduce)
-  vocab_size = triplets.vocab_size
-  tile_size = min(settings.tile_size, vocab_size)
-  num_blocks = -(-vocab_size // tile_size)
+  sizes = block_sizes(triplets.vocab_size, settings)
+  tile_size, num_blocks, _ = sizes
   position = word_positions(np.diff(starts), settings)
   numbers = np.arange(num_blocks)
   numbers = numbers[local(numbers)] if local else numbers
   words = np.argsort(position).astype(np.int32)
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
-  kind = functools.partial(_kinds, settings, tile_size)
+  kind = functools.partial(_kinds, settings, sizes)
   counted = _count_tiles(source, numbers, num_blocks)
   with metrics.progress(
     "cutting tiles", len(numbers), " blocks", enabled=not rows.start
@@ -205,13 +217,12 @@ def cut(
 _REMAINS, _DROPPED, _TILE = -1, -2, 0
 
 
-def _kinds(settings: CutSettings, tile_size: int, counted) -> np.ndarray:
+def _kinds(settings: CutSettings, sizes: BlockSizes, counted) -> np.ndarray:
   """What becomes of pairs of blocks [B, B], by the counts in each."""
   if settings.core is None:
-    dense = counted >= max(1, settings.min_fill * tile_size**2)
+    dense = counted >= max(1, settings.min_fill * sizes.tile_size**2)
     return np.where(dense, _TILE, _REMAINS)
-  num_blocks = len(counted)
-  is_core = np.arange(num_blocks) < core_blocks(settings, tile_size, num_blocks)
+  is_core = np.arange(sizes.num_blocks) < sizes.core_blocks
   num_in_core = is_core[:, None].astype(int) + is_core
   return np.array([_DROPPED, _REMAINS, _TILE])[num_in_core]
 
@@ -244,7 +255,7 @@ def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
     counter = idle.get()
     _count_rows(*rows, starts, col, block, is_wanted, counter)
     idle.put(counter)
-    release(triplets)
+    release(triplets, slice(*starts[list(rows)]))
 
   for _ in ordered_map(count_rows, ranges, threads):
     pass

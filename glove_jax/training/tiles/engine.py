@@ -30,6 +30,7 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
 from glove_jax.training import multihost, optimizers
+from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.engine import (
   NOTHING,
   ONE_DEVICE,
@@ -38,7 +39,6 @@ from glove_jax.training.engine import (
   Supplied,
   TrainState,
 )
-from glove_jax.training.on_device import DeviceCounts
 from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles import (
   cells,
@@ -61,8 +61,9 @@ from glove_jax.training.tiles.pulls import Pull, make_pull
 
 _STREAMED_TILES = 64  # maximum tiles in a stack read from disk
 _STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
-_GROUP_CELLS = 1 << 22  # cells in a group of tiles, on an accelerator
-_GROUPS = 16  # in a stack there
+# On an accelerator. All cells are in larger groups, see `resident`.
+_DENSE_CELLS = 1 << 22  # in a group of the tiles that are filled enough
+_GROUPS = 16  # in a stack
 
 
 class DeviceSettings(NamedTuple):
@@ -81,7 +82,7 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
     fit = max(1, _STREAMED_BYTES // (2 * tile_cells))
     groups = max(1, min(len(blocks.pair), fit, _STREAMED_TILES))
     return DeviceSettings(False, 1, groups, line_cells=0)
-  tiles = max(1, _GROUP_CELLS // tile_cells)
+  tiles = max(1, _DENSE_CELLS // tile_cells)
   # All processes must agree.
   there = int(multihost.gather(resident.device_memory()).min())
   if 2 * len(blocks.pair) * tile_cells < num_devices * there / 2:
@@ -246,14 +247,14 @@ class TileEngine(BlockedEngine):
 
   def _cut_cells(self, counts: DeviceCounts, config, num_points: int) -> None:
     """Cuts counts on the device, while programs compile."""
-    settings = cutting.cut_settings(config)
     make_jobs = functools.partial(
-      resident.make_strip_jobs, settings=settings, num_points=num_points
+      resident.make_strip_jobs, num_points=num_points
     )
     stacks = _tile_shapes(self.blocks, self._batching)
     if not config.retrofit:  # its strips have targets, which are not known yet
       stacks += _first_stacks(make_jobs(self.blocks, config))
     self._compile(stacks)
+    settings = cutting.cut_settings(config)
     self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
     self._make_strip_jobs = functools.partial(make_jobs, self.blocks)
 
@@ -376,6 +377,11 @@ def check_settings(config: TrainConfig) -> None:
     raise ValueError(
       f"The blocked engine trains in float32, not {config.dtype}: use "
       "engine=rows."
+    )
+  if jax.config.jax_disable_jit:
+    raise ValueError(
+      "The blocked engine compiles its programs ahead of time: unset "
+      "JAX_DISABLE_JIT, or use engine=rows."
     )
   config = config.resolved
   if config.joint_epochs >= max(1, config.epochs):

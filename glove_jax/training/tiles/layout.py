@@ -266,16 +266,13 @@ def read_strip_tiles(strips: Strips, strip: int) -> Tiles:
   A strip of words has the tiles (block, 0) to (block, K - 1); the tiles of a
   strip of contexts are (0, block) to (K - 1, block).
   """
-  num_pieces, size, _ = strips.code_shape
-  code = fill_cells(strips, strip).reshape(num_pieces, size, -1, size)
-  code = code.swapaxes(1, 2).reshape(strips.core_blocks, size, size)
-  pair = np.full((strips.core_blocks, 2), strips.block(strip), np.int32)
+  size, block = strips.tile_size, strips.block(strip)
+  of_words = block < strips.num_blocks
+  shape = strips.core_blocks, size, size
+  code = fill_cells(strips, strip, shape, transpose=not of_words)
   core = np.arange(strips.core_blocks, dtype=np.int32)
-  if strips.block(strip) < strips.num_blocks:
-    pair[:, 1] = core + strips.num_blocks
-  else:
-    pair[:, 0] = core
-    code = np.ascontiguousarray(code.mT)
+  pair = np.full((len(core), 2), block, np.int32)
+  pair[:, int(of_words)] = core + strips.num_blocks * of_words
   return Tiles(code[:, None], pair[:, None])
 
 

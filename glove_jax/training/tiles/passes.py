@@ -44,7 +44,7 @@ def plan_passes(
     plans[i] = plans[i]._replace(
       num_triplets=plans[i].num_triplets + counts,
       fits_strips=fits,
-      with_strips=not fits and any(jobs),
+      with_strips=not fits,
     )
   return plans
 

@@ -79,7 +79,7 @@ class _Runs:
 
   def __init__(self, config: TrainConfig, supplied: Supplied):
     self._config, self._supplied = config, supplied
-    self._outer = steps.make_outer(jnp.dtype(config.products))
+    self._predict = steps.make_predict(jnp.dtype(config.products))
 
   def train_tiles(self, state, hyper, codes, stack, multipliers):
     tx, loss_of = self._make_tx(hyper), self._tiles_loss(hyper)
@@ -160,7 +160,10 @@ class _Runs:
     names = {"x_max", "alpha"}
     names |= {"missing", "missing_count"} if self._config.missing else set()
     settings = {name: getattr(hyper, name) for name in names}
-    settings |= {"outer": self._outer, "cell_loss": self._supplied.cell_loss}
+    settings |= {
+      "predict": self._predict,
+      "cell_loss": self._supplied.cell_loss,
+    }
     if not self._config.missing:
       return lambda real: functools.partial(steps.tiles_loss, **settings)
     return lambda real: functools.partial(

@@ -12,21 +12,24 @@ Nothing is written to disk. There are no lines, and strips are read from tiles.
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glove_jax import memory
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
-from glove_jax.training import on_device, sharding
-from glove_jax.training.on_device import DeviceCounts
+from glove_jax.training import device_counts, sharding
+from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.tiles import codec
 from glove_jax.training.tiles.cutting import (
+  BlockSizes,
   CutSettings,
+  block_sizes,
   check_range,
-  core_blocks,
   cut_settings,
   word_positions,
 )
@@ -36,7 +39,7 @@ from glove_jax.training.tiles.layout import OUTSIDE, Blocks, pad_end
 from glove_jax.training.tiles.pulls import Pull, of_blocks
 from glove_jax.training.tiles.strips import piece_blocks
 
-_GROUP_CELLS = 1 << 24  # most cells in a group of tiles
+_MOST_CELLS = 1 << 24  # in a group of tiles, or of blocks with a piece
 _BYTES_PER_COUNT = 40  # while counts are scattered
 _TABLES = 6  # of the size of the parameters, while training starts
 
@@ -57,24 +60,46 @@ def place(
   if sharding.make_placement(config).mesh is not None:
     return triplets
   needed = memory_needed(triplets, config, num_points)
-  return on_device.put(triplets) if needed < device_memory() else triplets
+  return device_counts.put(triplets) if needed < device_memory() else triplets
+
+
+def with_placed(
+  triplets: Triplets,
+  config: TrainConfig,
+  start: Callable[[Triplets | DeviceCounts], Any],
+  num_points: int = 1,
+) -> Any:
+  """The result of `start` on counts that are placed as by `place`.
+
+  If the memory of the accelerator is full nonetheless, `start` is called again
+  with the counts as they are.
+  """
+  counts = place(triplets, config, num_points)
+  try:
+    return start(counts)
+  except Exception as error:
+    if counts is triplets or not memory.is_full(error):
+      raise
+  del counts
+  return start(triplets)
 
 
 def device_memory() -> int:
-  """The memory of the accelerator that holds counts, in bytes; 0 for a CPU."""
+  """The free bytes of the accelerator that holds counts; 0 for a CPU."""
   device = jax.local_devices()[0]
   if device.platform == "cpu":
     return 0
-  return (device.memory_stats() or {}).get("bytes_limit", 0)
+  stats = device.memory_stats() or {}
+  return stats.get("bytes_limit", 0) - stats.get("bytes_in_use", 0)
 
 
 def memory_needed(
   triplets: Triplets, config: TrainConfig, num_points: int = 1
 ) -> int:
   """The bytes of all cells, the counts and the tables."""
-  settings = cut_settings(config)
-  size, num_blocks = _sizes(triplets.vocab_size, settings)
-  num_tiles = int(_is_tile(num_blocks, size, settings).sum())
+  sizes = block_sizes(triplets.vocab_size, cut_settings(config))
+  size, num_blocks, _ = sizes
+  num_tiles = int(_is_tile(sizes).sum())
   tables = 2 * num_blocks * size * (config.dim + 1) * 4
   return (
     2 * num_tiles * size**2
@@ -83,15 +108,9 @@ def memory_needed(
   )
 
 
-def _sizes(vocab_size: int, settings: CutSettings) -> tuple[int, int]:
-  """(T, B): the words in a block, and the number of blocks."""
-  size = min(settings.tile_size, vocab_size)
-  return size, -(-vocab_size // size)
-
-
-def _is_tile(num_blocks: int, size: int, settings: CutSettings) -> np.ndarray:
+def _is_tile(sizes: BlockSizes) -> np.ndarray:
   """Which pairs of blocks are tiles: [B, B] bool."""
-  in_core = np.arange(num_blocks) < core_blocks(settings, size, num_blocks)
+  in_core = np.arange(sizes.num_blocks) < sizes.core_blocks
   return in_core[:, None] | in_core
 
 
@@ -105,8 +124,9 @@ def plan(vocab_size: int, settings: CutSettings) -> Blocks:
   Returns:
     Blocks of M tiles, without files, lines and strips.
   """
-  size, num_blocks = _sizes(vocab_size, settings)
-  pair = np.argwhere(_is_tile(num_blocks, size, settings)).astype(np.int32)
+  sizes = block_sizes(vocab_size, settings)
+  size, num_blocks, _ = sizes
+  pair = np.argwhere(_is_tile(sizes)).astype(np.int32)
   pair[:, 1] += num_blocks
   position, none = np.zeros(vocab_size, np.int32), np.zeros(0, np.int64)
   num_counts = np.zeros(len(pair), np.int64)
@@ -138,10 +158,12 @@ def cut(
   """
   of_word = jnp.bincount(counts.row, length=counts.vocab_size)
   position = word_positions(np.asarray(of_word), settings)
-  pair = blocks.pair - np.array([0, blocks.num_blocks])
-  index = tile_index(pair, blocks.num_blocks)
   codes, num_counts, lowest, highest = _scatter(
-    *counts[:3], position, index, num_tiles=len(pair), size=blocks.tile_size
+    *counts[:3],
+    position,
+    tile_index(blocks),
+    num_tiles=len(blocks.pair),
+    size=blocks.tile_size,
   )
   check_range(float(lowest), float(highest))
   num_counts = np.asarray(num_counts, np.int64)
@@ -161,24 +183,38 @@ def _scatter(row, col, count, position, index, *, num_tiles, size):
   return codes, num_counts, count.min(), count.max()
 
 
-def tile_index(pair: np.ndarray, num_blocks: int) -> np.ndarray:
+def tile_index(blocks: Blocks) -> np.ndarray:
   """The index of the tile of each pair of blocks: [B, B]; OUTSIDE if none.
 
   Example:
-    >>> tile_index(np.array([[0, 0], [0, 1], [1, 0]]), 2)[0]
-    array([0, 1], dtype=int32)
+    Two blocks, of which the first is the core.
+
+    >>> tile_index(plan(16, CutSettings(tile_size=8, core=8)))
+    array([[         0,          1],
+           [         2, 2147483647]], dtype=int32)
   """
-  index = np.full((num_blocks, num_blocks), OUTSIDE, np.int32)
-  index[tuple(pair.T)] = np.arange(len(pair))
+  index = np.full((blocks.num_blocks, blocks.num_blocks), OUTSIDE, np.int32)
+  row, col = blocks.pair.T
+  index[row, col - blocks.num_blocks] = np.arange(len(blocks.pair))
   return index
+
+
+def core_blocks(blocks: Blocks) -> int:
+  """K, the blocks of the core: those with a tile for each block.
+
+  >>> core_blocks(plan(16, CutSettings(tile_size=8, core=8)))
+  1
+  """
+  num_tiles = np.bincount(blocks.pair[:, 0])
+  return int((num_tiles == blocks.num_blocks).sum())
 
 
 def group_size(blocks: Blocks, num_points: int = 1) -> int:
   """K, the tiles in a group.
 
   A diagonal of tiles, see `layout.disjoint_groups`, is divided evenly. It has
-  at most one tile of each of B rows and, with a core of C blocks, at most C in
-  the rows of the core and C in its columns.
+  at most one tile of each of B rows and, with a core of K blocks, at most K in
+  the rows of the core and K in its columns.
 
   Args:
     blocks: the tiles.
@@ -190,9 +226,8 @@ def group_size(blocks: Blocks, num_points: int = 1) -> int:
     >>> group_size(plan(32, CutSettings(tile_size=8, core=8)))
     2
   """
-  num_core = (np.bincount(blocks.pair[:, 0]) == blocks.num_blocks).sum()
-  longest = min(blocks.num_blocks, 2 * int(num_core))
-  return _even(longest, _GROUP_CELLS // (num_points * blocks.tile_size**2))
+  longest = min(blocks.num_blocks, 2 * core_blocks(blocks))
+  return _even(longest, _MOST_CELLS // (num_points * blocks.tile_size**2))
 
 
 class StripTiles(NamedTuple):
@@ -209,7 +244,6 @@ def make_strip_jobs(
   config: TrainConfig,
   pull: Pull | None = None,
   *,
-  settings: CutSettings,
   num_points: int = 1,
 ) -> StripJobs | None:
   """Jobs that fit the words outside of the core, many blocks at a time.
@@ -218,34 +252,33 @@ def make_strip_jobs(
     blocks: from `cut`.
     config: has the passes of the fit, and the seed of their order.
     pull: the targets of words, if they have any.
-    settings: as for `cut`.
     num_points: points of a sweep that train together.
   """
   size, num_blocks = blocks.tile_size, blocks.num_blocks
-  num_core = core_blocks(settings, size, num_blocks)
-  if num_core == num_blocks:
+  core = core_blocks(blocks)
+  if core == num_blocks:
     return None
-  width = piece_blocks(size, num_core)
-  num_pieces, num_others = num_core // width, num_blocks - num_core
+  width = piece_blocks(size, core)
+  num_pieces, num_others = core // width, num_blocks - core
   (plan,) = plan_fit(
     num_pieces, config.fit_passes, keep=config.keep, seed=config.seed
   )
-  index = tile_index(blocks.pair - np.array([0, num_blocks]), num_blocks)
-  others = np.arange(num_core, num_blocks, dtype=np.int32)
+  index = tile_index(blocks)
+  others = np.arange(core, num_blocks, dtype=np.int32)
   cells = num_points * width * size**2  # of a block with a piece
-  group = _even(num_others, _GROUP_CELLS // cells)
+  group = _even(num_others, _MOST_CELLS // cells)
   jobs = []
   for first, tile in ((0, index.T), (num_blocks, index)):  # words, contexts
-    tile = tile[:num_core, num_core:].reshape(num_pieces, width, num_others)
+    tile = tile[:core, core:].reshape(num_pieces, width, num_others)
     for start in range(0, num_others, group):
       chosen = slice(start, start + group)
       block = others[chosen] + np.int32(first)
       stack = _pad(block, tile[:, :, chosen].swapaxes(1, 2), plan, group)
       load = functools.partial(_load, stack, pull, num_blocks)
       jobs.append(Job(load, np.array([len(block)])))
-  in_core = (blocks.pair - np.array([0, num_blocks]) < num_core).all(axis=1)
-  num_counts = int(blocks.num_counts[~in_core].sum())
-  return StripJobs(num_core * size, num_counts, [jobs], [[]])
+  in_core = blocks.num_counts[index[:core, :core]]
+  num_counts = int(blocks.num_counts.sum() - in_core.sum())
+  return StripJobs(core * size, num_counts, [jobs], [[]])
 
 
 def _even(num: int, most: int) -> int:

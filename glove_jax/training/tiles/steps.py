@@ -88,13 +88,55 @@ def table_params(table: Table, position) -> Params:
   return Params(word, context, word_bias, context_bias)
 
 
-def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
-  """a [K, T, D], b [K, S, D] -> a b^T, products in `dtype`, sums in float32.
+def make_predict(dtype) -> Callable[[Params], jax.Array]:
+  """Makes the function that predicts all cells of tiles.
 
-  The gradient of b is computed as a^T g and transposed behind a barrier.
-  Otherwise XLA folds the transpose into the product, which takes three times as
-  long on a CPU.
+  Biases are columns of the matrices, so one product adds them too, and the
+  products of the gradients sum up theirs:
+
+    w . w~ + b + b~ = (w, b, 1) . (w~, 1, b~)
+
+  Args:
+    dtype: of the factors; sums are float32. In a type of 16 bits, a bias is two
+      columns: its rounded value, and what rounding took away.
+
+  Returns:
+    (params of K times T words and S contexts, [K, T, D], [K, S, D], [K, T] and
+    [K, S]) -> predictions [K, T, S].
+
+  Example:
+    >>> word, context = jnp.array([3.0, 5.0]).reshape(2, 1, 1, 1)
+    >>> bias = jnp.ones((1, 1))
+    >>> params = Params(word, context, bias, bias)
+    >>> print(make_predict(jnp.float32)(params))
+    [[[17.]]]
   """
+  short = jnp.dtype(dtype).itemsize < 4
+
+  def bias_columns(bias) -> list[jax.Array]:
+    rounded = bias.astype(dtype)
+    rest = bias - rounded.astype(bias.dtype)
+    return [rounded, rest.astype(dtype)] if short else [rounded]
+
+  def word_rows(params, axis=-1):
+    """(w, b, 1): [K, T, D'], or [K, D', T] with axis -2.
+
+    Vectors are transposed before the rest is appended, since XLA folds the
+    transpose of a whole matrix into the product, which is slow on a CPU.
+    """
+    vectors = params.word if axis == -1 else params.word.mT
+    bias = bias_columns(params.word_bias)
+    columns = *bias, *map(jnp.ones_like, bias)
+    return append(vectors, columns, axis)
+
+  def context_rows(params):
+    """(w~, 1, b~): [K, S, D']."""
+    bias = bias_columns(params.context_bias)
+    return append(params.context, (*map(jnp.ones_like, bias), *bias), -1)
+
+  def append(vectors, columns, axis):
+    new = (jnp.expand_dims(column, axis) for column in columns)
+    return jnp.concatenate([vectors.astype(dtype), *new], axis)
 
   def dot(x, y, i, j):
     return jax.lax.dot_general(
@@ -102,28 +144,34 @@ def make_outer(dtype) -> Callable[[jax.Array, jax.Array], jax.Array]:
     )
 
   @jax.custom_vjp
-  def outer(a, b):
-    return dot(a.astype(dtype), b.astype(dtype), 2, 2)
+  def predict(params: Params) -> jax.Array:
+    return dot(word_rows(params), context_rows(params), 2, 2)
 
-  def forward(a, b):
-    return outer(a, b), (a.astype(dtype), b.astype(dtype))
+  def forward(params):
+    return predict(params), params
 
-  def backward(saved, grad):
-    a, b = saved
-    grad = grad.astype(dtype)
-    barrier = jax.lax.optimization_barrier
-    transposed = barrier(dot(barrier(a.mT), grad, 2, 1))
-    return dot(grad, b, 2, 1), transposed.mT
+  def backward(params, slope):
+    dim, slope = params.word.shape[-1], slope.astype(dtype)
+    words = dot(slope, context_rows(params), 2, 1)  # [K, T, D']
+    contexts = dot(word_rows(params, axis=-2), slope, 2, 1)  # [K, D', S]
+    ones = (contexts.shape[1] + dim) // 2  # the first one beside the biases
+    grads = Params(
+      words[..., :dim],
+      contexts[:, :dim].mT,
+      words[..., dim],
+      contexts[:, ones],
+    )
+    return (grads,)
 
-  outer.defvjp(forward, backward)
-  return outer
+  predict.defvjp(forward, backward)
+  return predict
 
 
 def tiles_loss(
   params: Params,
   code: jax.Array,
   *,
-  outer,
+  predict,
   x_max,
   alpha,
   cell_loss: CellLoss | None = None,
@@ -133,23 +181,14 @@ def tiles_loss(
   Args:
     params: K times T words and contexts: [K, T, D] and [K, T].
     code: [K, T, T] uint16.
-    outer: from `make_outer`.
+    predict: from `make_predict`.
     x_max: the count from which the weight is 1.
     alpha: the exponent of the weight below x_max.
     cell_loss: as for `model.loss`.
   """
-  prediction = (
-    outer(params.word, params.context)
-    + params.word_bias[:, :, None]
-    + params.context_bias[:, None, :]
-  )
-  return sum_cells(
-    *(
-      array.reshape(-1, code.shape[-1])
-      for array in (prediction, *decode(code, x_max=x_max, alpha=alpha))
-    ),
-    cell_loss,
-  )
+  arrays = predict(params), *decode(code, x_max=x_max, alpha=alpha)
+  flat = (array.reshape(-1, code.shape[-1]) for array in arrays)
+  return sum_cells(*flat, cell_loss)
 
 
 def tiles_step(
@@ -178,30 +217,41 @@ def tiles_step(
     The new state, and the cost of the tiles before the step.
   """
 
-  def take(table: Table) -> Params:
-    vectors, biases = (
-      each(lambda a: a.at[pair].get(mode="clip"), array) for array in table
-    )  # [K, 2, T, D] and [K, 2, T]
-    sides = [(array, side) for array in (vectors, biases) for side in (0, 1)]
-    return Params(*(each(lambda a, s=s: a[:, s], a) for a, s in sides))
+  def get(array):
+    return array.at[pair].get(mode="clip")
 
-  def put(table: Table, params: Params) -> Table:
-    def write(array, words, contexts):
-      new = jnp.stack([words, contexts], axis=1)
-      return array.at[pair].set(new, mode="drop", unique_indices=True)
+  def write(array, new):
+    return array.at[pair].set(new, mode="drop", unique_indices=True)
 
-    return Table(
-      each(write, table.vectors, params.word, params.context),
-      each(write, table.biases, params.word_bias, params.context_bias),
-    )
+  def cost_of(both: Params):
+    word, context = _sides(both.word)
+    return loss(Params(word, context, *_sides(both.word_bias)), code)
 
+  # Both sides are one array [K, 2, T, ...] up to here, for a scan copies two.
   return slice_step(
-    state, multiplier, take, put, lambda params: loss(params, code), tx
+    state,
+    multiplier,
+    functools.partial(take_side, get=get),
+    functools.partial(put_side, write=write),
+    cost_of,
+    tx,
   )
 
 
+@jax.custom_vjp
+def _sides(array):
+  """[K, 2, ...] -> words [K, ...] and contexts [K, ...]."""
+  return array[:, 0], array[:, 1]
+
+
+_sides.defvjp(
+  lambda array: (_sides(array), None),
+  lambda _, grads: (jnp.stack(grads, axis=1),),
+)
+
+
 def take_side(table: Table, get: Callable) -> Params:
-  """Some rows of a table as words, without contexts.
+  """Some rows of a table, all of them as words.
 
   Args:
     table: of parameters or of the optimizer's state.

@@ -97,11 +97,12 @@ def cut(
     *size
   ),
 ) -> Strips:
-  """Sorts counts into strips; those of two words outside the core are dropped.
+  """Sorts counts into strips.
 
   Args:
     row: [N] int32, positions of words.
-    col: [N] int32, positions of contexts; no count has both in the core.
+    col: [N] int32, positions of contexts. Each count has one of its two words
+      in the core.
     code: [N] uint16, the counts.
     tile_size: T.
     num_blocks: B.
@@ -111,10 +112,10 @@ def cut(
 
   Example:
     Blocks of 2 words, a core of 1 block. Word 3 is row 1 of strip 0, and
-    context 5 is row 1 of strip 3; words 3 and 5 are both outside of the core.
+    context 5 is row 1 of strip 3.
 
-    >>> row, col = np.array([[3, 0, 3], [0, 5, 5]])
-    >>> strips = cut(row, col, np.array([7, 8, 9]), 2, 3, 1)
+    >>> row, col = np.array([[3, 0], [0, 5]])
+    >>> strips = cut(row, col, np.array([7, 8]), 2, 3, 1)
     >>> print(strips.start, strips.cell, strips.code)
     [0 1 1 1 2] [2 2] [7 8]
   """
@@ -144,14 +145,12 @@ def in_folder(
 
 @numba.njit(nogil=True, cache=True)
 def _find(row, col, tile_size, num_blocks, core_blocks):
-  """The strip of a count and its cell there; (-1, 0) if it is in none."""
+  """The strip of a count, and its cell there."""
   core = core_blocks * tile_size
-  if row >= core and col < core:
+  if row >= core:
     return row // tile_size - core_blocks, row % tile_size * core + col
-  if col >= core and row < core:
-    strip = num_blocks + col // tile_size - 2 * core_blocks
-    return strip, col % tile_size * core + row
-  return -1, 0
+  strip = num_blocks + col // tile_size - 2 * core_blocks
+  return strip, col % tile_size * core + row
 
 
 @numba.njit(nogil=True, cache=True)
@@ -159,8 +158,7 @@ def _count(row, col, tile_size, num_blocks, core_blocks, num_counts):
   """Adds the number of counts in each strip to num_counts."""
   for i in range(len(row)):
     strip, _ = _find(row[i], col[i], tile_size, num_blocks, core_blocks)
-    if strip >= 0:
-      num_counts[strip] += 1
+    num_counts[strip] += 1
 
 
 @numba.njit(nogil=True, cache=True)
@@ -170,27 +168,35 @@ def _sort(
   """Appends each count to its strip at start[strip], which moves on."""
   for i in range(len(row)):
     strip, cell = _find(row[i], col[i], tile_size, num_blocks, core_blocks)
-    if strip >= 0:
-      to_cell[start[strip]] = cell
-      to_code[start[strip]] = code[i]
-      start[strip] += 1
+    to_cell[start[strip]] = cell
+    to_code[start[strip]] = code[i]
+    start[strip] += 1
 
 
 def read_strip(strips: Strips, plan: FitPlan, strip: int) -> Strip:
   """Reads one strip, to be fitted by a plan."""
-  code = fill_cells(strips, strip)[None, :, None]
+  code = fill_cells(strips, strip, strips.code_shape)[None, :, None]
   block = np.array([[strips.block(strip)]], np.int32)
   return Strip(block, FitPlan(*(array[None] for array in plan)), code)
 
 
-def fill_cells(strips: Strips, strip: int) -> np.ndarray:
-  """The cells of a strip in pieces, filled from its counts: [P, T, S]."""
+def fill_cells(
+  strips: Strips, strip: int, shape: tuple[int, int, int], transpose=False
+) -> np.ndarray:
+  """The cells of a strip in pieces, filled from its counts.
+
+  Args:
+    strips: the counts.
+    strip: which strip.
+    shape: (P, T, S), the pieces of the core and the words in each.
+    transpose: return [P, S, T].
+  """
   # Not `memory.lazy_zeros`: new pages for each strip take longer to fill.
-  code = np.zeros(strips.code_shape, np.uint16)
+  pieces, rows, width = shape
+  code = np.zeros((pieces, width, rows) if transpose else shape, np.uint16)
   counts = slice(strips.start[strip], strips.start[strip + 1])
-  core = strips.core_blocks * strips.tile_size
   columns = strips.cell[counts], strips.code[counts]
-  _fill(*columns, core, code)
+  _fill(*columns, pieces * width, code.mT if transpose else code)
   memory.release(*columns)
   return code
 

@@ -52,7 +52,7 @@ def test_without_missing_the_cost_is_j():
   matrix = matrix_of(make_triplets())
   tile = jax.tree.map(lambda table: table[None], random_params(70))
   code = codes_of(matrix)[None]
-  constants = {"outer": steps.make_outer(jnp.float32), "x_max": 10.0}
+  constants = {"predict": steps.make_predict(jnp.float32), "x_max": 10.0}
   constants["alpha"] = 0.75
   want = steps.tiles_loss(tile, code, **constants)
   found = cells.cells_loss(

@@ -186,3 +186,13 @@ def test_a_stage_without_a_tile_is_skipped(tmp_path):
   np.testing.assert_allclose([x["cost"] for x in lines], costs, rtol=0.02)
   again = loop.train(counts, make_config(**settings, **stage), workdir=tmp_path)
   assert_equal(again, skipped)
+
+
+def test_without_compilation_another_engine_is_named():
+  with (
+    jax.disable_jit(),
+    pytest.raises(
+      ValueError, match="unset JAX_DISABLE_JIT, or use engine=rows"
+    ),
+  ):
+    loop.train(make_triplets(), make_config())

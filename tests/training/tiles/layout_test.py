@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_counts import as_coded, build, init_table, make_triplets
 
-from glove_jax import config, model
+from glove_jax import config, memory, model
 from glove_jax.counts import triplets
 from glove_jax.training import loop, optimizers, together
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
+from glove_jax.training.sorting import by_row
 from glove_jax.training.tiles import codec, cutting, layout, steps, tile_files
 from glove_jax.training.tiles.engine import DeviceSettings
 
@@ -124,6 +125,20 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
   assert not tile_files.is_complete(tmp_path)
 
 
+def test_threads_that_count_release_each_row_once(monkeypatch):
+  counts, released = make_triplets(), []
+  monkeypatch.setattr(cutting, "_CHUNK", 50)
+  monkeypatch.setattr(memory, "release", lambda *a: released.append(a))
+  _, starts = by_row(counts)
+  released.clear()
+  position = np.arange(counts.vocab_size, dtype=np.int32)
+  source = cutting._BlockRows(counts, starts, position, position, tile_size=8)
+  cutting._count_tiles(source, np.arange(9), num_blocks=9)
+  assert len(released) > 9
+  rows = np.sort(np.concatenate([row for row, _, _ in released]))
+  np.testing.assert_array_equal(rows, counts.row)
+
+
 def test_unsorted_counts_make_the_same_blocks(tmp_path):
   counts = make_triplets()
   order = np.random.default_rng(1).permutation(len(counts.row))
@@ -173,12 +188,12 @@ def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
     loss=functools.partial(model.loss, **constants),
     tx=tx,
   )
-  outer = steps.make_outer(jnp.float32)
+  predict = steps.make_predict(jnp.float32)
   state, cost = steps.tiles_step(
     init_table(params, made, tx),
     tiles.code[0],
     tiles.pair[0],
-    loss=functools.partial(steps.tiles_loss, outer=outer, **constants),
+    loss=functools.partial(steps.tiles_loss, predict=predict, **constants),
     tx=tx,
   )
   np.testing.assert_allclose(cost, want_cost, rtol=1e-5)
@@ -269,7 +284,7 @@ def test_a_step_on_a_group_is_a_step_on_each_of_its_tiles(tmp_path):
   tx = optimizers.make_optimizer("adagrad", learning_rate=0.1)
   loss = functools.partial(
     steps.tiles_loss,
-    outer=steps.make_outer(jnp.float32),
+    predict=steps.make_predict(jnp.float32),
     x_max=10.0,
     alpha=0.75,
   )

@@ -16,7 +16,7 @@ from small_counts import (
 
 from glove_jax import model
 from glove_jax.counts.triplets import Triplets
-from glove_jax.training import loop, on_device
+from glove_jax.training import device_counts, loop
 from glove_jax.training.tiles import codec, cutting, resident
 from glove_jax.training.tiles.engine import TileEngine
 from glove_jax.training.together import train_together
@@ -49,7 +49,7 @@ def test_tiles_hold_the_counts_of_the_core(core):
   counts = make_triplets()
   settings = cutting.CutSettings(8, core=core, first_tier=16)
   blocks = resident.plan(counts.vocab_size, settings)
-  blocks, codes = resident.cut(on_device.put(counts), blocks, settings)
+  blocks, codes = resident.cut(device_counts.put(counts), blocks, settings)
   matrix = np.zeros((8 * blocks.num_blocks,) * 2, np.uint16)
   position = blocks.position
   matrix[position[counts.row], position[counts.col]] = codec.encode(
@@ -69,7 +69,7 @@ def test_tiles_hold_the_counts_of_the_core(core):
 def test_positions_are_those_of_files(tmp_path):
   counts, settings = make_triplets(), cutting.CutSettings(8, first_tier=16)
   blocks = resident.plan(counts.vocab_size, settings)
-  blocks, _ = resident.cut(on_device.put(counts), blocks, settings)
+  blocks, _ = resident.cut(device_counts.put(counts), blocks, settings)
   files = cutting.build(counts, tmp_path, settings)
   np.testing.assert_array_equal(blocks.position, files.position)
 
@@ -109,11 +109,11 @@ def test_points_that_train_together_fit_fewer_words_at_a_time(monkeypatch):
   """All need the memory of a group of cells."""
   settings = cutting.CutSettings(8, core=24)
   blocks = resident.plan(8 * 9, settings)  # 6 blocks outside of the core
-  monkeypatch.setattr(resident, "_GROUP_CELLS", 6 * 3 * 8**2)
+  monkeypatch.setattr(resident, "_MOST_CELLS", 6 * 3 * 8**2)
 
   def most_blocks(num_points):
     jobs = resident.make_strip_jobs(
-      blocks, make_config(), settings=settings, num_points=num_points
+      blocks, make_config(), num_points=num_points
     )
     return max(job.load().block.size for job in jobs.fit[0])
 
@@ -164,6 +164,40 @@ def test_only_what_fits_one_accelerator_is_placed(monkeypatch):
   for memory, is_placed in ((needed, False), (needed + 1, True)):
     monkeypatch.setattr(resident, "device_memory", lambda m=memory: m)
     placed = resident.place(counts, settings)
-    assert isinstance(placed, on_device.DeviceCounts) == is_placed
+    assert isinstance(placed, device_counts.DeviceCounts) == is_placed
   for changes in ({"engine": "rows"}, {"missing": 0.0}):
     assert resident.place(counts, make_config(**changes)) is counts
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+def test_counts_that_turn_out_not_to_fit_train_from_files(
+  monkeypatch, all_cells, is_together
+):
+  counts, settings = make_triplets(), make_config(epochs=2)
+  tried = []
+
+  def fill_memory(*_):
+    tried.append(1)
+    raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to")
+
+  def run():
+    if is_together:
+      return train_together(counts, [settings, settings])[1]
+    return loop.train(counts, settings)
+
+  monkeypatch.setattr(resident, "cut", fill_memory)
+  params = run()
+  monkeypatch.setattr(resident, "device_memory", lambda: 0)
+  jax.tree.map(np.testing.assert_array_equal, params, run())
+  assert len(tried) == 1
+
+
+def test_an_accelerator_has_what_is_not_in_use(monkeypatch):
+  class Device:
+    platform = "gpu"
+
+    def memory_stats(self):
+      return {"bytes_limit": 9, "bytes_in_use": 2}
+
+  monkeypatch.setattr(jax, "local_devices", lambda: [Device()])
+  assert resident.device_memory() == 7

@@ -83,5 +83,5 @@ def whole_loss(params, matrix):
 
 def cells_loss(dtype=jnp.float32):
   return functools.partial(
-    cells.cells_loss, outer=steps.make_outer(dtype), **WEIGHT, **MISSING
+    cells.cells_loss, predict=steps.make_predict(dtype), **WEIGHT, **MISSING
   )

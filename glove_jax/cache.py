@@ -1,0 +1,25 @@
+"""The folder of what is fetched, extracted or compiled once."""
+
+import os
+
+
+def cache_folder() -> str:
+  """The cache: `$GLOVE_JAX_CACHE` or `~/.cache/glove_jax`.
+
+  It holds corpora, evaluation sets and compiled programs, and may not exist
+  yet. `~` at the start of the variable is the home folder.
+
+  >>> os.path.isabs(cache_folder())
+  True
+
+  Raises:
+    FileNotFoundError: the user has no home folder.
+  """
+  named = os.environ.get("GLOVE_JAX_CACHE") or "~/.cache/glove_jax"
+  folder = os.path.expanduser(named)
+  if folder.startswith("~"):
+    raise FileNotFoundError(
+      f"The cache {named!r} needs a home folder, and there is none: set "
+      "GLOVE_JAX_CACHE to a folder."
+    )
+  return folder

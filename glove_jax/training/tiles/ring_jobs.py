@@ -19,13 +19,21 @@ from glove_jax.training.tiles import cutting, layout, strips
 from glove_jax.training.tiles.cutting import CutSettings
 from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.jobs import Job, StripJobs
-from glove_jax.training.tiles.layout import OUTSIDE, Lines, Parts, pad_end
+from glove_jax.training.tiles.layout import (
+  OUTSIDE,
+  Lines,
+  Parts,
+  Tiles,
+  pad_end,
+)
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 from glove_jax.training.tiles.passes import growth_stages
+from glove_jax.training.tiles.strips import Strip, Strips
 
 _MAX_POWER = 32  # lines are narrower than 2^32
 # Words along a side of a tile; smaller ones would be all overhead.
 _SMALLEST_TILE = 32
+_STRIP_WORDS = 512  # words, or contexts, that are trained with the core at once
 
 
 def cut_line_jobs(
@@ -218,6 +226,7 @@ def cut_strip_jobs(
   }
   num_counts = np.array([sum(len(one.code) for one in cut.values())])
   first = next(iter(cut.values()))
+  groups = _group_strips(first)
   plans = plan_fit(
     first.code_shape[0],
     config.fit_passes,
@@ -226,37 +235,59 @@ def cut_strip_jobs(
     turns=num_parts,
   )
 
-  def load(turn, plan, strip):
-    return sharding.join(
-      placement,
-      P(AXIS),
-      lambda part: strips.read_strip(cut[part, turn], plan, strip),
-    )
+  def job(read, turn, group, num_steps) -> Job:
+    def piece(part):
+      found = [read(cut[part, turn], strip=strip) for strip in group]
+      return _join(found, len(groups[0]))
 
-  def load_tiles(turn, strip):
-    return sharding.join(
-      placement,
-      P(AXIS),
-      lambda part: layout.read_strip_tiles(cut[part, turn], strip),
-    )
+    load = functools.partial(sharding.join, placement, P(AXIS), piece)
+    return Job(load, np.tile(num_steps, num_parts))
 
-  def jobs(load, num_steps) -> list[Job]:
-    return [
-      Job(functools.partial(load, strip), num_steps)
-      for strip in range(first.num_strips)
-    ]
+  def fit_job(index, plan, group) -> Job:
+    # A block is fitted in all turns, and counts as one step in the first.
+    counted = len(group) if index == 0 else 0
+    read = functools.partial(strips.read_strip, plan=plan)
+    return job(read, index % num_parts, group, [counted])
 
-  # A block is fitted in all turns, and counts as one step in the first.
-  fit = [
-    jobs(
-      functools.partial(load, index % num_parts, plan),
-      np.full(num_parts, int(index == 0)),
-    )
-    for index, plan in enumerate(plans)
-  ]
-  joint = [
-    jobs(functools.partial(load_tiles, turn), np.ones(core_blocks, int))
-    for turn in range(num_parts)
-  ]
+  def joint_job(turn, group) -> Job:
+    is_real = np.arange(len(groups[0])) < len(group)
+    num_steps = is_real.repeat(first.core_blocks).astype(int)
+    return job(layout.read_strip_tiles, turn, group, num_steps)
+
   num_counts = int(multihost.sum_over_processes(num_counts)[0])
-  return StripJobs(core_blocks * local.tile_size, num_counts, fit, joint)
+  return StripJobs(
+    core_blocks * local.tile_size,
+    num_counts,
+    [[fit_job(i, plan, g) for g in groups] for i, plan in enumerate(plans)],
+    [[joint_job(turn, g) for g in groups] for turn in range(num_parts)],
+  )
+
+
+def _group_strips(strips: Strips) -> list[np.ndarray]:
+  """Groups the strips that are trained in one call.
+
+  A group is of words or of contexts. A call has a price of its own, so a group
+  of small strips has as many words as a large strip.
+  """
+  size = max(1, _STRIP_WORDS // strips.tile_size)
+  return [
+    half[start : start + size]
+    for half in np.split(np.arange(strips.num_strips), 2)
+    for start in range(0, len(half), size)
+  ]
+
+
+def _join(found: list[Strip] | list[Tiles], size: int) -> Strip | Tiles:
+  """Joins strips of one plan, or the tiles of strips.
+
+  The result is padded to that of `size` strips, by strips of no block.
+  """
+  first = found[0]
+  code = [one.code for one in found]
+  code += [np.zeros_like(code[0])] * (size - len(found))
+  name, axis = ("block", 1) if isinstance(first, Strip) else ("pair", 0)
+  where = [getattr(one, name) for one in found]
+  where += [np.full_like(where[0], OUTSIDE)] * (size - len(found))
+  return first._replace(
+    **{name: np.concatenate(where, axis)}, code=np.concatenate(code, 2 * axis)
+  )

@@ -1,5 +1,6 @@
 """Where training starts: random vectors, and biases fitted without vectors."""
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numba
 import numpy as np
+from jax.extend.random import threefry_2x32
 from numba import uint64
 
 from glove_jax import memory, metrics, model
@@ -32,6 +34,8 @@ def initial_params(
   config: TrainConfig,
   fit: Callable,
   start: starts.Start | None = None,
+  *,
+  by_row: bool = False,
 ) -> model.Params:
   """Draws the vectors, and draws or fits the biases (`bias_init`).
 
@@ -41,6 +45,8 @@ def initial_params(
     fit: (x_max=, alpha=) -> (word_bias, context_bias), such as `fit_biases` of
       some counts.
     start: parameters that are given, instead of these.
+    by_row: draws only the vectors that are read: the tables of vectors are
+      then of type `RandomTable`, unless parameters are given.
   """
   with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
     biases = {}
@@ -51,7 +57,8 @@ def initial_params(
         name: jnp.asarray(bias, config.dtype)
         for name, bias in zip(names, fitted, strict=True)
       }
-    params = random_params(vocab_size, config)._replace(**biases)
+    draw = random_rows if by_row and start is None else random_params
+    params = draw(vocab_size, config)._replace(**biases)
     jax.block_until_ready(params)
     memory.trim()
     return params if start is None else starts.fill(params, start)
@@ -65,6 +72,63 @@ def random_params(vocab_size: int, config: TrainConfig) -> model.Params:
     config.dim,
     jnp.dtype(config.dtype),
   )
+
+
+def random_rows(vocab_size: int, config: TrainConfig) -> model.Params:
+  """As `random_params`, without a number of the vectors that is not read.
+
+  The vectors are float32 and equal, bit for bit, those of `random_params`.
+  """
+  keys = jax.random.split(jax.random.key(config.seed), 4)
+  shape, bound = (vocab_size, config.dim), 0.5 / config.dim
+  vectors = (RandomTable(key, shape) for key in keys[:2])
+  biases = (
+    jax.random.uniform(key, shape[:1], jnp.float32, -bound, bound)
+    for key in keys[2:]
+  )
+  return model.Params(*vectors, *biases)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomTable:
+  """A table of vectors, each drawn when it is read: table[rows].
+
+  jax draws number i of an array by hashing i, so a row does not need those
+  before it. It is not a NamedTuple, because jax must see it as a leaf of a
+  tree.
+  """
+
+  key: jax.Array
+  shape: tuple[int, int]  # [V, D]
+
+  def __getitem__(self, rows: np.ndarray) -> jax.Array:
+    """Draws rows [N] of the table: [N, D]."""
+    first = rows.astype(np.uint64) * np.uint64(self.shape[1])
+    high = (first >> np.uint64(32)).astype(np.uint32)
+    low, bound = first.astype(np.uint32), np.float32(0.5 / self.shape[1])
+    return _draw_rows(self.key, high, low, bound, self.shape[1])
+
+
+@functools.partial(jax.jit, static_argnames="dim")
+def _draw_rows(key, high, low, bound, dim: int):
+  """Rows of jax.random.uniform(key, [V, D], minval=-bound, maxval=bound).
+
+  Args:
+    key: a jax random key.
+    high: [N] uint32, the high bits of i * D for row i.
+    low: [N] uint32, its low bits.
+    bound: a scalar, float32.
+    dim: D.
+  """
+  column = jnp.arange(dim, dtype=jnp.uint32)
+  number_low = low[:, None] + column  # which wraps around
+  number_high = high[:, None] + (number_low < column)
+  numbers = jnp.stack([number_high, number_low])
+  bits = jnp.bitwise_xor(*threefry_2x32(jax.random.key_data(key), numbers))
+  # 23 bits become the fraction of a number from 1 to 2.
+  one = np.float32(1).view(np.uint32)
+  unit = jax.lax.bitcast_convert_type(bits >> 9 | one, jnp.float32) - 1
+  return jnp.maximum(-bound, unit * (bound - -bound) + -bound)
 
 
 def fit_biases(

@@ -72,12 +72,14 @@ class Engine(Protocol):
 
   placement: Placement  # where the state must be for `run_steps`
   epochs: Sequence[Epoch]  # the sizes of all epochs of a run
+  state_shape: TrainState  # of `jax.ShapeDtypeStruct`
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     """Builds the first state. `sharding.put_state` then places it.
 
     Args:
-      params: in the order of the vocabulary, and so is what is given.
+      params: in the order of the vocabulary, and so is what is given. An
+        engine of several devices reads the rows that this process needs.
       given: what the optimizer's state starts from, if not as usual.
     """
 
@@ -108,7 +110,10 @@ class Engine(Protocol):
     """
 
   def params(self, state: TrainState) -> Params:
-    """Returns the parameters in the order of the vocabulary."""
+    """Returns the parameters in the order of the vocabulary.
+
+    Of several processes the first gets them, and the others get no rows.
+    """
 
 
 def init_state(params: Params, tx: optax.GradientTransformation) -> TrainState:

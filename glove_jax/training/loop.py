@@ -31,7 +31,7 @@ from glove_jax.training import (
   sharding,
   starts,
 )
-from glove_jax.training.biases import fit_biases, initial_params, random_params
+from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.checks import check_memory, check_supplied
 from glove_jax.training.compilation import keep_programs, wake_device
 from glove_jax.training.costs import EpochCosts
@@ -93,7 +93,8 @@ def train(
     say: called with sentences such as that a checkpoint is damaged.
 
   Returns:
-    The trained parameters: vectors [V, D], biases [V].
+    The trained parameters: vectors [V, D], biases [V]. Of several processes
+    the first gets them, and the others get no rows: [0, D], [0].
 
   Raises:
     ValueError: the engine does not support the config, the loss or the
@@ -220,20 +221,19 @@ def _begin(
     make_engine, counts, config, supplied, tiles_folder=tiles_folder
   )
   scratch = tiles_folder and pathlib.Path(tiles_folder).parent
+  placement = sharding.make_placement(config)
   draw = functools.partial(
     initial_params,
     vocab_size,
     config,
     bias_fit(counts, scratch),
     supplied.start,
+    by_row=placement.name == "blocks" and placement.mesh is not None,
   )
   given = starts.given(supplied.start, config.freeze)
   if resume_from:
     engine = build()
-    abstract_state = jax.eval_shape(
-      lambda: engine.init(random_params(vocab_size, config))
-    )
-    state = checkpoint.restore(*resume_from, abstract_state)
+    state = checkpoint.restore(*resume_from, engine.state_shape)
   elif jax.default_backend() == "cpu" or multihost.several():
     # One after the other: together they need more memory on a CPU, and all
     # processes must communicate in the same order. The engine comes first: it

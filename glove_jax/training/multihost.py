@@ -31,6 +31,7 @@ from glove_jax.training import connections
 
 _SILENCE = 45  # seconds without a heartbeat after which jax aborts
 _ADDRESS_BYTES = 1024
+_SUMMED = 1 << 22  # numbers that are gathered to be summed, of all processes
 
 _connections: list[
   socket.socket
@@ -203,8 +204,16 @@ def gather(array) -> np.ndarray:
 
 
 def sum_over_processes(array) -> np.ndarray:
-  """Sums an array over the processes."""
-  return gather(array).sum(axis=0, dtype=np.asarray(array).dtype)
+  """Sums an array over the processes, as many numbers at a time as fit."""
+  array = np.asarray(array)
+  if not several():
+    return array
+  flat, size = array.ravel(), max(1, _SUMMED // jax.process_count())
+  sums = [
+    gather(flat[start : start + size]).sum(axis=0, dtype=array.dtype)
+    for start in range(0, flat.size, size)
+  ]
+  return np.concatenate([flat[:0], *sums]).reshape(array.shape)
 
 
 def send(job: dict | None) -> None:

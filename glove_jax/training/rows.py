@@ -26,6 +26,7 @@ from glove_jax.training import (
   sharding,
   uncounted,
 )
+from glove_jax.training.biases import random_params
 from glove_jax.training.engine import (
   NOTHING,
   ONE_DEVICE,
@@ -239,6 +240,11 @@ class RowsEngine:
     sampler = retrofit.Sampler(start, self._plan.size, jnp.dtype(config.dtype))
     self._samplers.append(sampler)
     return retrofit.sampled_loss(loss, len(sampler.words), num_counts, config)
+
+  @property
+  def state_shape(self) -> TrainState:
+    size = self._triplets.vocab_size
+    return jax.eval_shape(lambda: self.init(random_params(size, self._config)))
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     return TrainState(

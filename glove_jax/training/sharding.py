@@ -10,7 +10,7 @@ There are three placements of a model on n devices:
   which travel around a ring, see `tiles.ring`; nothing is summed over devices.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -25,7 +25,7 @@ from glove_jax.training.batches import Picks
 from glove_jax.training.engine import Loss, Placement
 
 AXIS = "data"
-_GATHERED = 1 << 22  # numbers gathered at a time
+_GATHERED = 1 << 22  # numbers gathered at a time, of all processes
 _ENGINES = {
   "batch": ("rows", "dense"),
   "dim": ("rows", "dense"),
@@ -107,6 +107,7 @@ def put_state(placement: Placement, state):
     placement: the devices.
     state: a tree of whole arrays: jax arrays, NumPy arrays, or saved arrays
       (`checkpoint.Saved`), of which only the slices of local devices are read.
+      Arrays that are placed already stay.
 
   Returns:
     The same tree of jax arrays, sharded by `state_specs`.
@@ -120,7 +121,10 @@ def put_state(placement: Placement, state):
     )
 
   def put(leaf, sharding):
-    leaf = np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf
+    if isinstance(leaf, jax.Array):
+      if leaf.sharding == sharding:
+        return leaf
+      leaf = np.asarray(leaf)
     return jax.make_array_from_callback(
       leaf.shape, sharding, leaf.__getitem__, dtype=leaf.dtype
     )
@@ -143,54 +147,83 @@ def join(placement: Placement, spec: P, pieces: Callable[[int], Any]) -> Any:
 
   Args:
     placement: with a mesh.
-    spec: names the axis along which the pieces are concatenated.
-    pieces: position of a device -> a tree of NumPy arrays, its piece. It is
-      called only for the devices of this process.
+    spec: names the axis along which the pieces are concatenated. Scalars are
+      the same in all pieces.
+    pieces: position of a device -> a tree of arrays, its piece. It is called
+      only for the devices of this process, one after the other.
   """
   local = local_devices(placement)
-  sharding = NamedSharding(placement.mesh, spec)
   axis = spec.index(AXIS)
 
   def join_leaf(*parts):
     shape = list(parts[0].shape)
-    shape[axis] *= placement.num_devices
-    placed = [
-      jax.device_put(part, placement.mesh.devices[device])
-      for device, part in zip(local, parts, strict=True)
-    ]
+    if shape:
+      shape[axis] *= placement.num_devices
+    sharding = NamedSharding(placement.mesh, spec if shape else P())
     return jax.make_array_from_single_device_arrays(
-      tuple(shape), sharding, placed
+      tuple(shape), sharding, list(parts)
     )
 
-  return jax.tree.map(join_leaf, *map(pieces, local))
+  placed = [
+    jax.device_put(pieces(device), placement.mesh.devices[device])
+    for device in local
+  ]
+  return jax.tree.map(join_leaf, *placed)
 
 
 def fetch(tree) -> Any:
-  """Copies whole arrays to the host's memory, from the devices of all."""
+  """Copies whole arrays to the memory of the first process.
+
+  The other processes get arrays of no rows.
+  """
   return jax.tree.map(_fetch, tree)
 
 
 def _fetch(array: jax.Array) -> np.ndarray:
-  if array.is_fully_addressable or array.is_fully_replicated:
+  if not multihost.several():
     return np.asarray(array)
-  whole = np.empty(array.shape, array.dtype)
-  for shard in array.addressable_shards:  # equally many in every process
-    starts = [axis.start or 0 for axis in shard.index]
-    pieces = _gather_in_pieces(np.asarray(shard.data))
-    for offset, piece in zip(multihost.gather(starts), pieces, strict=True):
-      ranges = zip(offset, piece.shape, strict=True)
-      whole[tuple(slice(start, start + size) for start, size in ranges)] = piece
+  num_rows = array.shape[0] if multihost.is_first() else 0
+  whole = np.empty((num_rows, *array.shape[1:]), array.dtype)
+  for index, piece in fetch_pieces(array):
+    whole[index] = piece
   return whole
 
 
-def _gather_in_pieces(array: np.ndarray) -> np.ndarray:
-  """`multihost.gather` in pieces, since gather copies to every device."""
-  flat = array.reshape(-1)
-  pieces = [
-    multihost.gather(flat[start : start + _GATHERED])
-    for start in range(0, flat.size, _GATHERED)
-  ]
-  return np.concatenate(pieces, axis=1).reshape(-1, *array.shape)
+def fetch_pieces(
+  array: jax.Array,
+) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+  """Yields an array in pieces, in the first process; the others send theirs.
+
+  Args:
+    array: on the devices of all processes.
+
+  Yields:
+    The ranges of a piece in the array, and the piece.
+  """
+  for shard in array.addressable_shards:  # equally many in every process
+    starts = [axis.start or 0 for axis in shard.index]
+    data = np.asarray(shard.data)
+    if array.is_fully_addressable or array.is_fully_replicated:
+      if shard.replica_id == 0:
+        yield _ranges(starts, data.shape), data
+      continue
+    axis = int(np.argmax(data.shape))
+    # All processes receive what is gathered.
+    most = _GATHERED // jax.process_count()
+    size = max(1, most * data.shape[axis] // data.size)
+    for first in range(0, data.shape[axis], size):
+      cut = (slice(None),) * axis + (slice(first, first + size),)
+      offset = np.array(starts)
+      offset[axis] += first
+      offsets, gathered = multihost.gather(offset), multihost.gather(data[cut])
+      if multihost.is_first():
+        for offset, piece in zip(offsets, gathered, strict=True):
+          yield _ranges(offset, piece.shape), piece
+
+
+def _ranges(starts, shape) -> tuple[slice, ...]:
+  ranges = zip(map(int, starts), shape, strict=True)
+  return tuple(slice(start, start + size) for start, size in ranges)
 
 
 def _shardings(placement, state):

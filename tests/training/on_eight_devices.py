@@ -15,10 +15,24 @@ import worker_process
 
 from benchmarks import collectives
 from glove_jax import config, model
-from glove_jax.training import checks, loop, optimizers, sharding, starts
+from glove_jax.training import (
+  biases,
+  checks,
+  loop,
+  optimizers,
+  sharding,
+  starts,
+)
 from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.rows import make_run_steps
-from glove_jax.training.tiles import codec, cutting, layout, ring, strips
+from glove_jax.training.tiles import (
+  codec,
+  cutting,
+  layout,
+  ring,
+  ring_jobs,
+  strips,
+)
 from glove_jax.training.tiles.cutting import cut_settings
 from glove_jax.training.tiles.engine import DeviceSettings
 from glove_jax.training.tiles.programs import Hyper
@@ -249,8 +263,24 @@ def test_words_are_dealt_and_gathered_again(counts, tmp_path):
   _, _, tx, place = start(counts, mesh=8)
   parts = cut(counts, tmp_path, 8)
   params = model.init_params(jax.random.key(3), SIZE, 8)
-  state = sharding.put_state(place, ring.init_state(parts, tx, params))
+  state = ring.init_state(parts, place, tx, params)
   for a, b in zip(ring.table_params(parts, state), params, strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
+  """Each device draws the rows that it holds: those of the table of all."""
+  draw, drawn = biases._draw_rows, []
+
+  def spy(key, high, *rest):
+    drawn.append(len(high))
+    return draw(key, high, *rest)
+
+  monkeypatch.setattr(biases, "_draw_rows", spy)
+  engine, state = loop.prepare(counts, settings(mesh=4))
+  assert sum(drawn) == 2 * SIZE and max(drawn) == 5 * 8  # blocks of 8 words
+  want = biases.random_params(SIZE, settings())
+  for a, b in zip(engine.params(state), want, strict=True):
     np.testing.assert_array_equal(a, b)
 
 
@@ -261,7 +291,11 @@ def codes_by_count(parts, stacks):
   """
   num_parts, tile_size = parts.num_parts, parts.local.tile_size
   half = parts.local.num_blocks * tile_size
-  word_at = {position: w for w, position in enumerate(parts.position)}
+  word_at = {
+    part * half + position: word
+    for part in range(num_parts)
+    for word, position in zip(*parts.words(part), strict=True)
+  }
   tiles, rows, cols = {}, {}, {}
   turn = 0
 
@@ -444,6 +478,41 @@ def test_missing_trains_on_a_ring_as_well_as_on_one_device(
         core_cost(counts, want, size),
         rtol=0.05,
       )
+
+
+def test_no_device_is_idle_in_passes_over_the_core(counts, monkeypatch):
+  """Blocks of 64 words would leave 7 of 8 devices without any."""
+  monkeypatch.setattr(ring_jobs, "_SMALLEST_TILE", 8)
+  made, *_ = start(
+    counts, mesh=8, missing=0.1, core=128, tile_size=64, epochs=3
+  )
+  for epoch, num_tiles in ((1, 64), (4, 256)):  # of 64 words, and of the core
+    stacks = [n for s, n in made.stacks(epoch) if isinstance(s, layout.Tiles)]
+    assert np.concatenate(stacks).tolist() == [1] * num_tiles
+
+
+def test_strips_are_trained_in_groups_as_alone(counts, monkeypatch):
+  """Groups of two strips, of which the last are padded: a device has three."""
+  run = functools.partial(
+    train_on, counts, mesh=4, missing=0.1, core=64, joint_epochs=0, epochs=1,
+    growth=[],
+  )  # fmt: skip
+  (alone, costs), (grouped, group_costs) = (
+    (monkeypatch.setattr(ring_jobs, "_STRIP_WORDS", words), run())[1]
+    for words in (8, 16)
+  )
+  np.testing.assert_allclose(group_costs, costs, rtol=1e-5)
+  for a, b in zip(grouped, alone, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_joint_pass_counts_the_strips_of_a_group(counts, monkeypatch):
+  monkeypatch.setattr(ring_jobs, "_STRIP_WORDS", 16)
+  made, *_ = start(counts, mesh=4, missing=0.1, core=64)
+  for stack, num_steps in made.stacks(len(made.epochs)):
+    if isinstance(stack, layout.Tiles):
+      is_tile = np.asarray(stack.pair)[:, 0, 0] < layout.OUTSIDE
+      np.testing.assert_array_equal(num_steps, is_tile)
 
 
 def test_a_strip_is_fitted_without_words_of_other_devices(counts):

@@ -13,7 +13,7 @@ import numpy as np
 
 from glove_jax import config
 from glove_jax.counts import triplets
-from glove_jax.training import loop, multihost
+from glove_jax.training import loop, multihost, sharding
 from glove_jax.training.tiles import cutting
 
 SIZE, TILE_SIZE = 150, 8
@@ -44,6 +44,7 @@ def spoil_others(counts: triplets.Triplets) -> triplets.Triplets:
 
 def main(folder: str, coordinator="", number=0, process=-1) -> None:
   multihost.start(coordinator, int(number), int(process))
+  multihost._SUMMED = sharding._GATHERED = 512  # arrays are sent in pieces
   counts = make_counts()
   missing = {"missing": 0.1, "core": 64}
   runs = {
@@ -58,6 +59,7 @@ def main(folder: str, coordinator="", number=0, process=-1) -> None:
     tiles = {"tile_size": TILE_SIZE, "min_fill": 0.5}
     settings = config.make_config(**small, **tiles, **how)
     params = loop.train(data, settings.train)
+    assert len(params.word) == (SIZE if multihost.is_first() else 0)
     if multihost.is_first():
       np.savez(pathlib.Path(folder, f"{name}.npz"), **params._asdict())
   multihost.finish()

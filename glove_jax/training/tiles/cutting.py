@@ -6,10 +6,8 @@ the number of counts.
 """
 
 import functools
-import itertools
 import os
 import pathlib
-import queue
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -29,7 +27,6 @@ from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
 _CHUNK = 1 << 22  # counts to visit before their pages are released
-_COUNTERS = 8  # the most threads that count, with 4 B^2 bytes each
 
 
 class CutSettings(NamedTuple):
@@ -193,16 +190,14 @@ def cut(
   words = np.argsort(position).astype(np.int32)
   source = _BlockRows(triplets, starts, words, position, tile_size)
 
-  kind = functools.partial(_kinds, settings, sizes)
-  counted = _count_tiles(source, numbers, num_blocks)
+  kinds = functools.partial(_kinds, settings, sizes)
+  counted = _count_blocks(source, numbers.tolist(), kinds)
   with metrics.progress(
     "cutting tiles", len(numbers), " blocks", enabled=not rows.start
   ) as bar:
     path = folder / "tiles.bin"
-    remainder = _write_tiles(source, numbers, counted, kind(counted), path, bar)
-  counted = reduce(counted)
-  pair = np.argwhere(kind(counted) == _TILE).astype(np.int32)
-  num_counts = counted[tuple(pair.T)]
+    remainder = _write_tiles(source, counted, kinds, path, bar)
+  pair, num_counts = _all_tiles(counted, num_blocks, reduce)
   here = np.isin(pair[:, 0], numbers)
   file_index = np.where(here, np.cumsum(here) - 1, -1)
   outside = int(starts[-1] - num_counts.sum())
@@ -217,13 +212,22 @@ def cut(
 _REMAINS, _DROPPED, _TILE = -1, -2, 0
 
 
-def _kinds(settings: CutSettings, sizes: BlockSizes, counted) -> np.ndarray:
-  """What becomes of pairs of blocks [B, B], by the counts in each."""
+def _kinds(
+  settings: CutSettings, sizes: BlockSizes, block: int, num_counts
+) -> np.ndarray:
+  """What becomes of the pairs of a block of words with each block of contexts.
+
+  Args:
+    settings: how to cut.
+    sizes: B and K.
+    block: which block of words.
+    num_counts: [B], the counts in each pair.
+  """
   if settings.core is None:
-    dense = counted >= max(1, settings.min_fill * sizes.tile_size**2)
+    dense = num_counts >= max(1, settings.min_fill * sizes.tile_size**2)
     return np.where(dense, _TILE, _REMAINS)
   is_core = np.arange(sizes.num_blocks) < sizes.core_blocks
-  num_in_core = is_core[:, None].astype(int) + is_core
+  num_in_core = int(block < sizes.core_blocks) + is_core
   return np.array([_DROPPED, _REMAINS, _TILE])[num_in_core]
 
 
@@ -237,60 +241,101 @@ class _BlockRows(NamedTuple):
   tile_size: int
 
 
-def _count_tiles(source: _BlockRows, numbers, num_blocks) -> np.ndarray:
-  """Counts in each pair of blocks, for some blocks of words: [B, B] int64."""
-  triplets, starts, _, position, tile_size = source
-  col, block = np.asarray(triplets.col), position // tile_size
-  is_wanted = np.isin(np.arange(num_blocks), numbers)
-  cuts = np.searchsorted(starts, np.arange(0, starts[-1], _CHUNK))
-  ranges = itertools.pairwise(np.append(cuts, len(starts) - 1).tolist())
+class _Counted(NamedTuple):
+  """What a block of words has: M tiles, and counts outside of them."""
 
-  threads = min(default_threads(), _COUNTERS)
-  counters = np.zeros((threads, num_blocks, num_blocks), np.int32)
-  idle: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
-  for counter in counters:
-    idle.put(counter)
+  tiles: np.ndarray  # [M] int64, their blocks of contexts
+  num_counts: np.ndarray  # [M] int64, in each tile
+  remains: int  # counts that are kept outside of tiles
+  total: int  # all counts
 
-  def count_rows(rows: tuple[int, int]) -> None:
-    counter = idle.get()
-    _count_rows(*rows, starts, col, block, is_wanted, counter)
-    idle.put(counter)
-    release(triplets, slice(*starts[list(rows)]))
 
-  for _ in ordered_map(count_rows, ranges, threads):
-    pass
-  return counters.sum(axis=0, dtype=np.int64)
+def _count_blocks(source: _BlockRows, numbers, kinds) -> dict[int, _Counted]:
+  """Counts what each of some blocks of words has."""
+  triplets, starts, words, position, tile_size = source
+  col, block_of = np.asarray(triplets.col), position // tile_size
+  num_blocks = -(-len(words) // tile_size)
+
+  def count(block: int) -> _Counted:
+    num_counts = np.zeros(num_blocks, np.int64)
+    rows = words[block * tile_size :][:tile_size]
+    _count_rows(rows, starts, col, block_of, num_counts)
+    kind = kinds(block, num_counts)
+    tiles = np.flatnonzero(kind == _TILE)
+    remains = num_counts[kind == _REMAINS].sum()
+    return _Counted(tiles, num_counts[tiles], remains, num_counts.sum())
+
+  found, done = {}, 0
+  counted = ordered_map(count, numbers, default_threads())
+  for block, one in zip(numbers, counted, strict=True):
+    found[block] = one
+    done += one.total
+    if done >= _CHUNK:
+      memory.release(triplets.col)  # nothing else was read
+      done = 0
+  return found
+
+
+def _all_tiles(counted: dict[int, _Counted], num_blocks: int, reduce):
+  """The tiles of all processes, in the order of blocks of words.
+
+  Args:
+    counted: of the blocks of words of this process.
+    num_blocks: B.
+    reduce: sums an array over the processes.
+
+  Returns:
+    [M, 2] int32, the blocks of each tile, and [M] int64, its counts.
+  """
+  num_tiles = np.zeros(num_blocks, np.int64)
+  for block, one in counted.items():
+    num_tiles[block] = len(one.tiles)
+  num_tiles = reduce(num_tiles)
+  ends = np.append(0, np.cumsum(num_tiles))
+  found = np.zeros((2, ends[-1]), np.int64)
+  for block, one in counted.items():
+    found[:, ends[block] : ends[block + 1]] = one.tiles, one.num_counts
+  contexts, num_counts = reduce(found)
+  words = np.repeat(np.arange(num_blocks), num_tiles)
+  return np.stack([words, contexts]).astype(np.int32).T, num_counts
 
 
 def _write_tiles(
-  source: _BlockRows, numbers, counted, kind, path: pathlib.Path, bar
+  source: _BlockRows,
+  counted: dict[int, _Counted],
+  kinds,
+  path: pathlib.Path,
+  bar,
 ) -> Remainder:
   """Writes the tiles of some blocks of words; returns their other counts.
 
   Args:
     source: the counts.
-    numbers: the blocks of words, in order.
-    counted: [B, B] the counts in each pair of blocks.
-    kind: [B, B] from `_kinds`.
+    counted: what each of the blocks has, in order.
+    kinds: from `_kinds`.
     path: of the file for the codes of one tile after the other.
     bar: shows progress.
   """
   triplets, starts, words, position, tile_size = source
   col, count = np.asarray(triplets.col), np.asarray(triplets.count)
   places = position, *np.divmod(position, tile_size)
-  remains = np.where(kind == _REMAINS, counted, 0).sum(axis=1)
-  ends = np.append(0, np.cumsum(remains))
-  remainder = Remainder(
-    *(memory.scratch(ends[-1], t, path.parent) for t in ("i4", "i4", "u2"))
+  nothing = np.zeros(-(-len(words) // tile_size), np.int64)
+  remains, total = (
+    np.cumsum([getattr(one, name) for one in counted.values()] or [0])
+    for name in ("remains", "total")
   )
-  done = np.cumsum(counted[numbers].sum(axis=1)) // _CHUNK
-  releases = dict(zip(numbers, np.diff(done, prepend=0) > 0, strict=True))
+  remainder = Remainder(
+    *(memory.scratch(remains[-1], t, path.parent) for t in ("i4", "i4", "u2"))
+  )
+  ends = dict(zip(counted, remains.tolist(), strict=False))
+  releases = np.diff(total // _CHUNK, prepend=0) > 0
+  releases = dict(zip(counted, releases, strict=False))
 
   def cut_rows(block, tiles: np.ndarray) -> None:
-    rows = words[block * tile_size :][:tile_size]
-    is_tile = kind[block] == _TILE
-    slot = np.where(is_tile, np.cumsum(is_tile) - 1, kind[block])
-    outside = slice(ends[block], ends[block + 1])
+    rows, has = words[block * tile_size :][:tile_size], counted[block]
+    slot = kinds(block, nothing)
+    slot[has.tiles] = np.arange(len(has.tiles))
+    outside = slice(ends[block] - has.remains, ends[block])
     part = Remainder(*(column[outside] for column in remainder))
     part.row[:] = block * tile_size
     columns = map(np.asarray, part)
@@ -301,24 +346,25 @@ def _write_tiles(
     if releases[block]:
       release(triplets)
 
-  num_tiles = (kind == _TILE).sum(axis=1)
-  _fill_file(path, cut_rows, numbers, num_tiles, tile_size, bar)
+  num_tiles = {block: len(has.tiles) for block, has in counted.items()}
+  _fill_file(path, cut_rows, num_tiles, tile_size, bar)
   release(triplets)
   return remainder
 
 
-def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
+def _fill_file(
+  path, fill, num_tiles: dict[int, int], tile_size: int, bar
+) -> None:
   """Writes the tiles of some blocks of words, in threads.
 
   Args:
     path: of the file.
     fill: (block, zeros [M, T, T] uint16) -> None; fills the tiles of a block.
-    numbers: the blocks of words, in order.
-    num_tiles: [B], M of each block.
+    num_tiles: M of each block, in order.
     tile_size: T.
     bar: shows progress.
   """
-  sizes = num_tiles[numbers]
+  sizes = np.array(list(num_tiles.values()), np.int64)
   starts = 2 * tile_size**2 * (np.cumsum(sizes) - sizes)
   buffer = threading.local()  # a new array would cost more than to clear one
 
@@ -336,18 +382,17 @@ def _fill_file(path, fill, numbers, num_tiles, tile_size: int, bar) -> None:
 
   path.unlink(missing_ok=True)  # an earlier engine may still read it
   path.touch()
-  blocks = zip(numbers, starts.tolist(), strict=True)
+  blocks = zip(num_tiles, starts.tolist(), strict=True)
   for _ in ordered_map(write, blocks, default_threads()):
     bar.update()
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_rows(first, last, starts, col, block, is_wanted, counted):
-  """Adds the counts of rows first..last - 1 in wanted blocks to counted."""
-  for row in range(first, last):
-    if is_wanted[block[row]]:
-      for i in range(starts[row], starts[row + 1]):
-        counted[block[row], block[uint64(col[i])]] += 1
+def _count_rows(words, starts, col, block, num_counts):
+  """Adds the counts of words with each block of contexts to num_counts."""
+  for word in words:
+    for i in range(starts[word], starts[word + 1]):
+      num_counts[block[uint64(col[i])]] += 1
 
 
 @numba.njit(nogil=True, cache=True)

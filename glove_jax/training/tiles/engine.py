@@ -137,8 +137,10 @@ class BlockedEngine(abc.ABC):
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
     plan = self._passes[epoch - 1]
     rng = np.random.default_rng([self._seed, epoch])
-    for turn, line_jobs in enumerate(self._line_jobs):
-      jobs = self._tile_jobs(plan.tiles, turn, rng)
+    turns = self._tile_jobs(plan.tiles, rng)
+    for turn, (jobs, line_jobs) in enumerate(
+      zip(turns, self._line_jobs, strict=True)
+    ):
       jobs += line_jobs if plan.with_lines else []
       jobs += self._strip_jobs.joint[turn] if plan.with_strips else []
       for i in rng.permutation(len(jobs)):
@@ -155,9 +157,9 @@ class BlockedEngine(abc.ABC):
 
   @abc.abstractmethod
   def _tile_jobs(
-    self, tiles: np.ndarray, turn: int, rng: np.random.Generator
-  ) -> list[Job]:
-    """Makes the jobs of a turn from the tiles that belong to it."""
+    self, tiles: np.ndarray, rng: np.random.Generator
+  ) -> Iterator[list[Job]]:
+    """Yields, for each turn, the jobs of the tiles that belong to it."""
 
   def _end_turn(self) -> Iterator[tuple[Stack, np.ndarray]]:
     """Yields what comes between two turns."""
@@ -286,7 +288,7 @@ class TileEngine(BlockedEngine):
     position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
     shapes = _params_shape(vocab_size, config, together)
     start = self._hyper, position, shapes, AS_USUAL
-    self._state_shape = jax.eval_shape(self._init, *start)
+    self.state_shape = jax.eval_shape(self._init, *start)
     compile_first(self._init, *start)
     self._runs = make_programs(config, compiled, supplied)
     self._programs = {}
@@ -294,7 +296,7 @@ class TileEngine(BlockedEngine):
   def _compile(self, stacks: Sequence[Stack]) -> None:
     """Compiles a program for each new shape of stack, in the background."""
     new = [one for one in stacks if shape_of(one) not in self._programs]
-    inputs = (self._state_shape, self._hyper, self._codes)
+    inputs = (self.state_shape, self._hyper, self._codes)
     self._programs |= compile_ahead(self._runs, inputs, new)
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
@@ -307,7 +309,7 @@ class TileEngine(BlockedEngine):
     program = self._programs[shape_of(stack)].result()
     return program(state, self._hyper, self._codes, stack, multipliers)
 
-  def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
+  def _tile_jobs(self, tiles, rng) -> Iterator[list[Job]]:
     groups = layout.disjoint_groups(
       self.blocks, tiles, self._batching.tiles_per_group, rng
     )
@@ -320,7 +322,7 @@ class TileEngine(BlockedEngine):
     ]
     size = self._batching.stacks_per_job
     firsts = range(0, len(jobs), size)
-    return [jobs[i]._replace(then=jobs[i + 1 : i + size]) for i in firsts]
+    yield [jobs[i]._replace(then=jobs[i + 1 : i + size]) for i in firsts]
 
   def _load(self, groups: Groups) -> Groups | Tiles:
     if self._batching.resident:

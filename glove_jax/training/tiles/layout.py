@@ -91,11 +91,11 @@ class Parts(NamedTuple):
     """The tiles of a part's words, in order."""
     return np.flatnonzero(self.tile_part[:, 0] == part)
 
-  @property
-  def position(self) -> np.ndarray:
-    """The position of each word if the parts are concatenated: [V]."""
-    part, position = self.split(self.whole.position)
-    return part * self.local.num_blocks * self.local.tile_size + position
+  def words(self, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """The words of a part, and the position of each within it."""
+    of_part, position = self.split(self.whole.position)
+    words = np.flatnonzero(of_part == part)
+    return words, position[words]
 
   def split(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The parts of positions in the whole, and the positions within them."""

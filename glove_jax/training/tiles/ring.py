@@ -24,7 +24,7 @@ contexts that it holds to its words of the core, see `cut_strips`.
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -65,7 +65,7 @@ from glove_jax.training.tiles.programs import Hyper
 from glove_jax.training.tiles.ring_jobs import (
   cut_line_jobs,
   cut_strip_jobs,
-  even_core,
+  ring_settings,
 )
 
 # Fewer than on one device: a device has only 1/n^2 of the tiles in a turn, and
@@ -112,7 +112,7 @@ class RingEngine(BlockedEngine):
     blocks, remainder = cutting.cut(
       triplets,
       pathlib.Path(folder, f"process_{jax.process_index()}"),
-      even_core(config, placement.num_devices, triplets.vocab_size),
+      ring_settings(config, placement.num_devices, triplets.vocab_size),
       local=lambda block: np.isin(block % placement.num_devices, local),
       rows=multihost.share(len(triplets.row)),
       reduce=multihost.sum_over_processes,
@@ -138,6 +138,7 @@ class RingEngine(BlockedEngine):
     hyper = [getattr(config, name) for name in Hyper._fields]
     self._hyper = Hyper(*map(np.float32, hyper))
     self._tx = optimizers.from_config(config, tx=supplied.tx)
+    self.state_shape = state_shape(self._parts, self._tx, config.dim)
     self._programs = make_programs(config, placement, supplied)
     self._gather = jax.jit(
       lambda costs: costs, out_shardings=NamedSharding(placement.mesh, P())
@@ -145,7 +146,9 @@ class RingEngine(BlockedEngine):
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     padding = engine.padding_bias(self._config)
-    return init_state(self._parts, self._tx, params, padding, given)
+    return init_state(
+      self._parts, self.placement, self._tx, params, padding, given
+    )
 
   def params(self, state: TrainState) -> Params:
     return table_params(self._parts, state)
@@ -158,20 +161,30 @@ class RingEngine(BlockedEngine):
   def _end_turn(self):
     yield Turn(), np.zeros(self._parts.num_parts, int)
 
-  def _tile_jobs(self, tiles, turn, rng) -> list[Job]:
+  def _tile_jobs(self, tiles, rng) -> Iterator[list[Job]]:
+    num_parts = self._parts.num_parts
+    word_part, context_part = self._parts.tile_part[tiles].T
+    turn = (context_part - word_part) % num_parts
+    key = turn * num_parts + word_part
+    num_tiles = np.bincount(key, minlength=num_parts**2)
+    by_device = np.split(
+      tiles[np.argsort(key, kind="stable")], np.cumsum(num_tiles)[:-1]
+    )
+    most = num_tiles.reshape(num_parts, num_parts).max(axis=1)
+    limit = min(self._batching.groups_per_stack, _GROUPS_PER_STACK)
+    size = stack_size(-(-most // self._batching.tiles_per_group), limit)
+    for start in range(0, num_parts**2, num_parts):
+      yield self._jobs_of_turn(by_device[start:][:num_parts], size, rng)
+
+  def _jobs_of_turn(self, tiles: list[np.ndarray], size, rng) -> list[Job]:
     """Groups the tiles of each device; each gets the same number of groups."""
     parts = self._parts
-    size = min(self._batching.groups_per_stack, _GROUPS_PER_STACK)
-    word_part, context_part = parts.tile_part[tiles].T
-    groups = []  # of each device
-    for part in range(parts.num_parts):
-      context = (part + turn) % parts.num_parts
-      local = tiles[(word_part == part) & (context_part == context)]
-      groups.append(
-        layout.disjoint_groups(
-          parts.local, local, self._batching.tiles_per_group, rng
-        )
+    groups = [
+      layout.disjoint_groups(
+        parts.local, of_device, self._batching.tiles_per_group, rng
       )
+      for of_device in tiles
+    ]
     most = max(len(group.tile) for group in groups)
     most += -most % size
     stacked = Groups(  # [n, G, K]
@@ -201,51 +214,113 @@ class RingEngine(BlockedEngine):
     return sharding.join(self.placement, P(AXIS), piece)
 
 
+def stack_size(num_groups: np.ndarray, limit: int) -> int:
+  """The groups in a stack, all stacks of a pass having as many.
+
+  A stack is padded with empty groups, and a call costs about as much as one.
+
+  Args:
+    num_groups: [n] in each turn.
+    limit: the most groups in a stack.
+
+  Example:
+    Stacks of 8 would hold 7 empty groups in the second turn.
+
+    >>> stack_size(np.array([8, 9]), limit=8)
+    5
+    >>> stack_size(np.array([1, 0, 1]), limit=8)
+    1
+  """
+  sizes = np.arange(limit, 0, -1)
+  calls = -(-num_groups[:, None] // sizes)
+  return int(sizes[np.argmin(calls.sum(axis=0) * (sizes + 1))])
+
+
 def init_state(
   parts: Parts,
+  placement: Placement,
   tx,
   params: Params,
   padding_bias: float = 0.0,
   given: Given = AS_USUAL,
 ) -> TrainState:
-  """Copies parameters, and the optimizer's state of them, to tables of parts.
+  """Builds the first state, with the tables of each device on that device.
 
-  Arrays stay in the host's memory, because no device may have room for all of
-  them. Their shapes are [n, 2 * B', T, D] and [n, 2 * B', T].
+  Args:
+    parts: blocks.
+    placement: the devices.
+    tx: the optimizer.
+    params: of which only the words of this process's devices are read.
+    padding_bias: the bias of rows that hold no word.
+    given: as for `Engine.init`.
+
+  Returns:
+    The state, of shapes [n, 2 * B', T, D] and [n, 2 * B', T].
   """
-
-  @jax.jit
-  def init(position, params, given):
-    num_blocks = parts.num_parts * parts.local.num_blocks
-    state = steps.init_table(
-      params,
-      position,
-      num_blocks,
-      parts.local.tile_size,
-      tx,
-      padding_bias,
-      given,
-    )
-    return jax.tree.map(lambda a: a if a.ndim < 2 else split(a), state)
-
-  def split(array):
-    shape = (2, parts.num_parts, -1, *array.shape[1:])
-    halves = array.reshape(shape).swapaxes(0, 1)
-    return halves.reshape(parts.num_parts, -1, *array.shape[1:])
-
+  init = jax.jit(_init_part(parts, tx, padding_bias))
+  # In the host's memory: beside its tables, a device may have no room.
   host = jax.local_devices(backend="cpu")[0]
-  return init(*jax.device_put((parts.position, params, given), host))
+
+  def piece(part):
+    words, position = parts.words(part)
+    rows = jax.tree.map(lambda table: table[words], (params, given))
+    return init(*jax.device_put((position, *rows), host))
+
+  return sharding.join(placement, P(AXIS), piece)
+
+
+def _init_part(parts: Parts, tx, padding_bias: float = 0.0) -> Callable:
+  """(position [N], params of N words, given) -> the state of a device."""
+  sizes = parts.local.num_blocks, parts.local.tile_size
+
+  def init(position, params, given=AS_USUAL):
+    state = steps.init_table(params, position, *sizes, tx, padding_bias, given)
+    return jax.tree.map(lambda a: a[None] if a.ndim else a, state)
+
+  return init
+
+
+def state_shape(parts: Parts, tx, dim: int) -> TrainState:
+  """The shapes and types of the state that `init_state` builds."""
+  size = parts.local.num_blocks * parts.local.tile_size
+  position = jax.ShapeDtypeStruct((size,), jnp.int32)
+  shapes = [(size, dim)] * 2 + [(size,)] * 2
+  params = Params(*(jax.ShapeDtypeStruct(s, jnp.float32) for s in shapes))
+  state = jax.eval_shape(_init_part(parts, tx), position, params)
+  return jax.tree.map(
+    lambda a: a.update(shape=(parts.num_parts, *a.shape[1:])) if a.ndim else a,
+    state,
+  )
 
 
 def table_params(parts: Parts, state: TrainState) -> Params:
-  """The parameters in the order of the vocabulary, in the host's memory."""
+  """The parameters in the order of the vocabulary, in the first process.
 
-  def join(array):
-    halves = array.reshape(parts.num_parts, 2, -1, *array.shape[2:])
-    return halves.swapaxes(0, 1).reshape(-1, *array.shape[2:])
+  The other processes send theirs, and get no rows.
+  """
+  size, nowhere = len(parts.whole.position), np.iinfo(np.int64).max
+  part, position = parts.split(parts.whole.position)
+  # Where the rows of the parts are in the words, then the contexts, of all.
+  target = np.full(
+    (parts.num_parts, 2, parts.local.num_blocks * parts.local.tile_size),
+    nowhere,
+  )
+  target[part, 0, position] = np.arange(size)
+  target[part, 1, position] = size + np.arange(size)
+  target = target.reshape(parts.num_parts, -1, parts.local.tile_size)
 
-  table = steps.Table(*map(join, sharding.fetch(state.params)))
-  return steps.table_params(table, parts.position)
+  def in_order(array):
+    num_rows = 2 * size if multihost.is_first() else 0
+    rows = np.empty((num_rows, *array.shape[3:]), array.dtype)
+    for index, piece in sharding.fetch_pieces(array):
+      to_row = target[index[:3]]
+      is_word = to_row < nowhere
+      rows[(to_row[is_word], *index[3:])] = piece[is_word]
+    return np.split(rows, 2)
+
+  word, context = in_order(state.params.vectors)
+  word_bias, context_bias = in_order(state.params.biases)
+  return Params(word, context, word_bias, context_bias)
 
 
 def make_programs(

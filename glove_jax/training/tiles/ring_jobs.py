@@ -7,6 +7,7 @@ are those of part (d + s) mod n in turn s, see `ring`.
 import functools
 from collections.abc import Iterator
 
+import numba
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
@@ -15,12 +16,24 @@ from glove_jax.training import multihost, sharding
 from glove_jax.training.engine import Placement
 from glove_jax.training.sharding import AXIS
 from glove_jax.training.tiles import cutting, layout, strips
+from glove_jax.training.tiles.cutting import CutSettings
 from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.jobs import Job, StripJobs
-from glove_jax.training.tiles.layout import OUTSIDE, Lines, Parts, pad_end
+from glove_jax.training.tiles.layout import (
+  OUTSIDE,
+  Lines,
+  Parts,
+  Tiles,
+  pad_end,
+)
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
+from glove_jax.training.tiles.passes import growth_stages
+from glove_jax.training.tiles.strips import Strip, Strips
 
 _MAX_POWER = 32  # lines are narrower than 2^32
+# Words along a side of a tile; smaller ones would be all overhead.
+_SMALLEST_TILE = 32
+_STRIP_WORDS = 512  # words, or contexts, that are trained with the core at once
 
 
 def cut_line_jobs(
@@ -72,14 +85,29 @@ def _local_counts(
   parts: Parts, remainder: Remainder, placement: Placement
 ) -> Iterator[tuple[tuple[int, int], Remainder]]:
   """Yields (part, turn), and what the device of the part trains in the turn."""
+  local, num_parts = sharding.local_devices(placement), parts.num_parts
   row_part, row = parts.split(remainder.row)
   col_part, col = parts.split(remainder.col)
-  for part in sharding.local_devices(placement):
-    for turn in range(parts.num_parts):
-      context = (part + turn) % parts.num_parts
-      chosen = (row_part == part) & (col_part == context)
-      columns = row[chosen], col[chosen], remainder.code[chosen]
-      yield (part, turn), Remainder(*columns)
+  turn = (col_part - row_part) % num_parts
+  key = np.searchsorted(local, row_part) * num_parts + turn
+  number = np.bincount(key, minlength=len(local) * num_parts)
+  ends = np.append(0, np.cumsum(number))
+  code = np.asarray(remainder.code)
+  by_key = Remainder(*map(np.empty_like, (row, col, code)))
+  _sort(key, row, col, code, ends[:-1].copy(), *by_key)
+  for i, first in enumerate(ends[:-1]):
+    counts = Remainder(*(column[first : ends[i + 1]] for column in by_key))
+    yield (local[i // num_parts], i % num_parts), counts
+
+
+@numba.njit(nogil=True, cache=True)
+def _sort(key, row, col, code, start, to_row, to_col, to_code):
+  """Appends each count to those of its key at start[key], which moves on."""
+  for i in range(len(key)):
+    to_row[start[key[i]]] = row[i]
+    to_col[start[key[i]]] = col[i]
+    to_code[start[key[i]]] = code[i]
+    start[key[i]] += 1
 
 
 def _batch_shape(most: int, width: int, cells: int) -> tuple[int, int, int]:
@@ -128,13 +156,47 @@ def _stack_lines(
     yield Job(load, num_steps[i])
 
 
-def even_core(config: TrainConfig, num_parts: int, vocab_size: int):
-  """How to cut: the blocks of the core are a multiple of the parts."""
+def ring_settings(
+  config: TrainConfig, num_parts: int, vocab_size: int
+) -> CutSettings:
+  """How to cut for a ring of n devices, so that few devices are idle.
+
+  Blocks are halved until they can be dealt evenly, see `_is_even`: those of all
+  words; with `missing`, those of the core and of each stage of `growth`. The
+  core is extended to a multiple of n blocks.
+
+  Example:
+    With 16,384 words in the core, of which 8,192 train first:
+
+    >>> config = TrainConfig()
+    >>> [ring_settings(config, n, 10**6).tile_size for n in (8, 64, 256)]
+    [512, 128, 32]
+    >>> ring_settings(config, 12, 10**6)[:3:2]  # 11 blocks of 128 for each
+    (128, 16896)
+  """
   settings = cutting.cut_settings(config)
+  words = {vocab_size}
+  if settings.core is not None:
+    stages = (first for first, _ in growth_stages(config))
+    words = {min(n, vocab_size) for n in (settings.core, *stages)}
+  tile_size = min(settings.tile_size, vocab_size)
+  while tile_size >= 2 * _SMALLEST_TILE and not all(
+    _is_even(n, tile_size * num_parts) for n in words
+  ):
+    tile_size //= 2
+  settings = settings._replace(tile_size=tile_size)
   if settings.core is None:
     return settings
-  size = min(settings.tile_size, vocab_size) * num_parts
+  size = tile_size * num_parts
   return settings._replace(core=-(-settings.core // size) * size)
+
+
+def _is_even(words: int, size: int) -> bool:
+  """Whether words are dealt evenly in rounds of `size`, a block to each device.
+
+  The last of four rounds may be partly empty.
+  """
+  return words % size == 0 or words >= 4 * size
 
 
 def cut_strip_jobs(
@@ -164,6 +226,7 @@ def cut_strip_jobs(
   }
   num_counts = np.array([sum(len(one.code) for one in cut.values())])
   first = next(iter(cut.values()))
+  groups = _group_strips(first)
   plans = plan_fit(
     first.code_shape[0],
     config.fit_passes,
@@ -172,37 +235,59 @@ def cut_strip_jobs(
     turns=num_parts,
   )
 
-  def load(turn, plan, strip):
-    return sharding.join(
-      placement,
-      P(AXIS),
-      lambda part: strips.read_strip(cut[part, turn], plan, strip),
-    )
+  def job(read, turn, group, num_steps) -> Job:
+    def piece(part):
+      found = [read(cut[part, turn], strip=strip) for strip in group]
+      return _join(found, len(groups[0]))
 
-  def load_tiles(turn, strip):
-    return sharding.join(
-      placement,
-      P(AXIS),
-      lambda part: layout.read_strip_tiles(cut[part, turn], strip),
-    )
+    load = functools.partial(sharding.join, placement, P(AXIS), piece)
+    return Job(load, np.tile(num_steps, num_parts))
 
-  def jobs(load, num_steps) -> list[Job]:
-    return [
-      Job(functools.partial(load, strip), num_steps)
-      for strip in range(first.num_strips)
-    ]
+  def fit_job(index, plan, group) -> Job:
+    # A block is fitted in all turns, and counts as one step in the first.
+    counted = len(group) if index == 0 else 0
+    read = functools.partial(strips.read_strip, plan=plan)
+    return job(read, index % num_parts, group, [counted])
 
-  # A block is fitted in all turns, and counts as one step in the first.
-  fit = [
-    jobs(
-      functools.partial(load, index % num_parts, plan),
-      np.full(num_parts, int(index == 0)),
-    )
-    for index, plan in enumerate(plans)
-  ]
-  joint = [
-    jobs(functools.partial(load_tiles, turn), np.ones(core_blocks, int))
-    for turn in range(num_parts)
-  ]
+  def joint_job(turn, group) -> Job:
+    is_real = np.arange(len(groups[0])) < len(group)
+    num_steps = is_real.repeat(first.core_blocks).astype(int)
+    return job(layout.read_strip_tiles, turn, group, num_steps)
+
   num_counts = int(multihost.sum_over_processes(num_counts)[0])
-  return StripJobs(core_blocks * local.tile_size, num_counts, fit, joint)
+  return StripJobs(
+    core_blocks * local.tile_size,
+    num_counts,
+    [[fit_job(i, plan, g) for g in groups] for i, plan in enumerate(plans)],
+    [[joint_job(turn, g) for g in groups] for turn in range(num_parts)],
+  )
+
+
+def _group_strips(strips: Strips) -> list[np.ndarray]:
+  """Groups the strips that are trained in one call.
+
+  A group is of words or of contexts. A call has a price of its own, so a group
+  of small strips has as many words as a large strip.
+  """
+  size = max(1, _STRIP_WORDS // strips.tile_size)
+  return [
+    half[start : start + size]
+    for half in np.split(np.arange(strips.num_strips), 2)
+    for start in range(0, len(half), size)
+  ]
+
+
+def _join(found: list[Strip] | list[Tiles], size: int) -> Strip | Tiles:
+  """Joins strips of one plan, or the tiles of strips.
+
+  The result is padded to that of `size` strips, by strips of no block.
+  """
+  first = found[0]
+  code = [one.code for one in found]
+  code += [np.zeros_like(code[0])] * (size - len(found))
+  name, axis = ("block", 1) if isinstance(first, Strip) else ("pair", 0)
+  where = [getattr(one, name) for one in found]
+  where += [np.full_like(where[0], OUTSIDE)] * (size - len(found))
+  return first._replace(
+    **{name: np.concatenate(where, axis)}, code=np.concatenate(code, 2 * axis)
+  )

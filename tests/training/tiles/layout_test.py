@@ -125,18 +125,29 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
   assert not tile_files.is_complete(tmp_path)
 
 
-def test_threads_that_count_release_each_row_once(monkeypatch):
+def test_counts_of_blocks_are_sparse_and_release_what_they_read(monkeypatch):
   counts, released = make_triplets(), []
-  monkeypatch.setattr(cutting, "_CHUNK", 50)
+  monkeypatch.setattr(cutting, "_CHUNK", 130)
   monkeypatch.setattr(memory, "release", lambda *a: released.append(a))
   _, starts = by_row(counts)
   released.clear()
   position = np.arange(counts.vocab_size, dtype=np.int32)
   source = cutting._BlockRows(counts, starts, position, position, tile_size=8)
-  cutting._count_tiles(source, np.arange(9), num_blocks=9)
-  assert len(released) > 9
-  rows = np.sort(np.concatenate([row for row, _, _ in released]))
-  np.testing.assert_array_equal(rows, counts.row)
+  settings = cutting.CutSettings(tile_size=8, min_fill=0.5)
+  sizes = cutting.block_sizes(counts.vocab_size, settings)
+  kinds = functools.partial(cutting._kinds, settings, sizes)
+  found = cutting._count_blocks(source, [0, 3, 8], kinds)
+  assert len(released) == 2  # after blocks 0 and 3
+  block = counts.row // 8, counts.col // 8
+  want = np.zeros((9, 9), int)
+  np.add.at(want, block, 1)
+  for number, one in found.items():
+    is_tile = want[number] >= 0.5 * 64
+    np.testing.assert_array_equal(one.tiles, np.flatnonzero(is_tile))
+    np.testing.assert_array_equal(one.num_counts, want[number][is_tile])
+    assert one.remains == want[number][~is_tile].sum()
+    assert one.total == want[number].sum()
+  assert len(found[0].tiles) and not len(found[8].tiles)
 
 
 def test_unsorted_counts_make_the_same_blocks(tmp_path):

@@ -120,7 +120,7 @@ def train(
   supplied = Supplied(loss, cell_loss, tx, start)
   is_usual = loss is None and cell_loss is None  # its cost can be judged
   check_supplied(config, supplied)
-  memory.share_heaps()
+  memory.keep_less()
   wake_device()
   triplets = checked(triplets)
   check_memory(triplets.vocab_size, config, tx)

@@ -13,6 +13,31 @@ def test_lazy_zeros_have_any_shape():
   assert memory.lazy_zeros(0, np.float32).shape == (0,)
 
 
+def test_whole_zeros_start_where_jax_reads_them():
+  array = memory.whole_zeros((3, 5, 7), np.uint16)
+  assert array.shape == (3, 5, 7) and not array.any()
+  assert array.ctypes.data % 64 == 0
+
+
+def test_release_takes_back_the_pages_of_whole_zeros_alone():
+  whole, lazy, usual = (
+    zeros((2, 4096), np.uint16)
+    for zeros in (memory.whole_zeros, memory.lazy_zeros, np.zeros)
+  )
+  for array in (whole, lazy, usual):
+    array[:] = 7
+    memory.release(array[1:, None])  # a view of a page of 4 KB or more
+  assert (lazy == 7).all() and (usual == 7).all()
+  assert not whole[1].any()
+
+
+def test_any_c_library_will_do(monkeypatch):
+  memory.trim()
+  monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+  memory.trim()
+  memory.share_heaps()
+
+
 def test_a_scratch_array_keeps_its_values_and_leaves_no_file(tmp_path):
   array = memory.scratch(10_000, np.int32, tmp_path / "new")
   array[:] = np.arange(10_000)

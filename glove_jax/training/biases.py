@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 
 import jax
@@ -22,6 +22,7 @@ from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
+_MAPPED = 1 << 19  # counts of a chunk whose pages are mapped at a time
 # Sums of chunks are added as multiples of 2^-16, and their rests as multiples
 # of 2^-61: 64 bits hold the sums of 10^5 chunks.
 _COARSE, _FINE = 2.0**16, 2.0**45
@@ -49,15 +50,17 @@ def initial_params(
       then of type `RandomTable`, unless parameters are given.
   """
   with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
+    biases = {}
+    if config.bias_init == "fit":  # before the vectors take memory
+      fitted = fit(x_max=config.resolved.x_max, alpha=config.alpha)
+      names = ("word_bias", "context_bias")
+      biases = {
+        name: jnp.asarray(bias, config.dtype)
+        for name, bias in zip(names, fitted, strict=True)
+      }
     draw = random_rows if by_row and start is None else random_params
-    params = draw(vocab_size, config)
-    if config.bias_init == "fit":
-      x_max = config.resolved.x_max
-      word_bias, context_bias = fit(x_max=x_max, alpha=config.alpha)
-      params = params._replace(
-        word_bias=jnp.asarray(word_bias, config.dtype),
-        context_bias=jnp.asarray(context_bias, config.dtype),
-      )
+    params = draw(vocab_size, config)._replace(**biases)
+    memory.trim()
     return params if start is None else starts.fill(params, start)
 
 
@@ -214,22 +217,31 @@ class _Fit:
   def weigh(self, chunk, *, x_max, alpha) -> np.ndarray:
     """Computes weights; returns the sums of f and f log X by column: [2, V]."""
     sums = np.zeros((2, self._size))
-    _weigh(
-      *chunk, self._starts, self._col, self._count, x_max, alpha, self._weights,
-      self._row_weight, self._row_target, *sums,
-    )  # fmt: skip
-    self._release(*chunk)
+    for part in self._parts(*chunk):
+      _weigh(
+        *part, self._starts, self._col, self._count, x_max, alpha,
+        self._weights, self._row_weight, self._row_target, *sums,
+      )  # fmt: skip
+      self._release(*part)
     return sums
 
   def solve(self, chunk) -> np.ndarray:
     """Solves the rows of a chunk; returns what they add to the columns."""
     sums = np.zeros(self._size)
-    _solve(
-      *chunk, self._starts, self._col, self._weights, self._row_weight,
-      self._row_target, self.context_bias, self.word_bias, sums,
-    )  # fmt: skip
-    self._release(*chunk)
+    for part in self._parts(*chunk):
+      _solve(
+        *part, self._starts, self._col, self._weights, self._row_weight,
+        self._row_target, self.context_bias, self.word_bias, sums,
+      )  # fmt: skip
+      self._release(*part)
     return sums
+
+  def _parts(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Cuts a chunk of rows into parts with about _MAPPED counts each."""
+    begin, end = self._starts[[first, last]]
+    wanted = np.arange(begin + _MAPPED, end, _MAPPED)
+    cuts = np.searchsorted(self._starts[first:last], wanted) + first
+    return itertools.pairwise(np.unique([first, *cuts, last]).tolist())
 
   def _release(self, first: int, last: int) -> None:
     """Drops what the rows first..last - 1 have mapped from files."""

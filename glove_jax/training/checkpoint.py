@@ -24,7 +24,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from glove_jax import atomic
+from glove_jax import atomic, memory
 from glove_jax.training import multihost
 
 _NAME = re.compile(r"epoch_(\d{6})(?:\.(\d+)-of-(\d+))?\.npz")
@@ -115,6 +115,7 @@ def save(folder: str | os.PathLike, epoch: int, state) -> None:
     part.unlink(missing_ok=True)
   with atomic.write_whole(folder / ours.name) as file:
     np.savez(file, **pieces)
+  memory.trim()  # NumPy copies 16 MiB at a time
   kept = epochs(folder)[-_KEEP:]
   for old in _files(folder):
     is_ours = old.part == ours.part or (

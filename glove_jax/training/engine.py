@@ -91,7 +91,8 @@ class Engine(Protocol):
 
     Yields:
       A stack of K batches, and how many steps each batch counts as: [K] int. A
-      batch may merge several steps, and padding counts as none.
+      batch may merge several steps, and padding counts as none. The loop calls
+      `memory.release` for a stack that was trained.
     """
 
   def run_steps(

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from absl import logging
 
-from glove_jax import metrics, model
+from glove_jax import memory, metrics, model
 from glove_jax.config import TrainConfig, check_type
 from glove_jax.counts.triplets import Triplets, check_types
 from glove_jax.counts.triplets import check as check_triplets
@@ -120,6 +120,7 @@ def train(
   supplied = Supplied(loss, cell_loss, tx, start)
   is_usual = loss is None and cell_loss is None  # its cost can be judged
   check_supplied(config, supplied)
+  memory.share_heaps()
   wake_device()
   triplets = checked(triplets)
   check_memory(triplets.vocab_size, config, tx)
@@ -145,6 +146,7 @@ def train(
         records.add(line, state, is_last=epoch == epochs[-1])
       if on_epoch:
         on_epoch(line)
+    state = state._replace(opt_state=())  # half of the memory
     params = engine.params(state)
     if is_usual and multihost.is_first():
       divergence.check_params(params, triplets, config, highest)
@@ -243,7 +245,9 @@ def _begin(
       params = pool.submit(draw)
       engine = build()
       state = engine.init(params.result(), given)
-  return engine, sharding.put_state(engine.placement, state)
+  state = sharding.put_state(engine.placement, state)
+  memory.trim()  # what programs and parameters have freed
+  return engine, state
 
 
 def bias_fit(counts: Triplets | DeviceCounts, scratch=None) -> Callable:
@@ -346,13 +350,18 @@ def run_epoch(
     enabled=multihost.is_first(),
   ) as bar:
     costs = EpochCosts(engine.epochs, epoch, bar, on_step)
+    last = ()  # the stack before
     for stack, steps in engine.stacks(epoch):
       ends = last_step + np.cumsum(steps)  # [K] the last step of each batch
       multipliers = schedule((ends - steps) / total_steps).astype(np.float32)
+      if jax.default_backend() == "cpu":
+        costs.read()  # one program at a time, each with its temporary arrays
       state, stack_costs = engine.run_steps(state, stack, multipliers)
-      costs.add(stack_costs, ends)
-      last_step = int(ends[-1])
+      costs.add(stack_costs, ends)  # which waits until the last one is done
+      memory.release(*jax.tree.leaves(last))
+      last, last_step = stack, int(ends[-1])
     costs.read()
+    memory.release(*jax.tree.leaves(last))
   seconds = time.perf_counter() - start
   return state, {
     "step": steps_before + num_steps,

@@ -63,6 +63,17 @@ def test_a_word_without_counts_gets_zero():
   np.testing.assert_allclose(word[0] + context[1], np.log(4.0))
 
 
+def test_biases_do_not_depend_on_how_much_is_mapped(monkeypatch):
+  monkeypatch.setattr(biases, "_CHUNK", 64)
+  matrix = np.random.default_rng(0).lognormal(0, 2, (30, 30))
+  matrix[7] = 0
+  counts = make_triplets(matrix)
+  want = biases.fit_biases(counts)
+  for mapped in (1, 40):
+    monkeypatch.setattr(biases, "_MAPPED", mapped)
+    np.testing.assert_array_equal(biases.fit_biases(counts), want)
+
+
 @pytest.mark.parametrize("num_processes", [2, 3, 7])
 def test_biases_do_not_depend_on_the_number_of_processes(
   monkeypatch, num_processes

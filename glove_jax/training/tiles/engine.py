@@ -25,7 +25,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glove_jax import memory
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
@@ -53,14 +52,15 @@ from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
 from glove_jax.training.tiles.passes import growth_stages, plan_passes
 from glove_jax.training.tiles.programs import (
   compile_ahead,
+  compile_first,
   make_hyper,
   make_programs,
   shape_of,
 )
 from glove_jax.training.tiles.pulls import Pull, make_pull
 
-_STREAMED_TILES = 64  # maximum tiles in a stack read from disk
-_STREAMED_BYTES = 1 << 25  # maximum bytes of such a stack
+_STREAMED_TILES = 64  # maximum tiles in a job that reads them from disk
+_STREAMED_BYTES = 1 << 25  # maximum bytes of such a job
 # On an accelerator. All cells are in larger groups, see `resident`.
 _DENSE_CELLS = 1 << 22  # in a group of the tiles that are filled enough
 _GROUPS = 16  # in a stack
@@ -73,6 +73,7 @@ class DeviceSettings(NamedTuple):
   tiles_per_group: int  # a group is one batch
   groups_per_stack: int
   line_cells: int  # counts in a batch of lines, padding included
+  stacks_per_job: int = 1  # a job of one stack more needs more memory
 
 
 def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
@@ -81,7 +82,9 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
   if device.platform == "cpu":
     fit = max(1, _STREAMED_BYTES // (2 * tile_cells))
     groups = max(1, min(len(blocks.pair), fit, _STREAMED_TILES))
-    return DeviceSettings(False, 1, groups, line_cells=0)
+    is_large = 2 * groups * tile_cells > _STREAMED_BYTES // 2
+    stacks = 2 if is_large and groups % 2 == 0 else 1
+    return DeviceSettings(False, 1, groups // stacks, 0, stacks)
   tiles = max(1, _DENSE_CELLS // tile_cells)
   # All processes must agree.
   there = int(multihost.gather(resident.device_memory()).min())
@@ -132,7 +135,7 @@ class BlockedEngine(abc.ABC):
     return len(plan.tiles) + sum(int(job.num_steps.sum()) for job in jobs)
 
   def stacks(self, epoch: int) -> Iterator[tuple[Stack, np.ndarray]]:
-    plan, stack = self._passes[epoch - 1], ()
+    plan = self._passes[epoch - 1]
     rng = np.random.default_rng([self._seed, epoch])
     turns = self._tile_jobs(plan.tiles, rng)
     for turn, (jobs, line_jobs) in enumerate(
@@ -141,9 +144,8 @@ class BlockedEngine(abc.ABC):
       jobs += line_jobs if plan.with_lines else []
       jobs += self._strip_jobs.joint[turn] if plan.with_strips else []
       for i in rng.permutation(len(jobs)):
-        last, stack = stack, jobs[i].load()
-        yield stack, jobs[i].num_steps
-        memory.release(*last)  # lines, which are mapped from disk, and done
+        for job in (jobs[i], *jobs[i].then):
+          yield job.load(), job.num_steps
         if self._pull is not None:
           share = np.full(len(self._pull.block), 1 / len(jobs), np.float32)
           yield self._pull._replace(share=share), np.zeros(len(share), int)
@@ -221,7 +223,7 @@ class TileEngine(BlockedEngine):
       jax.device_put(pull) if pull else None,
     )
     self._position = jnp.asarray(self.blocks.position)
-    stacks = [job.load() for job in line_jobs] + _first_stacks(strip_jobs)
+    stacks = [job.load() for job in line_jobs] + _strip_shapes(strip_jobs)
     stacks += [self._pull] if pull else []
     self._compile(_tile_shapes(self.blocks, self._batching) + stacks)
 
@@ -252,7 +254,7 @@ class TileEngine(BlockedEngine):
     )
     stacks = _tile_shapes(self.blocks, self._batching)
     if not config.retrofit:  # its strips have targets, which are not known yet
-      stacks += _first_stacks(make_jobs(self.blocks, config))
+      stacks += _strip_shapes(make_jobs(self.blocks, config))
     self._compile(stacks)
     settings = cutting.cut_settings(config)
     self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
@@ -285,9 +287,9 @@ class TileEngine(BlockedEngine):
     self._params = jax.jit(over_points(params, (0, None)))
     position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
     shapes = _params_shape(vocab_size, config, together)
-    self.state_shape = jax.eval_shape(
-      self._init, self._hyper, position, shapes, AS_USUAL
-    )
+    start = self._hyper, position, shapes, AS_USUAL
+    self.state_shape = jax.eval_shape(self._init, *start)
+    compile_first(self._init, *start)
     self._runs = make_programs(config, compiled, supplied)
     self._programs = {}
 
@@ -311,13 +313,16 @@ class TileEngine(BlockedEngine):
     groups = layout.disjoint_groups(
       self.blocks, tiles, self._batching.tiles_per_group, rng
     )
-    yield [
+    jobs = [
       Job(
         functools.partial(self._load, stack),
         layout.count_tiles(self.blocks, stack),
       )
       for stack in layout.stack_groups(groups, self._batching.groups_per_stack)
     ]
+    size = self._batching.stacks_per_job
+    firsts = range(0, len(jobs), size)
+    yield [jobs[i]._replace(then=jobs[i + 1 : i + size]) for i in firsts]
 
   def _load(self, groups: Groups) -> Groups | Tiles:
     if self._batching.resident:
@@ -325,10 +330,11 @@ class TileEngine(BlockedEngine):
     return layout.read_tiles(self.blocks, groups)
 
 
-def _first_stacks(strip_jobs: StripJobs | None) -> list[Stack]:
-  """A stack of each kind of strip job."""
+def _strip_shapes(strip_jobs: StripJobs | None) -> list:
+  """The shape of a stack of each kind of strip job."""
   turns = strip_jobs.fit + strip_jobs.joint if strip_jobs else []
-  return [jobs[0].load() for jobs in turns if jobs]
+  # Stacks would stay in memory while programs compile.
+  return jax.eval_shape(list, [jobs[0].load() for jobs in turns if jobs])
 
 
 def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:

@@ -1,7 +1,7 @@
 """The jobs of a pass: what each call of `run_steps` trains on."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ class Job(NamedTuple):
 
   load: Callable[[], Stack]
   num_steps: np.ndarray  # [K] how many steps each batch of the stack counts as
+  then: Sequence["Job"] = ()  # those that follow it, in any order of jobs
 
 
 class StripJobs(NamedTuple):

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glove_jax import memory
 from glove_jax.training.tiles.strips import Strips, fill_cells
 
 MAX_BATCHES = 64  # batches in a stack of lines
@@ -250,7 +251,7 @@ def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:
 def read_tiles(blocks: Blocks, groups: Groups) -> Tiles:
   """Reads the tiles of groups [G, K] from our file; padding is all 0."""
   shape = (*groups.tile.shape, blocks.tile_size, blocks.tile_size)
-  code = np.zeros(shape, np.uint16)
+  code = memory.whole_zeros(shape, np.uint16)
   real = np.nonzero(groups.tile < len(blocks.pair))
   with (blocks.folder / "tiles.bin").open("rb", buffering=0) as file:
     for slot in zip(*real, strict=True):

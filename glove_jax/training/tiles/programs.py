@@ -1,6 +1,8 @@
 """The compiled programs that train on a stack, one for each type and shape."""
 
+import contextlib
 import functools
+import threading
 from collections.abc import Callable
 from concurrent import futures
 from typing import NamedTuple
@@ -8,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from glove_jax import model
+from glove_jax import memory, model
 from glove_jax.config import TrainConfig
 from glove_jax.threads import default_threads
 from glove_jax.training import optimizers
@@ -187,8 +189,10 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
     size = jax.tree.leaves(stack)[-1].shape[:1]
     multipliers = jax.ShapeDtypeStruct(size, jnp.float32)
     with jax.enable_x64(False):
-      program = programs[type(stack)].lower(*inputs, stack, multipliers)
-      return program.compile()
+      lowered = programs[type(stack)].lower(*inputs, stack, multipliers)
+      program = lowered.compile()
+    memory.trim()
+    return program
 
   by_shape = {shape_of(stack): stack for stack in stacks}
   # Half of the cores: compilation needs memory, and other work continues.
@@ -196,6 +200,23 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
   compiled = {shape: pool.submit(build, s) for shape, s in by_shape.items()}
   pool.shutdown(wait=False)
   return compiled
+
+
+def compile_first(function, *inputs) -> None:
+  """Compiles in the background what the first call of a function needs.
+
+  Args:
+    function: from `jax.jit`.
+    inputs: arrays, or their shapes.
+  """
+
+  def build():
+    # An error of compilation is that of the call.
+    with contextlib.suppress(Exception), jax.enable_x64(False):
+      function.lower(*inputs).compile()
+    memory.trim()
+
+  threading.Thread(target=build, name="compile").start()
 
 
 def shape_of(stack) -> tuple:

@@ -191,9 +191,9 @@ def fill_cells(
     shape: (P, T, S), the pieces of the core and the words in each.
     transpose: return [P, S, T].
   """
-  # Not `memory.lazy_zeros`: new pages for each strip take longer to fill.
   pieces, rows, width = shape
-  code = np.zeros((pieces, width, rows) if transpose else shape, np.uint16)
+  code_shape = (pieces, width, rows) if transpose else shape
+  code = memory.whole_zeros(code_shape, np.uint16)
   counts = slice(strips.start[strip], strips.start[strip + 1])
   columns = strips.cell[counts], strips.code[counts]
   _fill(*columns, pieces * width, code.mT if transpose else code)

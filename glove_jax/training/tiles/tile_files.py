@@ -25,6 +25,7 @@ _FILES = {
 }
 _LINE_FILES = ("own", "other", "code")
 _PART = 1 << 24  # bytes of a file that one checksum is about
+_READ = 1 << 20  # bytes read at a time
 
 
 def write(blocks: Blocks) -> None:
@@ -66,9 +67,12 @@ def _checksums(
 
   def checksum(part: tuple[str, int]) -> int:
     name, start = part
+    crc = 0
     with open(folder / name, "rb") as file:
       file.seek(start)
-      return zlib.crc32(file.read(_PART))
+      for _ in range(_PART // _READ):
+        crc = zlib.crc32(file.read(_READ), crc)
+    return crc
 
   found: dict[str, list[int]] = {name: [] for name in names}
   parts = [

@@ -1,12 +1,13 @@
 """Two bytes hold a count to 0.035%, or refuse it."""
 
 import re
+import zlib
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glove_jax import config, model
+from glove_jax import atomic, config, model
 from glove_jax.counts import triplets
 from glove_jax.training import loop
 from glove_jax.training.tiles import codec, cutting, tile_files
@@ -44,6 +45,18 @@ def test_a_count_that_does_not_fit_is_refused(tmp_path, bad, min_fill):
   assert not tile_files.is_complete(tmp_path / "blocks")
   rows = config.make_config(engine="rows", dim=2, epochs=1, growth=[]).train
   loop.train(counts, rows)  # as the message says
+
+
+def test_checksums_are_of_parts_of_files(tmp_path, monkeypatch):
+  monkeypatch.setattr(tile_files, "_PART", 1 << 10)
+  monkeypatch.setattr(tile_files, "_READ", 1 << 8)
+  row, col = np.divmod(np.arange(3600), 60)
+  counts = triplets.Triplets(row, col, 1.0 + row, 60)
+  cutting.build(counts, tmp_path, cutting.CutSettings(tile_size=8))
+  data = (tmp_path / "tiles.bin").read_bytes()
+  want = [zlib.crc32(data[i : i + 1024]) for i in range(0, len(data), 1024)]
+  manifest = atomic.read_json(tmp_path / "manifest.json")
+  assert len(want) > 1 and manifest["tiles.bin"] == want
 
 
 def test_damaged_tiles_are_cut_again(tmp_path):

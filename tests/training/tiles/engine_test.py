@@ -12,7 +12,7 @@ from small_counts import (
 )
 
 from glove_jax.training import checkpoint, loop
-from glove_jax.training.tiles import cutting
+from glove_jax.training.tiles import cutting, layout
 from glove_jax.training.tiles.engine import DeviceSettings
 from glove_jax.training.together import (
   can_train_together,
@@ -74,6 +74,35 @@ def test_an_accelerator_trains_alike(resident, monkeypatch):
   matrix = matrix_of(counts)
   ends = [whole_loss(each, matrix) for each in (params, want)]
   np.testing.assert_allclose(*ends, rtol=0.03)
+
+
+def test_jobs_of_two_stacks_end_with_the_same_bytes(monkeypatch):
+  ends = []
+  for settings in (
+    DeviceSettings(False, 1, 4, 0),
+    DeviceSettings(False, 1, 2, 0, 2),
+  ):
+    monkeypatch.setattr(
+      "glove_jax.training.tiles.engine.device_settings",
+      lambda blocks, settings=settings: settings,
+    )
+    ends.append(train(make_triplets()))
+  assert_equal(*ends)
+
+
+def test_a_stack_is_released_once_its_costs_are_known(monkeypatch):
+  loaded = []
+
+  def read(*arguments):
+    held = [stack.code.any() for stack in loaded]
+    assert not any(held[:-1])  # all but the one that trains now
+    loaded.append(layout_read(*arguments))
+    return loaded[-1]
+
+  layout_read = layout.read_tiles
+  monkeypatch.setattr(layout, "read_tiles", read)
+  train(make_triplets(), core=0, epochs=1, growth=())
+  assert len(loaded) > 1 and not loaded[-1].code.any()
 
 
 def test_other_optimizers_train_too():

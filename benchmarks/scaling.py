@@ -1,8 +1,10 @@
 """What each placement costs: bytes on 1, 2, 4 and 8 devices, seconds of real
-processes.
+processes, and idle devices.
 
   python benchmarks/scaling.py
   python benchmarks/scaling.py --tables=times --corpus=wiki.txt
+  XLA_FLAGS=--xla_force_host_platform_device_count=256 \
+    python benchmarks/scaling.py --tables=idle --vocab_size=20000
 
 The first table is of devices that the CPU simulates: its bytes are those of the
 programs that jax compiles for them. The counts are drawn at random, with
@@ -12,6 +14,9 @@ device hands to the others or sums up with them in a pass.
 
 The second is of real processes, which `run.py` trains in on this machine: each
 has one CPU to itself. Sides take turns; seconds are medians.
+
+The third counts steps of the blocked engine: in a call all devices take as
+many, and those without a tile or a line take empty ones.
 """
 
 import collections
@@ -27,7 +32,7 @@ import tempfile
 from typing import NamedTuple
 
 ENVIRONMENT = dict(os.environ)  # the environment for the timed processes
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax  # noqa: E402
@@ -43,6 +48,7 @@ from glove_jax.counts import triplets  # noqa: E402
 from glove_jax.training import loop, sharding  # noqa: E402
 from glove_jax.training.biases import random_params  # noqa: E402
 from glove_jax.training.engine import Placement  # noqa: E402
+from glove_jax.training.tiles.layout import Lines, Tiles  # noqa: E402
 from glove_jax.training.tiles.ring import RingEngine  # noqa: E402
 
 ENGINES = {"batch": "rows", "dim": "rows", "blocks": "blocked"}
@@ -52,12 +58,13 @@ flags.DEFINE_integer("batch_size", 4096, "B, for rows")
 flags.DEFINE_integer("tile_size", 128, "T, for blocked")
 flags.DEFINE_integer("counts", 1_000_000, "N, before equal ones are one")
 flags.DEFINE_multi_enum(
-  "tables", ["bytes", "times"], ["bytes", "times"], "what to measure"
+  "tables", ["bytes", "times"], ["bytes", "times", "idle"], "what to measure"
 )
 flags.DEFINE_string("corpus", "enwiki_sample", "text of the processes")
 flags.DEFINE_multi_enum(
   "placements", list(ENGINES), list(ENGINES), "how models are spread"
 )
+flags.DEFINE_list("devices", ["8", "64", "256"], "how many, for idle")
 flags.DEFINE_list("processes", ["1", "2"], "how many there are")
 flags.DEFINE_integer("rounds", 3, "runs of each side")
 flags.DEFINE_integer(
@@ -82,6 +89,8 @@ class Cost(NamedTuple):
 def main(_) -> None:
   if "bytes" in FLAGS.tables:
     print_bytes()
+  if "idle" in FLAGS.tables:
+    print_idle()
   if "times" in FLAGS.tables:
     with tempfile.TemporaryDirectory() as folder:
       print_times(pathlib.Path(folder))
@@ -98,6 +107,39 @@ def print_bytes() -> None:
     state, beside, traffic = (f"{n / 1e6:.2f}" for n in cost[:3])
     by = ", ".join(sorted(cost.kinds)) or "nothing"
     print(f"| {placement} | {mesh} | {state} | {beside} | {traffic} | {by} |")
+
+
+def print_idle() -> None:
+  # What each device loads does not matter here, only what there is to load.
+  sharding.join = lambda placement, spec, pieces: pieces(0)
+  counts = draw_counts(FLAGS.vocab_size, FLAGS.counts)
+  print(
+    f"V {counts.vocab_size:,}, {len(counts.row):,} counts\n\n"
+    "| missing | devices | T | pass | device-steps | idle |\n"
+    "|---|---|---|---|---|---|",
+    flush=True,
+  )
+  sides = itertools.product((0.05, 0.0), map(int, FLAGS.devices))
+  for missing, mesh in sides:
+    how = config.make_config(
+      dim=8, missing=missing, mesh=mesh, bias_init="random"
+    ).train
+    engine = loop.make_engine(counts, how)
+    state = jax.tree.leaves(engine.state_shape)
+    tile_size = next(leaf.shape[2] for leaf in state if leaf.ndim == 4)
+    for size, epoch in {s: i for i, s in enumerate(engine.epochs, 1)}.items():
+      slots = [
+        counted
+        for stack, counted in engine.stacks(epoch)
+        if isinstance(stack, (Tiles, Lines))
+      ]
+      slots = np.concatenate(slots) if slots else np.zeros(1)
+      print(
+        f"| {missing:g} | {mesh} | {tile_size} | {epoch}, "
+        f"{size.num_triplets:,} counts | {slots.size:,} | "
+        f"{np.mean(slots == 0):.0%} |",
+        flush=True,
+      )
 
 
 def print_times(folder: pathlib.Path) -> None:

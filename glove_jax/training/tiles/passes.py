@@ -29,11 +29,9 @@ def plan_passes(
     for words, passes in growth_stages(config)
   ]
   stages += [(core, config.epochs - joint), (None, joint)]
-  plans = [
-    layout.plan_pass(blocks, words)
-    for words, passes in stages
-    for _ in range(passes)
-  ]
+  plans = []
+  for words, passes in stages:
+    plans += [layout.plan_pass(blocks, words)] * passes
   if strips is None:
     return plans
   first_joint = len(plans) - joint

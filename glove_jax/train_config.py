@@ -77,8 +77,8 @@ class TrainConfig(Part):
   joint_epochs: int | None = setting(
     None,
     "with --core: in the last this many of --epochs, which come after the fit, "
-    "the other words train together with the core (default: 2, and fewer than "
-    "--epochs)",
+    "the other words train together with the core; as contexts, they train in "
+    "the very last (default: 2, and fewer than --epochs)",
     low=0,
     high=MOST,
   )

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent import futures
 
 import numpy as np
 
@@ -70,26 +72,33 @@ def test_shares_of_triplets_add_up(monkeypatch):
 
 
 def test_blocks_of_two_processes_are_those_of_one(tmp_path):
-  """Each cuts half of the blocks; the sums of both are what `reduce` gives."""
+  """Each, in a thread of its own, cuts half of the blocks."""
   counts = make_counts()
   settings = cutting.CutSettings(tile_size=4, min_fill=0.5, first_tier=4)
   whole, remainder = cutting.cut(counts, tmp_path / "whole", settings)
-  tables, sizes = [], []
-  for process in (0, 1):
-    seen = []
+  barrier, given = threading.Barrier(2, timeout=60), [None, None]
 
-    def reduce(array, seen=seen):
-      seen.append(array)
-      return array
+  def cut(process):
+    def reduce(array):
+      given[process] = array
+      barrier.wait()
+      total = given[0] + given[1]
+      barrier.wait()
+      return total
 
-    _, part = cutting.cut(
+    return cutting.cut(
       counts,
       tmp_path / str(process),
       settings,
-      local=lambda block, process=process: block % 2 == process,
+      local=lambda block: block % 2 == process,
       reduce=reduce,
     )
-    tables.append(seen[-1])
-    sizes.append(len(part.row))
-  assert (tables[0] + tables[1]).sum() == len(counts.row)
-  assert sum(sizes) == len(remainder.row) == whole.num_outside
+
+  with futures.ThreadPoolExecutor(2) as pool:
+    blocks, parts = zip(*pool.map(cut, (0, 1)), strict=True)
+  for one in blocks:
+    np.testing.assert_array_equal(one.pair, whole.pair)
+    np.testing.assert_array_equal(one.num_counts, whole.num_counts)
+    assert one.num_outside == whole.num_outside
+  assert sum(len(part.row) for part in parts) == len(remainder.row)
+  assert whole.num_counts.sum() + whole.num_outside == len(counts.row)

@@ -224,7 +224,7 @@ def cut_strip_jobs(
     key: strips.cut(*counts, *sizes)
     for key, counts in _local_counts(parts, remainder, placement)
   }
-  num_counts = np.array([sum(len(one.code) for one in cut.values())])
+  num_counts = np.array([one.num_counts for one in cut.values()]).sum(axis=0)
   first = next(iter(cut.values()))
   groups = _group_strips(first)
   plans = plan_fit(
@@ -254,12 +254,15 @@ def cut_strip_jobs(
     num_steps = is_real.repeat(first.core_blocks).astype(int)
     return job(layout.read_strip_tiles, turn, group, num_steps)
 
-  num_counts = int(multihost.sum_over_processes(num_counts)[0])
+  def joint_turns(groups) -> list[list[Job]]:
+    return [[joint_job(turn, g) for g in groups] for turn in range(num_parts)]
+
+  middle = len(groups) // 2  # words, then contexts
   return StripJobs(
     core_blocks * local.tile_size,
-    num_counts,
+    tuple(multihost.sum_over_processes(num_counts).tolist()),
     [[fit_job(i, plan, g) for g in groups] for i, plan in enumerate(plans)],
-    [[joint_job(turn, g) for g in groups] for turn in range(num_parts)],
+    (joint_turns(groups[:middle]), joint_turns(groups[middle:])),
   )
 
 

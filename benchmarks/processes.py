@@ -65,5 +65,10 @@ def timed(
 
 def high_water(process: int | str = "self") -> float:
   """The most memory that a process ever held, in GB."""
+  return resident("VmHWM", process)
+
+
+def resident(name: str, process: int | str = "self") -> float:
+  """A field of a process's /proc/PID/status such as RssAnon, in GB."""
   status = pathlib.Path(f"/proc/{process}/status").read_text()
-  return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
+  return int(status.split(f"{name}:")[1].split()[0]) * 1024 / 1e9

@@ -11,7 +11,12 @@ from typing import BinaryIO
 import numpy as np
 
 _AROUND = 1 << 16  # bytes that Linux maps at an access to a file
-_M_ARENA_MAX = -8  # in malloc.h
+# For `keep_less`: the number of each option in malloc.h, and its value.
+_MALLOPT = {
+  "M_ARENA_MAX": (-8, 2),  # heaps; more if more threads have begun
+  "M_MMAP_THRESHOLD": (-3, 24 << 20),  # larger blocks have pages of their own
+  "M_TRIM_THRESHOLD": (-1, 32 << 20),  # kept at the end of a heap, for the next
+}
 
 
 def machine_memory() -> int:
@@ -98,14 +103,18 @@ def trim() -> None:
     ctypes.CDLL(None).malloc_trim(0)
 
 
-def share_heaps() -> None:
-  """Lets all threads allocate from two heaps, if these are glibc's.
+def keep_less() -> None:
+  """Lets the C library keep less of what is freed, from now on.
 
-  Else each thread has its own, and keeps there what it frees. It has an effect
-  before there are many threads.
+  By default, glibc has a heap for each thread, in which it keeps what that
+  thread frees, and learns to put all blocks of less than 32 MiB there. Blocks
+  between those still used are not returned by `trim`. Other C libraries are
+  left as they are.
   """
-  with contextlib.suppress(AttributeError, OSError):  # another C library
-    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+  with contextlib.suppress(AttributeError, OSError):
+    library = ctypes.CDLL(None)
+    for option, value in _MALLOPT.values():
+      library.mallopt(option, value)
 
 
 def scratch(

@@ -35,7 +35,7 @@ def test_any_c_library_will_do(monkeypatch):
   memory.trim()
   monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
   memory.trim()
-  memory.share_heaps()
+  memory.keep_less()
 
 
 def test_a_scratch_array_keeps_its_values_and_leaves_no_file(tmp_path):

@@ -5,7 +5,6 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from concurrent import futures
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +16,7 @@ from numba import uint64
 from glove_jax import memory, metrics, model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
-from glove_jax.threads import default_threads
+from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
@@ -60,6 +59,7 @@ def initial_params(
       }
     draw = random_rows if by_row and start is None else random_params
     params = draw(vocab_size, config)._replace(**biases)
+    jax.block_until_ready(params)
     memory.trim()
     return params if start is None else starts.fill(params, start)
 
@@ -178,15 +178,13 @@ def fit_biases(
   chunks = _chunks(starts, rows)
   fit = _Fit(triplets, starts, chunks, folder)
   is_first = not rows.start  # one progress bar, however many processes
-  with (
-    futures.ThreadPoolExecutor(default_threads()) as pool,
-    metrics.progress(
-      "fitting biases", rounds + 1, " rounds", enabled=is_first
-    ) as bar,
-  ):
+  with metrics.progress(
+    "fitting biases", rounds + 1, " rounds", enabled=is_first
+  ) as bar:
 
     def total(function, size) -> np.ndarray:
-      sums = map(_to_integers, pool.map(function, chunks))
+      found = ordered_map(function, chunks, default_threads())
+      sums = map(_to_integers, found)
       return _to_floats(reduce(sum(sums, np.zeros((2, *size), np.int64))))
 
     weigh = functools.partial(fit.weigh, x_max=x_max, alpha=alpha)

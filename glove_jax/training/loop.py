@@ -120,7 +120,7 @@ def train(
   supplied = Supplied(loss, cell_loss, tx, start)
   is_usual = loss is None and cell_loss is None  # its cost can be judged
   check_supplied(config, supplied)
-  memory.share_heaps()
+  memory.keep_less()
   wake_device()
   triplets = checked(triplets)
   check_memory(triplets.vocab_size, config, tx)
@@ -245,8 +245,8 @@ def _begin(
       params = pool.submit(draw)
       engine = build()
       state = engine.init(params.result(), given)
-  state = sharding.put_state(engine.placement, state)
-  memory.trim()  # what programs and parameters have freed
+  state = jax.block_until_ready(sharding.put_state(engine.placement, state))
+  memory.trim()  # what compilation and parameters have freed
   return engine, state
 
 

@@ -199,14 +199,14 @@ def run_vectors(
     words, params, config: as for `make_vectors`.
   """
   vectors = with_counts(make_vectors(words, params, config), workdir)
-  vectors.errors = functools.partial(
-    _read_errors, workdir, words, params, config
-  )
+  # The tables are read again for these, so vectors do not keep them in memory.
+  vectors.errors = functools.partial(_read_errors, workdir, config)
   return vectors
 
 
-def _read_errors(workdir, words, params, config) -> "StandardErrors":
+def _read_errors(workdir, config) -> "StandardErrors":
   """The standard errors of a run; FileNotFoundError without its counts."""
+  params, words = formats.read_tables(tables_path(workdir))
   counts, settings = read_counts(workdir), read_settings(workdir)
   return make_errors(words, params, counts, settings, config)
 

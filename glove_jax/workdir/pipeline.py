@@ -106,8 +106,7 @@ class Pipeline:
     compilation.wake_device()
     with self._open():
       words, _ = self._run_counts()
-      params = self._run_training(words)
-      vectors = self._run_vectors(words, params)
+      vectors = self._run_vectors(words, self._run_training(words))
       results = self._run_evaluation(vectors)
       model_card.write(self.workdir, vectors, self.config.vectors.license)
       return Result(vectors, results)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from glove_jax import atomic, lazy
+from glove_jax import atomic, lazy, memory
 from glove_jax import config as configs
 from glove_jax.config import Config
 from glove_jax.workdir.fingerprints import Fingerprints
@@ -111,6 +111,7 @@ class Stages:
       yield False
       return
     self._invalidate(name, reason)
+    memory.trim()  # what the stage before has freed
     start = time.perf_counter()
     yield True
     self._note(name, settings, inputs, hashes)

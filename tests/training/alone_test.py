@@ -76,6 +76,7 @@ def test_blocks_of_two_processes_are_those_of_one(tmp_path):
   counts = make_counts()
   settings = cutting.CutSettings(tile_size=4, min_fill=0.5, first_tier=4)
   whole, remainder = cutting.cut(counts, tmp_path / "whole", settings)
+  shares = slice(0, 150), slice(150, len(counts.row))
   barrier, given = threading.Barrier(2, timeout=60), [None, None]
 
   def cut(process):
@@ -90,6 +91,7 @@ def test_blocks_of_two_processes_are_those_of_one(tmp_path):
       counts,
       tmp_path / str(process),
       settings,
+      rows=shares[process],
       local=lambda block: block % 2 == process,
       reduce=reduce,
     )

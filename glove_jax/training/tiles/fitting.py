@@ -136,7 +136,7 @@ def fit_blocks(
 
   def cost_of(trained: Params, fixed: Table, code):
     vectors, biases = (
-      jnp.broadcast_to(array, (len(block), *array.shape[1:])) for array in fixed
+      jnp.broadcast_to(array, (len(block), *array.shape)) for array in fixed
     )
     whole = trained._replace(context=vectors, context_bias=biases)
     cost = loss(whole, code)
@@ -181,7 +181,8 @@ def core_pieces(table: Table, block, num_pieces: int, width: int) -> Table:
     width: S, rows of the core in a piece.
 
   Returns:
-    A Table of shapes [P, 1, S, D] and [P, 1, S].
+    A Table of shapes [P, S, D] and [P, S]. Another axis, of size 1, would make
+    XLA copy it to change its layout.
   """
   half, tile_size = len(table.biases) // 2, table.biases.shape[1]
   first = jnp.where(block < half, half, 0)
@@ -190,6 +191,6 @@ def core_pieces(table: Table, block, num_pieces: int, width: int) -> Table:
     rows = jax.lax.dynamic_slice_in_dim(
       array, first, num_pieces * width // tile_size
     )
-    return rows.reshape(num_pieces, 1, width, *array.shape[2:])
+    return rows.reshape(num_pieces, width, *array.shape[2:])
 
   return Table(*map(cut, table))

@@ -97,7 +97,8 @@ class TrainConfig(Part):
   )
   tile_size: int = setting(
     512,
-    "for blocked: T, the words along each side of a tile",
+    "for blocked: T, the words along each side of a tile; on several devices, "
+    "at most",
     low=8,
     high=8192,
   )

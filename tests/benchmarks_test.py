@@ -13,12 +13,14 @@ from benchmarks import (
   load,
   quality,
   quality_table,
+  step,
   trainers,
 )
 from benchmarks.end_to_end import Pass, Side
 from benchmarks.fuzz_samples import Reader, Sample
 from benchmarks.processes import Stage
 from glove_jax import presets
+from glove_jax.config import TrainConfig
 
 
 def result(seconds, **scores):
@@ -283,3 +285,9 @@ def test_the_slope_of_memory_is_that_of_the_second_half():
 @pytest.mark.slow  # half a minute
 def test_a_killed_and_a_damaged_run_end_with_the_same_bytes():
   assert faults.main(["--kills=1", "--writes=1", "--damages=1"]) == 0
+
+
+def test_the_step_that_is_timed_trains():
+  train = step.make_step(TrainConfig(dim=4, tile_size=8).resolved)
+  costs = [train() for _ in range(20)]
+  assert costs[-1] < 0.9 * costs[0]

@@ -1,6 +1,7 @@
 """The blocked engines: counts cut into tiles, trained by matrix products.
 
-`cutting` cuts counts into tiles and lines, `tile_files` keeps them in a folder,
+`cutting` cuts counts into tiles and lines, `block_pairs` says which of them are
+tiles, `tile_files` keeps them in a folder,
 `layout` orders them for a pass, `codec` packs a count into 2 bytes, `steps` has
 the maths, `programs` compiles it, `passes` and `jobs` plan what is trained
 when, and `engine` and `ring` train on one device and on several. `resident`

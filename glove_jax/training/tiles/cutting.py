@@ -22,6 +22,15 @@ from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.sorting import by_row
 from glove_jax.training.tiles import strips, tile_files
+from glove_jax.training.tiles.block_pairs import (
+  DROPPED,
+  REMAINS,
+  TILE,
+  BlockRows,
+  Counted,
+  all_tiles,
+  count_blocks,
+)
 from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
 from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
@@ -188,16 +197,16 @@ def cut(
   numbers = np.arange(num_blocks)
   numbers = numbers[local(numbers)] if local else numbers
   words = np.argsort(position).astype(np.int32)
-  source = _BlockRows(triplets, starts, words, position, tile_size)
+  source = BlockRows(triplets, starts, words, position, tile_size)
 
   kinds = functools.partial(_kinds, settings, sizes)
-  counted = _count_blocks(source, numbers.tolist(), kinds)
+  counted = count_blocks(source, numbers.tolist(), kinds)
   with metrics.progress(
     "cutting tiles", len(numbers), " blocks", enabled=not rows.start
   ) as bar:
     path = folder / "tiles.bin"
     remainder = _write_tiles(source, counted, kinds, path, bar)
-  pair, num_counts = _all_tiles(counted, num_blocks, reduce)
+  pair, num_counts = all_tiles(counted, num_blocks, reduce)
   here = np.isin(pair[:, 0], numbers)
   file_index = np.where(here, np.cumsum(here) - 1, -1)
   outside = int(starts[-1] - num_counts.sum())
@@ -206,10 +215,6 @@ def cut(
     folder, position, tile_size, num_blocks, pair, num_counts, outside,
     file_index, [],
   ), remainder  # fmt: skip
-
-
-# What becomes of the counts of a pair of blocks.
-_REMAINS, _DROPPED, _TILE = -1, -2, 0
 
 
 def _kinds(
@@ -225,84 +230,15 @@ def _kinds(
   """
   if settings.core is None:
     dense = num_counts >= max(1, settings.min_fill * sizes.tile_size**2)
-    return np.where(dense, _TILE, _REMAINS)
+    return np.where(dense, TILE, REMAINS)
   is_core = np.arange(sizes.num_blocks) < sizes.core_blocks
   num_in_core = int(block < sizes.core_blocks) + is_core
-  return np.array([_DROPPED, _REMAINS, _TILE])[num_in_core]
-
-
-class _BlockRows(NamedTuple):
-  """Counts, to be visited by the rows of one block of words at a time."""
-
-  triplets: Triplets  # sorted by row
-  starts: np.ndarray  # [V + 1] where each row starts
-  words: np.ndarray  # [V] int32, the word at each position
-  position: np.ndarray  # [V] int32, the position of each word
-  tile_size: int
-
-
-class _Counted(NamedTuple):
-  """What a block of words has: M tiles, and counts outside of them."""
-
-  tiles: np.ndarray  # [M] int64, their blocks of contexts
-  num_counts: np.ndarray  # [M] int64, in each tile
-  remains: int  # counts that are kept outside of tiles
-  total: int  # all counts
-
-
-def _count_blocks(source: _BlockRows, numbers, kinds) -> dict[int, _Counted]:
-  """Counts what each of some blocks of words has."""
-  triplets, starts, words, position, tile_size = source
-  col, block_of = np.asarray(triplets.col), position // tile_size
-  num_blocks = -(-len(words) // tile_size)
-
-  def count(block: int) -> _Counted:
-    num_counts = np.zeros(num_blocks, np.int64)
-    rows = words[block * tile_size :][:tile_size]
-    _count_rows(rows, starts, col, block_of, num_counts)
-    kind = kinds(block, num_counts)
-    tiles = np.flatnonzero(kind == _TILE)
-    remains = num_counts[kind == _REMAINS].sum()
-    return _Counted(tiles, num_counts[tiles], remains, num_counts.sum())
-
-  found, done = {}, 0
-  counted = ordered_map(count, numbers, default_threads())
-  for block, one in zip(numbers, counted, strict=True):
-    found[block] = one
-    done += one.total
-    if done >= _CHUNK:
-      memory.release(triplets.col)  # nothing else was read
-      done = 0
-  return found
-
-
-def _all_tiles(counted: dict[int, _Counted], num_blocks: int, reduce):
-  """The tiles of all processes, in the order of blocks of words.
-
-  Args:
-    counted: of the blocks of words of this process.
-    num_blocks: B.
-    reduce: sums an array over the processes.
-
-  Returns:
-    [M, 2] int32, the blocks of each tile, and [M] int64, its counts.
-  """
-  num_tiles = np.zeros(num_blocks, np.int64)
-  for block, one in counted.items():
-    num_tiles[block] = len(one.tiles)
-  num_tiles = reduce(num_tiles)
-  ends = np.append(0, np.cumsum(num_tiles))
-  found = np.zeros((2, ends[-1]), np.int64)
-  for block, one in counted.items():
-    found[:, ends[block] : ends[block + 1]] = one.tiles, one.num_counts
-  contexts, num_counts = reduce(found)
-  words = np.repeat(np.arange(num_blocks), num_tiles)
-  return np.stack([words, contexts]).astype(np.int32).T, num_counts
+  return np.array([DROPPED, REMAINS, TILE])[num_in_core]
 
 
 def _write_tiles(
-  source: _BlockRows,
-  counted: dict[int, _Counted],
+  source: BlockRows,
+  counted: dict[int, Counted],
   kinds,
   path: pathlib.Path,
   bar,
@@ -388,14 +324,6 @@ def _fill_file(
 
 
 @numba.njit(nogil=True, cache=True)
-def _count_rows(words, starts, col, block, num_counts):
-  """Adds the counts of words with each block of contexts to num_counts."""
-  for word in words:
-    for i in range(starts[word], starts[word + 1]):
-      num_counts[block[uint64(col[i])]] += 1
-
-
-@numba.njit(nogil=True, cache=True)
 def _cut_rows(
   words, starts, col, position, block, local, count, slot, tiles,
   outside_row, outside_col, outside_code,
@@ -416,7 +344,7 @@ def _cut_rows(
         return i
       if tile >= 0:
         tiles[tile, row, local[context]] = code
-      elif tile == _REMAINS:
+      elif tile == REMAINS:
         outside_row[outside] += row
         outside_col[outside] = position[context]
         outside_code[outside] = code

@@ -334,8 +334,7 @@ class TileEngine(BlockedEngine):
 
 def _strip_shapes(strip_jobs: StripJobs | None) -> list:
   """The shape of a stack of each kind of strip job."""
-  words, contexts = strip_jobs.joint if strip_jobs else ([], [])
-  turns = [*(strip_jobs.fit if strip_jobs else []), *words, *contexts]
+  turns = sum(strip_jobs.joint, strip_jobs.fit) if strip_jobs else []
   # Stacks would stay in memory while programs compile.
   return jax.eval_shape(list, [jobs[0].load() for jobs in turns if jobs])
 

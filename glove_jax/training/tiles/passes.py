@@ -31,11 +31,9 @@ def plan_passes(
   ]
   stages += [(core, core, config.epochs - joint)]
   stages += [(None, core, joint - 1), (None, None, 1)] if joint else []
-  plans = [
-    layout.plan_pass(blocks, words, contexts)
-    for words, contexts, passes in stages
-    for _ in range(passes)
-  ]
+  plans = []
+  for words, contexts, passes in stages:
+    plans += [layout.plan_pass(blocks, words, contexts)] * passes
   if strips is None:
     return plans
   first_joint = len(plans) - joint

@@ -225,7 +225,27 @@ def cut_strip_jobs(
     for key, counts in _local_counts(parts, remainder, placement)
   }
   num_counts = np.array([one.num_counts for one in cut.values()]).sum(axis=0)
-  first = next(iter(cut.values()))
+  return StripJobs(
+    core_blocks * local.tile_size,
+    tuple(multihost.sum_over_processes(num_counts).tolist()),
+    *_strip_jobs(cut, placement, config),
+  )
+
+
+def _strip_jobs(
+  cut: dict[tuple[int, int], Strips], placement: Placement, config: TrainConfig
+):
+  """The jobs of strips: those that fit, and those of joint passes.
+
+  Args:
+    cut: {(part, turn): strips} of the parts of this process.
+    placement: the devices.
+    config: has the passes of the fit, and the seed of their order.
+
+  Returns:
+    As the fields `fit` and `joint` of `StripJobs`.
+  """
+  num_parts, first = placement.num_devices, next(iter(cut.values()))
   groups = _group_strips(first)
   plans = plan_fit(
     first.code_shape[0],
@@ -257,13 +277,9 @@ def cut_strip_jobs(
   def joint_turns(groups) -> list[list[Job]]:
     return [[joint_job(turn, g) for g in groups] for turn in range(num_parts)]
 
+  fit = [[fit_job(i, plan, g) for g in groups] for i, plan in enumerate(plans)]
   middle = len(groups) // 2  # words, then contexts
-  return StripJobs(
-    core_blocks * local.tile_size,
-    tuple(multihost.sum_over_processes(num_counts).tolist()),
-    [[fit_job(i, plan, g) for g in groups] for i, plan in enumerate(plans)],
-    (joint_turns(groups[:middle]), joint_turns(groups[middle:])),
-  )
+  return fit, (joint_turns(groups[:middle]), joint_turns(groups[middle:]))
 
 
 def _group_strips(strips: Strips) -> list[np.ndarray]:

@@ -96,9 +96,11 @@ def make_predict(dtype) -> Callable[[Params], jax.Array]:
 
     w . w~ + b + b~ = (w, b, 1) . (w~, 1, b~)
 
+  A bias is two columns, its first 8 bits and the rest, because factors may be
+  rounded: to bfloat16, or in float32 by an accelerator.
+
   Args:
-    dtype: of the factors; sums are float32. In a type of 16 bits, a bias is two
-      columns: its rounded value, and what rounding took away.
+    dtype: of the factors; sums are float32.
 
   Returns:
     (params of K times T words and S contexts, [K, T, D], [K, S, D], [K, T] and
@@ -111,15 +113,13 @@ def make_predict(dtype) -> Callable[[Params], jax.Array]:
     >>> print(make_predict(jnp.float32)(params))
     [[[17.]]]
   """
-  short = jnp.dtype(dtype).itemsize < 4
 
-  def bias_columns(bias) -> list[jax.Array]:
-    rounded = bias.astype(dtype)
-    rest = bias - rounded.astype(bias.dtype)
-    return [rounded, rest.astype(dtype)] if short else [rounded]
+  def bias_columns(bias) -> tuple[jax.Array, jax.Array]:
+    first = jax.lax.reduce_precision(bias, exponent_bits=8, mantissa_bits=7)
+    return first.astype(dtype), (bias - first).astype(dtype)
 
   def word_rows(params, axis=-1):
-    """(w, b, 1): [K, T, D'], or [K, D', T] with axis -2.
+    """(w, b, 1): [K, T, D + 4], or [K, D + 4, T] with axis -2.
 
     Vectors are transposed before the rest is appended, since XLA folds the
     transpose of a whole matrix into the product, which is slow on a CPU.
@@ -130,7 +130,7 @@ def make_predict(dtype) -> Callable[[Params], jax.Array]:
     return append(vectors, columns, axis)
 
   def context_rows(params):
-    """(w~, 1, b~): [K, S, D']."""
+    """(w~, 1, b~): [K, S, D + 4]."""
     bias = bias_columns(params.context_bias)
     return append(params.context, (*map(jnp.ones_like, bias), *bias), -1)
 
@@ -152,14 +152,13 @@ def make_predict(dtype) -> Callable[[Params], jax.Array]:
 
   def backward(params, slope):
     dim, slope = params.word.shape[-1], slope.astype(dtype)
-    words = dot(slope, context_rows(params), 2, 1)  # [K, T, D']
-    contexts = dot(word_rows(params, axis=-2), slope, 2, 1)  # [K, D', S]
-    ones = (contexts.shape[1] + dim) // 2  # the first one beside the biases
+    words = dot(slope, context_rows(params), 2, 1)  # [K, T, D + 4]
+    contexts = dot(word_rows(params, axis=-2), slope, 2, 1)  # [K, D + 4, S]
     grads = Params(
       words[..., :dim],
       contexts[:, :dim].mT,
-      words[..., dim],
-      contexts[:, ones],
+      words[..., dim],  # of the ones
+      contexts[:, dim + 2],
     )
     return (grads,)
 

@@ -16,7 +16,14 @@ from glove_jax.training import loop, optimizers, together
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
 from glove_jax.training.sorting import by_row
-from glove_jax.training.tiles import codec, cutting, layout, steps, tile_files
+from glove_jax.training.tiles import (
+  block_pairs,
+  codec,
+  cutting,
+  layout,
+  steps,
+  tile_files,
+)
 from glove_jax.training.tiles.engine import DeviceSettings
 
 
@@ -111,8 +118,9 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
   counts = make_triplets()
 
   def cut(threads, chunk):
-    monkeypatch.setattr(cutting, "default_threads", lambda: threads)
-    monkeypatch.setattr(cutting, "_CHUNK", chunk)
+    for module in (cutting, block_pairs):
+      monkeypatch.setattr(module, "default_threads", lambda: threads)
+      monkeypatch.setattr(module, "_CHUNK", chunk)
     build(counts, tmp_path, tile_size=8, core=core)
     return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -127,16 +135,18 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
 
 def test_counts_of_blocks_are_sparse_and_release_what_they_read(monkeypatch):
   counts, released = make_triplets(), []
-  monkeypatch.setattr(cutting, "_CHUNK", 130)
+  monkeypatch.setattr(block_pairs, "_CHUNK", 130)
   monkeypatch.setattr(memory, "release", lambda *a: released.append(a))
   _, starts = by_row(counts)
   released.clear()
   position = np.arange(counts.vocab_size, dtype=np.int32)
-  source = cutting._BlockRows(counts, starts, position, position, tile_size=8)
+  source = block_pairs.BlockRows(
+    counts, starts, position, position, tile_size=8
+  )
   settings = cutting.CutSettings(tile_size=8, min_fill=0.5)
   sizes = cutting.block_sizes(counts.vocab_size, settings)
   kinds = functools.partial(cutting._kinds, settings, sizes)
-  found = cutting._count_blocks(source, [0, 3, 8], kinds)
+  found = block_pairs.count_blocks(source, [0, 3, 8], kinds)
   assert len(released) == 2  # after blocks 0 and 3
   block = counts.row // 8, counts.col // 8
   want = np.zeros((9, 9), int)

@@ -284,6 +284,15 @@ def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
     np.testing.assert_array_equal(a, b)
 
 
+def test_a_device_may_have_no_words(counts):
+  """As 150 words are five blocks of 32."""
+  how = settings(mesh=8, tile_size=64)
+  engine, state = loop.prepare(counts, how)
+  want = biases.random_params(SIZE, how)
+  for a, b in zip(engine.params(state), want, strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
 def codes_by_count(parts, stacks):
   """The codes in tiles, in lines by row and by column, and in which turn.
 

@@ -55,14 +55,14 @@ def init_table(
   row_word = jnp.full(size, len(position), jnp.int32)  # beyond all: no word
   row_word = row_word.at[position].set(jnp.arange(len(position)))
 
-  def fill(word, context, padding=0.0):
+  def in_rows(table, padding):
+    if not len(table):  # a device of a ring that has no words
+      return jnp.full((size, *table.shape[1:]), padding, table.dtype)
     # Read by row, since XLA would copy all for each scatter.
-    full = jnp.stack(
-      [
-        table.at[row_word].get(mode="fill", fill_value=padding)
-        for table in (word, context)
-      ]
-    )
+    return table.at[row_word].get(mode="fill", fill_value=padding)
+
+  def fill(word, context, padding=0.0):
+    full = jnp.stack([in_rows(table, padding) for table in (word, context)])
     return full.reshape(2 * num_blocks, tile_size, *word.shape[1:])
 
   def to_table(params: Params, padding_bias=0.0) -> Table:

@@ -188,9 +188,10 @@ def release(*arrays: np.ndarray) -> None:
   """Drops the resident pages of arrays, or of slices.
 
   Arrays mapped from files stay valid: their pages are read again on the next
-  access. Those of `whole_zeros` are zeros again. Others are left alone: those
-  that are not mapped, such as a copy of a mapped one, and those mapped in mode
-  "c", whose changes are in memory only.
+  access. Those of `whole_zeros` are zeros again, and so is what shares a page
+  with a slice of them. Others are left alone: those that are not mapped, such
+  as a copy of a mapped one, and those mapped in mode "c", whose changes are in
+  memory only.
   """
   for array in arrays:
     pages = _pages_of(array)

@@ -77,8 +77,8 @@ class TrainConfig(Part):
   joint_epochs: int | None = setting(
     None,
     "with --core: in the last this many of --epochs, which come after the fit, "
-    "the other words train together with the core; as contexts, they train in "
-    "the very last (default: 2, and fewer than --epochs)",
+    "the other words train together with the core, as contexts only in the "
+    "very last (default: 2, and fewer than --epochs)",
     low=0,
     high=MOST,
   )
@@ -97,8 +97,8 @@ class TrainConfig(Part):
   )
   tile_size: int = setting(
     512,
-    "for blocked: T, the words along each side of a tile; on several devices, "
-    "at most",
+    "for blocked: T, the words along each side of a tile; several devices may "
+    "use smaller tiles",
     low=8,
     high=8192,
   )

@@ -13,8 +13,8 @@ from glove_jax.training.engine import Epoch
 class EpochCosts:
   """Adds up the costs of an epoch, and shows them in a progress bar.
 
-  The costs of a stack are read only after the next stack has been dispatched,
-  so the device never waits for the host.
+  The costs of a stack are read only when the next stack has been dispatched, so
+  an accelerator never waits for the host. On a CPU the loop reads them before.
   """
 
   def __init__(

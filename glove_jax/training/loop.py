@@ -350,14 +350,14 @@ def run_epoch(
     enabled=multihost.is_first(),
   ) as bar:
     costs = EpochCosts(engine.epochs, epoch, bar, on_step)
-    last = ()  # the stack before
+    last = ()  # the stack before this one
     for stack, steps in engine.stacks(epoch):
       ends = last_step + np.cumsum(steps)  # [K] the last step of each batch
       multipliers = schedule((ends - steps) / total_steps).astype(np.float32)
       if jax.default_backend() == "cpu":
-        costs.read()  # one program at a time, each with its temporary arrays
+        costs.read()  # one program at a time: each has temporary arrays
       state, stack_costs = engine.run_steps(state, stack, multipliers)
-      costs.add(stack_costs, ends)  # which waits until the last one is done
+      costs.add(stack_costs, ends)  # waits until `last` was trained
       memory.release(*jax.tree.leaves(last))
       last, last_step = stack, int(ends[-1])
     costs.read()

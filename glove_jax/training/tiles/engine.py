@@ -5,7 +5,8 @@ holds counts of one word, or of one context, outside of tiles; see `layout`. A
 pass visits all tiles and lines as jobs in random order. The first passes of a
 run may visit only the tiles of the most frequent words (`growth`). With
 `missing`, a pass ends by fitting the other words to the core, see `strips`. In
-the joint passes after it, strips are tiles like all others.
+the joint passes after it, strips of words are tiles like all others; in the
+last one, strips of contexts are too.
 
 On a CPU, tiles are read from a file and trained one at a time. An accelerator
 keeps all tiles in its memory if they fit, and all cells if even these fit, see
@@ -73,7 +74,7 @@ class DeviceSettings(NamedTuple):
   tiles_per_group: int  # a group is one batch
   groups_per_stack: int
   line_cells: int  # counts in a batch of lines, padding included
-  stacks_per_job: int = 1  # a job of one stack more needs more memory
+  stacks_per_job: int = 1  # in a row; a larger stack would need more memory
 
 
 def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:

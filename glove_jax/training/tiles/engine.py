@@ -4,9 +4,8 @@ A tile holds the counts of a block of words with a block of contexts. A line
 holds counts of one word, or of one context, outside of tiles; see `layout`. A
 pass visits all tiles and lines as jobs in random order. The first passes of a
 run may visit only the tiles of the most frequent words (`growth`). With
-`missing`, a pass ends by fitting the other words to the core, see `strips`. In
-the joint passes after it, strips of words are tiles like all others; in the
-last one, strips of contexts are too.
+`missing`, a pass ends by fitting the other words to the core, see `strips`.
+Joint passes after it train strips of words as tiles, the last of contexts too.
 
 On a CPU, tiles are read from a file and trained one at a time. An accelerator
 keeps all tiles in its memory if they fit, and all cells if even these fit, see

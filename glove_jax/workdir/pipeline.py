@@ -304,6 +304,7 @@ class Pipeline:
     config = self.config.train.resolved
     owner = folder / "settings.json"
     settings = self._source("train", self._training_inputs())
+    settings |= {"recipe": checkpoint.RECIPE}
     if config.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
       # resumes from a shorter one. (With `missing`, the last epoch differs.)
@@ -314,9 +315,11 @@ class Pipeline:
     if old == settings and not too_far:
       return
     if saved:
-      same = settings | {"inputs": old.get("inputs")}
+      is_old = old.get("recipe") != checkpoint.RECIPE
       other = "it is of more passes" if too_far else "its inputs have changed"
-      why = difference(old, same) or other
+      other = "another version of glove_jax began it" if is_old else other
+      same = {name: old.get(name) for name in ("inputs", "recipe")}
+      why = difference(old, settings | same) or other
       self._say(
         f"Training starts anew, and the checkpoint of pass {saved[-1]} is "
         f"removed: {why}."

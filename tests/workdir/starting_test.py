@@ -7,7 +7,7 @@ import pytest
 
 from glove_jax import config
 from glove_jax.model import Params
-from glove_jax.training import starts
+from glove_jax.training import checkpoint, starts
 from glove_jax.vectors import formats
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import pipeline, starting
@@ -69,6 +69,22 @@ def test_a_changed_file_trains_anew_and_the_same_one_does_not(tmp_path, corpus):
   assert any(re.match("train .*again: .*v.txt has changed", x) for x in said)
   second, _ = run(corpus, tmp_path / "other", init_from=path)
   np.testing.assert_array_equal(first.word, second.word)
+
+
+def test_a_run_does_not_resume_what_another_version_began(
+  tmp_path, corpus, monkeypatch
+):
+  """A version that trains equal settings in other passes."""
+  monkeypatch.setattr(checkpoint, "RECIPE", 1)
+  run(corpus, tmp_path / "run", epochs=1, schedule="constant")
+  monkeypatch.undo()
+  params, said = run(corpus, tmp_path / "run", epochs=2, schedule="constant")
+  assert (
+    "Training starts anew, and the checkpoint of pass 1 is removed: another "
+    "version of glove_jax began it." in said
+  )
+  want, _ = run(corpus, tmp_path / "other", epochs=2, schedule="constant")
+  np.testing.assert_array_equal(params.word, want.word)
 
 
 @pytest.mark.parametrize("engine", ["rows", "blocked"])

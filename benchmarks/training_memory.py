@@ -49,7 +49,7 @@ def train(counts: str, settings: dict, folder: pathlib.Path) -> None:
   """Trains on the counts in a folder, and writes the peaks to peak.json."""
   from glove_jax.config import make_config
   from glove_jax.counts.triplets import read_triplets
-  from glove_jax.training import loop
+  from glove_jax.training.following import train_folder
 
   done, peaks = threading.Event(), [0.0]
 
@@ -60,13 +60,12 @@ def train(counts: str, settings: dict, folder: pathlib.Path) -> None:
   thread = threading.Thread(target=watch)
   thread.start()
   try:
-    triplets = read_triplets(counts)
-    loop.train(triplets, make_config(**settings).train, workdir=folder / "run")
+    train_folder(counts, make_config(**settings).train, folder / "run")
   finally:
     done.set()
   thread.join()
   record = {"all": processes.high_water(), "anonymous": peaks[0]}
-  record |= {"words": triplets.vocab_size}
+  record |= {"words": read_triplets(counts).vocab_size}
   atomic.write_json(folder / "peak.json", record)
 
 

@@ -54,8 +54,8 @@ def lazy_zeros(shape: int | tuple[int, ...], dtype) -> np.ndarray:
 
   NumPy requests huge pages, which are allocated whole; they take three times
   as long as the small pages used here. All pages are returned to the system
-  when the array is dropped; the C library keeps those of a NumPy array of less
-  than 32 MiB.
+  when the array is dropped; the C library may keep those of a NumPy array of
+  less than 32 MiB.
   """
   return _pages(shape, dtype, "MADV_NOHUGEPAGE")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import logging
 
-from glove_jax import atomic, model
+from glove_jax import atomic, memory, model
 from glove_jax.config import TrainConfig, make_config
 from glove_jax.counts.triplets import read_triplets
 from glove_jax.training import loop, multihost, starts
@@ -27,7 +27,8 @@ def train_folder(
   """Trains on the counts in a folder, with all processes of this run.
 
   In a multi-process run only the first process calls this, and the others run
-  `follow`. A single process also calls it.
+  `follow`. A single process also calls it. From then on the C library of these
+  processes keeps less of what is freed, see `memory.keep_less`.
 
   Args:
     counts_folder: as for `triplets.read_triplets`.
@@ -42,6 +43,7 @@ def train_folder(
     ValueError, FloatingPointError: as `train`.
   """
   check_config(config)  # fail here, before the other processes start to wait
+  memory.keep_less()
   job = {
     "folder": os.path.abspath(counts_folder),
     "settings": dataclasses.asdict(config),
@@ -66,6 +68,7 @@ def train_folder(
 
 def follow() -> None:
   """Joins every job that the first process starts, until that process ends."""
+  memory.keep_less()
   while (job := multihost.listen()) is not None:
     config = make_config(**job["settings"]).train
     init = starts.read(job["init"]) if "init" in job else None

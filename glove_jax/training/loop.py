@@ -120,7 +120,6 @@ def train(
   supplied = Supplied(loss, cell_loss, tx, start)
   is_usual = loss is None and cell_loss is None  # its cost can be judged
   check_supplied(config, supplied)
-  memory.keep_less()
   wake_device()
   triplets = checked(triplets)
   check_memory(triplets.vocab_size, config, tx)

@@ -84,7 +84,7 @@ def train_together(
     state, line = loop.run_epoch(engine, configs[0], state, epoch)
     if on_epoch:
       on_epoch(line)
-  params = engine.params(state)
+  params = engine.params(state._replace(opt_state=()))
   return [
     jax.tree.map(lambda leaf, i=i: leaf[i], params) for i in range(len(configs))
   ]

@@ -269,7 +269,7 @@ def _write_tiles(
 
   def cut_rows(block, tiles: np.ndarray) -> None:
     rows, has = words[block * tile_size :][:tile_size], counted[block]
-    slot = kinds(block, nothing)
+    slot = kinds(block, nothing)  # where there is no tile
     slot[has.tiles] = np.arange(len(has.tiles))
     outside = slice(ends[block] - has.remains, ends[block])
     part = Remainder(*(column[outside] for column in remainder))

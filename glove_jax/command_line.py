@@ -31,6 +31,20 @@ _names = []  # of all flags that `define_flags` has made
 _groups = []  # the classes that they were made from
 _LONGEST_NAME = 100  # characters
 _lost = []  # errors of writing to standard output
+_FULL = (
+  "The disk is full: free space where --workdir, --output or temporary files "
+  "(TMPDIR) are"
+)
+_NO_FOLDER = "A folder is needed where there is a file: name another"
+_ADVICE = {  # on errors of the system
+  errno.ENOSPC: _FULL,
+  errno.EDQUOT: _FULL,
+  errno.EEXIST: _NO_FOLDER,
+  errno.ENOTDIR: _NO_FOLDER,
+  errno.EISDIR: "A file is needed where there is a folder: name another",
+  errno.EACCES: "There is no permission for this: change it, or name another",
+  errno.EROFS: "Nothing can be written there: name another folder",
+}
 # Control characters and marks that reverse the direction of text, by which a
 # word could steer a terminal, and lone surrogates, which cannot be printed.
 _UNPRINTABLE = re.compile(
@@ -214,15 +228,13 @@ def sentence(error: Exception) -> str:
   >>> sentence(OSError(errno.ENOSPC, "No space left on device"))[:52]
   'The disk is full: free space where --workdir, --outp'
   """
-  number = getattr(error, "errno", None)
-  if number == errno.ENOSPC:
-    return (
-      "The disk is full: free space where --workdir, --output or temporary "
-      f"files (TMPDIR) are ({error})."
-    )
-  if number in (errno.EEXIST, errno.ENOTDIR):
-    return f"A folder is needed where there is a file: name another ({error})."
-  return str(error)
+  number, path = getattr(error, "errno", None), getattr(error, "filename", None)
+  folder = os.path.dirname(path) if isinstance(path, str) else ""
+  if number == errno.ENOENT and folder and not os.path.isdir(folder):
+    return f"There is no folder {folder}: make it, or name another ({error})."
+  if number == errno.EEXIST and os.path.isdir(path or ""):
+    number = errno.EISDIR
+  return f"{_ADVICE[number]} ({error})." if number in _ADVICE else str(error)
 
 
 def _several() -> bool:

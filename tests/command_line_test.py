@@ -48,6 +48,12 @@ def test_errors_of_the_system_say_what_to_do():
   assert said.endswith("are ([Errno 28] No space left on device).")
   place = command_line.sentence(FileExistsError(errno.EEXIST, "It is", "a.txt"))
   assert place.startswith("A folder is needed where there is a file: name an")
+  place = command_line.sentence(FileExistsError(errno.EEXIST, "It is", "/tmp"))
+  assert place.startswith("A file is needed where there is a folder: name an")
+  place = command_line.sentence(OSError(errno.EISDIR, "It is", "/tmp"))
+  assert place.startswith("A file is needed where there is a folder: name an")
+  place = command_line.sentence(OSError(errno.ENOENT, "Not there", "nodir/a"))
+  assert place.startswith("There is no folder nodir: make it, or name another")
   other = FileNotFoundError(errno.ENOENT, "No such file", "a.txt")
   assert command_line.sentence(other) == str(other)
 

@@ -45,7 +45,7 @@ sys.path.insert(0, str(REPO))
 from benchmarks import collectives  # noqa: E402
 from glove_jax import config  # noqa: E402
 from glove_jax.counts import triplets  # noqa: E402
-from glove_jax.training import loop, sharding  # noqa: E402
+from glove_jax.training import preparation, sharding  # noqa: E402
 from glove_jax.training.biases import random_params  # noqa: E402
 from glove_jax.training.engine import Placement  # noqa: E402
 from glove_jax.training.tiles.layout import Lines, Tiles  # noqa: E402
@@ -124,7 +124,7 @@ def print_idle() -> None:
     how = config.make_config(
       dim=8, missing=missing, mesh=mesh, bias_init="random"
     ).train
-    engine = loop.make_engine(counts, how)
+    engine = preparation.make_engine(counts, how)
     state = jax.tree.leaves(engine.state_shape)
     tile_size = next(leaf.shape[2] for leaf in state if leaf.ndim == 4)
     for size, epoch in {s: i for i, s in enumerate(engine.epochs, 1)}.items():
@@ -220,7 +220,7 @@ def measure(counts: triplets.Triplets, placement: str, mesh: int) -> Cost:
     mesh=mesh,
   ).train
   if how.engine == "rows":
-    engine = loop.make_engine(counts, how)
+    engine = preparation.make_engine(counts, how)
   else:  # by the ring on one device too, to compare like with like
     placement_ = Placement("blocks", sharding.make_mesh(how.mesh))
     engine = RingEngine(counts, how, placement_)

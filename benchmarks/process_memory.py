@@ -15,6 +15,7 @@ import os
 import pathlib
 import socket
 import sys
+from unittest import mock
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -81,8 +82,8 @@ def train(
     peaks.append(processes.high_water())
     return engine
 
-  preparation.make_engine = measured
-  engine, state = preparation.prepare(counts, how)
+  with mock.patch.object(preparation, "make_engine", measured):
+    engine, state = preparation.prepare(counts, how)
   peaks.append(processes.high_water())
   engine.params(state)
   peaks.append(processes.high_water())

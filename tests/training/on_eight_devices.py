@@ -20,6 +20,7 @@ from glove_jax.training import (
   checks,
   loop,
   optimizers,
+  preparation,
   sharding,
   starts,
 )
@@ -34,7 +35,7 @@ from glove_jax.training.tiles import (
   strips,
 )
 from glove_jax.training.tiles.cutting import cut_settings
-from glove_jax.training.tiles.engine import DeviceSettings
+from glove_jax.training.tiles.grouping import DeviceSettings
 from glove_jax.training.tiles.programs import Hyper
 
 SIZE = worker_process.SIZE
@@ -150,7 +151,7 @@ def test_held_words_stay_on_several_devices(counts, engine, placement):
 def start(counts, **changes):
   """An engine, the state that it starts from, its optimizer, its placement."""
   how = settings(**changes)
-  engine = loop.make_engine(counts, how)
+  engine = preparation.make_engine(counts, how)
   fit = functools.partial(fit_biases, counts)
   params = initial_params(counts.vocab_size, how, fit)
   state = sharding.put_state(engine.placement, engine.init(params))
@@ -277,7 +278,7 @@ def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
     return draw(key, high, *rest)
 
   monkeypatch.setattr(biases, "_draw_rows", spy)
-  engine, state = loop.prepare(counts, settings(mesh=4))
+  engine, state = preparation.prepare(counts, settings(mesh=4))
   assert sum(drawn) == 2 * SIZE and max(drawn) == 5 * 8  # blocks of 8 words
   want = biases.random_params(SIZE, settings())
   for a, b in zip(engine.params(state), want, strict=True):
@@ -287,7 +288,7 @@ def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
 def test_a_device_may_have_no_words(counts):
   """As 150 words are five blocks of 32."""
   how = settings(mesh=8, tile_size=64)
-  engine, state = loop.prepare(counts, how)
+  engine, state = preparation.prepare(counts, how)
   want = biases.random_params(SIZE, how)
   for a, b in zip(engine.params(state), want, strict=True):
     np.testing.assert_array_equal(a, b)

@@ -12,7 +12,7 @@ from small_counts import as_coded, build, init_table, make_triplets
 
 from glove_jax import config, memory, model
 from glove_jax.counts import triplets
-from glove_jax.training import loop, optimizers, together
+from glove_jax.training import loop, optimizers, preparation, together
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
 from glove_jax.training.sorting import by_row
@@ -24,7 +24,7 @@ from glove_jax.training.tiles import (
   steps,
   tile_files,
 )
-from glove_jax.training.tiles.engine import DeviceSettings
+from glove_jax.training.tiles.grouping import DeviceSettings
 
 
 def one_pass(made, plan, at_once=1, cells=0, seed=0):
@@ -404,7 +404,7 @@ def test_points_that_differ_in_more_do_not_train_together(change):
 def test_a_bad_growth_is_refused(stage):
   settings = config.make_config(growth=[stage]).train
   with pytest.raises(ValueError, match="growth takes words:passes"):
-    loop.make_engine(make_triplets(), settings)
+    preparation.make_engine(make_triplets(), settings)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,7 @@ def prepare(
       initial parameters.
   """
   keep_programs()
+  memory.drop_code()  # of imports
   begin = functools.partial(
     _begin,
     config=config,

@@ -5,8 +5,6 @@ import ctypes
 import math
 import mmap
 import os
-import pathlib
-import re
 import tempfile
 from typing import BinaryIO
 
@@ -117,40 +115,6 @@ def keep_less() -> None:
     library = ctypes.CDLL(None)
     for option, value in _MALLOPT.values():
       library.mallopt(option, value)
-
-
-def drop_code() -> None:
-  """Drops the resident pages of the code of libraries.
-
-  The compilers of JAX and numba have 0.15 GB of code, most of which is not run
-  again once all programs are compiled. What is run again is read from its file,
-  which the system usually has in memory. Only Linux says where code is.
-  """
-  with contextlib.suppress(AttributeError, OSError):
-    madvise = ctypes.CDLL(None).madvise
-    for start, size in _code(pathlib.Path("/proc/self/smaps").read_text()):
-      madvise(ctypes.c_void_p(start), ctypes.c_size_t(size), mmap.MADV_DONTNEED)
-
-
-def _code(maps: str) -> list[tuple[int, int]]:
-  """Where code is mapped from files, as (first byte, number of bytes).
-
-  Code that was changed in memory, as by a debugger, is left out.
-
-  Args:
-    maps: the text of /proc/PID/smaps.
-  """
-  found = re.findall(
-    # addresses, permissions, offset, device, inode (0 without a file)
-    r"^(\w+)-(\w+) r-xp \w+ \S+ [1-9](?s:.*?)^Anonymous: +(\d+) kB$",
-    maps,
-    re.MULTILINE,
-  )
-  return [
-    (int(start, 16), int(end, 16) - int(start, 16))
-    for start, end, changed in found
-    if changed == "0"
-  ]
 
 
 def scratch(

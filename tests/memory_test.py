@@ -1,8 +1,6 @@
 """Arrays outside of the heap, and what is said when memory is full."""
 
 import mmap
-import pathlib
-import sys
 
 import numpy as np
 import pytest
@@ -47,43 +45,11 @@ def test_release_of_a_slice_leaves_its_neighbours():
   assert not array[size:].any() and array[:size].all()
 
 
-SMAPS = """\
-1000-3000 r-xp 00001000 fe:00 260368                     /usr/lib/one.so
-Rss:                   8 kB
-Anonymous:             {anonymous} kB
-3000-4000 r--p 00003000 fe:00 260368                     /usr/lib/one.so
-Anonymous:             0 kB
-4000-5000 r-xp 00000000 00:00 0
-Anonymous:             0 kB
-a000-b000 r-xp 00000000 fe:00 12 /my own/two.so
-Anonymous:             0 kB
-"""
-
-
-def test_unchanged_code_from_files_is_found():
-  two = (0xA000, 0x1000)
-  assert memory._code(SMAPS.format(anonymous=0)) == [(0x1000, 0x2000), two]
-  assert memory._code(SMAPS.format(anonymous=4)) == [two]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_code_that_was_dropped_still_runs():
-  def resident():
-    text = pathlib.Path("/proc/self/status").read_text()
-    return int(text.split("RssFile:")[1].split()[0])
-
-  before = resident()
-  memory.drop_code()
-  assert resident() < before
-  assert np.linalg.inv(np.diag([2.0, 4.0])).tolist() == [[0.5, 0], [0, 0.25]]
-
-
 def test_any_c_library_and_system_will_do(monkeypatch):
   memory.trim()
   monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
   memory.trim()
   memory.keep_less()
-  memory.drop_code()
 
 
 def test_a_scratch_array_keeps_its_values_and_leaves_no_file(tmp_path):

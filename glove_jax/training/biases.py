@@ -57,7 +57,6 @@ def initial_params(
         name: jnp.asarray(bias, config.dtype)
         for name, bias in zip(names, fitted, strict=True)
       }
-    memory.drop_code()  # of numba, whose programs are there by now
     draw = random_rows if by_row and start is None else random_params
     params = draw(vocab_size, config)._replace(**biases)
     jax.block_until_ready(params)

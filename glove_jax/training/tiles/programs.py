@@ -198,7 +198,6 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
   # Half of the cores: compilation needs memory, and other work continues.
   pool = futures.ThreadPoolExecutor(max(1, default_threads() // 2))
   compiled = {shape: pool.submit(build, s) for shape, s in by_shape.items()}
-  pool.submit(memory.drop_code)  # of the compiler
   pool.shutdown(wait=False)
   return compiled
 

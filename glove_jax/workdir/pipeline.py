@@ -20,7 +20,7 @@ from glove_jax import atomic, lazy, metrics
 from glove_jax import config as configs
 from glove_jax.config import Config, TrainConfig
 from glove_jax.counts import forecast, out_of_core, triplets
-from glove_jax.text import compiled, sampling, vocab
+from glove_jax.text import compiled, sampling, sections, vocab
 from glove_jax.threads import default_threads
 from glove_jax.workdir import artifacts, inputs
 from glove_jax.workdir.lock import lock, new_folder
@@ -277,7 +277,7 @@ class Pipeline:
       cluster = None  # its workers would write and merge what one can hold
     if cluster:
       count_corpus, how = distributed.count_corpus, {"run": cluster.map}
-      num_sections = len(distributed.cut_sections(self._text.paths))
+      num_sections = len(sections.cut_sections(self._text.paths))
     else:
       count_corpus, how = out_of_core.count_corpus, {"kept": kept}
       num_sections = 0

@@ -120,7 +120,7 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
   def cut(threads, chunk):
     for module in (cutting, block_pairs):
       monkeypatch.setattr(module, "default_threads", lambda: threads)
-      monkeypatch.setattr(module, "_CHUNK", chunk)
+    monkeypatch.setattr(block_pairs, "CHUNK", chunk)
     build(counts, tmp_path, tile_size=8, core=core)
     return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -135,7 +135,7 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
 
 def test_counts_of_blocks_are_sparse_and_release_what_they_read(monkeypatch):
   counts, released = make_triplets(), []
-  monkeypatch.setattr(block_pairs, "_CHUNK", 130)
+  monkeypatch.setattr(block_pairs, "CHUNK", 130)
   monkeypatch.setattr(memory, "release", lambda *a: released.append(a))
   _, starts = by_row(counts)
   released.clear()

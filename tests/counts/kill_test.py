@@ -18,7 +18,8 @@ from glove_jax.text import compiled, reading, vocab
 text, folder = sys.argv[1:]
 reading.BLOCK_BYTES = 1 << 14
 spill.MAX_RUNS = 5
-out_of_core.make_budget = lambda *_: out_of_core.Budget(2, 24_000, 0)
+out_of_core.Budget.entries = 20_000
+out_of_core.make_budget = lambda *_: out_of_core.Budget(2, 6_000, 0)
 text = compiled.Text([text], "whitespace")
 words = vocab.make_vocab(compiled.count_words(text), min_count=1)
 print("begins", flush=True)
@@ -44,7 +45,7 @@ def start(text, folder):
 def whole(tmp_path_factory):
   """A text, the folder of its counts, and the seconds that they took."""
   folder = tmp_path_factory.mktemp("kill")
-  ids = np.random.default_rng(0).integers(0, 30_000, (4000, 40))
+  ids = np.random.default_rng(0).integers(0, 8_000, (1000, 40))
   text = folder / "text.txt"
   text.write_text(
     "".join(" ".join(f"w{i}" for i in line) + "\n" for line in ids)

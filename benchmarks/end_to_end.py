@@ -206,14 +206,14 @@ def train_in_passes(
   start = time.perf_counter()
   from glove_jax.counts import triplets
   from glove_jax.text import vocab
-  from glove_jax.training import loop
+  from glove_jax.training import loop, preparation
   from glove_jax.workdir import artifacts
 
   made = config.make_config(**settings)
   words, waited = vocab.read_vocab(run / "vocab.txt").words, 0.0
   counts, seconds = triplets.read_triplets(run / "counts"), []
   with tempfile.TemporaryDirectory(dir=folder) as tiles:
-    engine, state = loop.prepare(counts, made.train, tiles_folder=tiles)
+    engine, state = preparation.prepare(counts, made.train, tiles_folder=tiles)
     for number in range(len(engine.epochs)):
       state, _ = loop.run_epoch(engine, made.train, state, number + 1)
       params = engine.params(state)

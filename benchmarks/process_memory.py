@@ -15,6 +15,7 @@ import os
 import pathlib
 import socket
 import sys
+from unittest import mock
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -26,7 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from benchmarks import processes
 from glove_jax import config
 from glove_jax.counts.triplets import Triplets
-from glove_jax.training import loop, multihost
+from glove_jax.training import multihost, preparation
 
 flags.DEFINE_integer("vocab_size", 400_000, "V")
 flags.DEFINE_integer("dim", 100, "D")
@@ -74,15 +75,15 @@ def train(
     dim=dim, missing=0, growth=[], bias_init="random", placement="blocks"
   ).train
   peaks = [processes.high_water()]
-  make_engine = loop.make_engine
+  make_engine = preparation.make_engine
 
   def measured(*args, **named):
     engine = make_engine(*args, **named)
     peaks.append(processes.high_water())
     return engine
 
-  loop.make_engine = measured
-  engine, state = loop.prepare(counts, how)
+  with mock.patch.object(preparation, "make_engine", measured):
+    engine, state = preparation.prepare(counts, how)
   peaks.append(processes.high_water())
   engine.params(state)
   peaks.append(processes.high_water())

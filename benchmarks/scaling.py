@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 from typing import NamedTuple
+from unittest import mock
 
 ENVIRONMENT = dict(os.environ)  # the environment for the timed processes
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
@@ -45,7 +46,7 @@ sys.path.insert(0, str(REPO))
 from benchmarks import collectives  # noqa: E402
 from glove_jax import config  # noqa: E402
 from glove_jax.counts import triplets  # noqa: E402
-from glove_jax.training import loop, sharding  # noqa: E402
+from glove_jax.training import preparation, sharding  # noqa: E402
 from glove_jax.training.biases import random_params  # noqa: E402
 from glove_jax.training.engine import Placement  # noqa: E402
 from glove_jax.training.tiles.layout import Lines, Tiles  # noqa: E402
@@ -110,8 +111,6 @@ def print_bytes() -> None:
 
 
 def print_idle() -> None:
-  # What each device loads does not matter here, only what there is to load.
-  sharding.join = lambda placement, spec, pieces: pieces(0)
   counts = draw_counts(FLAGS.vocab_size, FLAGS.counts)
   print(
     f"V {counts.vocab_size:,}, {len(counts.row):,} counts\n\n"
@@ -124,22 +123,33 @@ def print_idle() -> None:
     how = config.make_config(
       dim=8, missing=missing, mesh=mesh, bias_init="random"
     ).train
-    engine = loop.make_engine(counts, how)
+    engine = preparation.make_engine(counts, how)
     state = jax.tree.leaves(engine.state_shape)
     tile_size = next(leaf.shape[2] for leaf in state if leaf.ndim == 4)
     for size, epoch in {s: i for i, s in enumerate(engine.epochs, 1)}.items():
-      slots = [
-        counted
-        for stack, counted in engine.stacks(epoch)
-        if isinstance(stack, (Tiles, Lines))
-      ]
-      slots = np.concatenate(slots) if slots else np.zeros(1)
+      slots = count_slots(engine, epoch)
       print(
         f"| {missing:g} | {mesh} | {tile_size} | {epoch}, "
         f"{size.num_triplets:,} counts | {slots.size:,} | "
         f"{np.mean(slots == 0):.0%} |",
         flush=True,
       )
+
+
+def count_slots(engine: RingEngine, epoch: int) -> np.ndarray:
+  """The tiles or lines of each device in each step; 0 where it is idle."""
+
+  def first(placement, spec, pieces):
+    """One device's piece: what the others load does not matter here."""
+    return pieces(0)
+
+  with mock.patch.object(sharding, "join", first):
+    slots = [
+      counted
+      for stack, counted in engine.stacks(epoch)
+      if isinstance(stack, (Tiles, Lines))
+    ]
+  return np.concatenate(slots) if slots else np.zeros(1)
 
 
 def print_times(folder: pathlib.Path) -> None:
@@ -220,7 +230,7 @@ def measure(counts: triplets.Triplets, placement: str, mesh: int) -> Cost:
     mesh=mesh,
   ).train
   if how.engine == "rows":
-    engine = loop.make_engine(counts, how)
+    engine = preparation.make_engine(counts, how)
   else:  # by the ring on one device too, to compare like with like
     placement_ = Placement("blocks", sharding.make_mesh(how.mesh))
     engine = RingEngine(counts, how, placement_)

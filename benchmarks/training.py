@@ -47,7 +47,7 @@ from benchmarks.processes import apart, high_water
 from glove_jax import config, presets
 from glove_jax.counts import stanford, triplets
 from glove_jax.text import datasets, vocab
-from glove_jax.training import loop
+from glove_jax.training import loop, preparation
 from glove_jax.vectors import analogy, sets, similarity, word_vectors
 from glove_jax.workdir import pipeline
 
@@ -267,7 +267,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:
-    engine, state = loop.prepare(counts, settings, tiles_folder=folder)
+    engine, state = preparation.prepare(counts, settings, tiles_folder=folder)
     most = max(size.num_triplets for size in engine.epochs)
     for epoch in range(1, len(engine.epochs) + 1):
       state, line = loop.run_epoch(engine, settings, state, epoch)

@@ -16,7 +16,8 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `sweeps`: many runs, and the report on them.
 - `explore`: a local page that asks vectors.
 - `front`: `fit`, `count`, `train`, `sweep`: the whole in a few lines.
-- `command_line`: flags made from settings, help, and errors as one sentence.
+- `command_line`: flags made from settings, and errors as one sentence.
+  `command_help` is the help.
 - `commands`: the commands of the command line, whose flags beside settings are
   in `run_flags`.
 

@@ -24,19 +24,34 @@ def write_whole(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
   Raises:
     OSError: the folder is missing or not writable.
+    ValueError: the path is that of a pipe or a device.
   """
+  if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+    raise ValueError(f"{os.fspath(path)} is a pipe or a device: name a file.")
   folder, name = os.path.split(os.path.abspath(path))
   part = os.path.join(folder, f".{name}.{_token()}.part")
   try:
-    with open(part, "wb") as file:
-      yield file
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(part, path)
+    with _renamed(part, path):
+      with open(part, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+      os.replace(part, path)
   except BaseException:
     with contextlib.suppress(OSError):
       os.unlink(part)
     raise
+
+
+@contextlib.contextmanager
+def _renamed(part: str, path: str | os.PathLike) -> Iterator[None]:
+  """Errors about a hidden file name the file that it would become."""
+  try:
+    yield
+  except OSError as error:
+    if error.filename != part:
+      raise
+    raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _token() -> str:
@@ -55,7 +70,8 @@ def write_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """
   path = pathlib.Path(path)
   part = path.parent / f".{path.name}.{_token()}.part"
-  part.mkdir()
+  with _renamed(str(part), path):
+    part.mkdir()
   try:
     yield part
     try:

@@ -1,6 +1,7 @@
 """The folder of what is fetched, extracted or compiled once."""
 
 import os
+import tempfile
 
 
 def cache_folder() -> str:
@@ -23,3 +24,20 @@ def cache_folder() -> str:
       "GLOVE_JAX_CACHE to a folder."
     )
   return folder
+
+
+def make_writable(folder: str | os.PathLike) -> None:
+  """Makes a folder of the cache, unless it is there.
+
+  Raises:
+    OSError: it cannot be written to.
+  """
+  try:
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+  except OSError as error:
+    raise OSError(
+      f"The cache cannot be written to ({error}): set GLOVE_JAX_CACHE to a "
+      "folder that can."
+    ) from error

@@ -1,4 +1,4 @@
-"""Makes flags of settings, shows help, and shows errors as one sentence."""
+"""Makes flags of settings, and shows errors as one sentence."""
 
 import contextlib
 import dataclasses
@@ -9,16 +9,15 @@ import os
 import pathlib
 import re
 import sys
-import textwrap
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from absl import flags, logging
 
 import glove_jax
-from glove_jax import interrupts, lazy, memory, settings
+from glove_jax import command_help, interrupts, lazy, memory, settings
+from glove_jax.command_help import Command
 from glove_jax.training import connections
 
 # They load jax, which not every command needs.
@@ -31,21 +30,26 @@ _names = []  # of all flags that `define_flags` has made
 _groups = []  # the classes that they were made from
 _LONGEST_NAME = 100  # characters
 _lost = []  # errors of writing to standard output
+_FULL = (
+  "The disk is full: free space where --workdir, --output or temporary files "
+  "(TMPDIR) are"
+)
+_NO_FOLDER = "A folder is needed where there is a file: name another"
+_ADVICE = {  # on errors of the system
+  errno.ENOSPC: _FULL,
+  errno.EDQUOT: _FULL,
+  errno.EEXIST: _NO_FOLDER,
+  errno.ENOTDIR: _NO_FOLDER,
+  errno.EISDIR: "A file is needed where there is a folder: name another",
+  errno.EACCES: "There is no permission for this: change it, or name another",
+  errno.EROFS: "Nothing can be written there: name another folder",
+}
 # Control characters and marks that reverse the direction of text, by which a
 # word could steer a terminal, and lone surrogates, which cannot be printed.
 _UNPRINTABLE = re.compile(
   "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
   "\ud800-\udfff]"
 )
-
-
-class Command(NamedTuple):
-  """A command of the command line."""
-
-  run: Callable[[list[str]], None]  # called with the words that follow it
-  arguments: str  # for the help: what these words are
-  about: str
-  flags: set[str]  # the flags that it uses; another flag is an error
 
 
 def define_flags(cls: type[settings.Part], **choices: Sequence[str]) -> None:
@@ -132,7 +136,7 @@ def main(
     named = next((word for word in words if word in commands), None)
     if words and not named and argv[1] == "help":
       sys.exit(f"{program()}: {_no_command(words[0], commands)}")
-    say(help_text(commands, named, experiments))
+    say(command_help.text(program(), commands, named, _groups, experiments))
   else:
     try:
       words = parse(argv)
@@ -214,15 +218,13 @@ def sentence(error: Exception) -> str:
   >>> sentence(OSError(errno.ENOSPC, "No space left on device"))[:52]
   'The disk is full: free space where --workdir, --outp'
   """
-  number = getattr(error, "errno", None)
-  if number == errno.ENOSPC:
-    return (
-      "The disk is full: free space where --workdir, --output or temporary "
-      f"files (TMPDIR) are ({error})."
-    )
-  if number in (errno.EEXIST, errno.ENOTDIR):
-    return f"A folder is needed where there is a file: name another ({error})."
-  return str(error)
+  number, path = getattr(error, "errno", None), getattr(error, "filename", None)
+  folder = os.path.dirname(path) if isinstance(path, str) else ""
+  if number == errno.ENOENT and folder and not os.path.isdir(folder):
+    return f"There is no folder {folder}: make it, or name another ({error})."
+  if number == errno.EEXIST and os.path.isdir(path or ""):
+    number = errno.EISDIR
+  return f"{_ADVICE[number]} ({error})." if number in _ADVICE else str(error)
 
 
 def _several() -> bool:
@@ -279,86 +281,6 @@ def with_flags(message: str) -> str:
   first = rf"(^|(?<=: ))(?={name} )"
   inside = rf"(?<!\S)(?<!, )(?={name}=|{long}\b[^/])"
   return re.sub(f"{first}|{inside}", "--", message)
-
-
-def help_text(
-  commands: Mapping[str, Command],
-  name: str | None,
-  experiments: Mapping[str, str],
-) -> str:
-  """The help of a command, or of all of them.
-
-  Args:
-    commands: by name.
-    name: one of them, or None.
-    experiments: the question of each experiment.
-  """
-  start = program()
-  start = f"python {start}" if start.endswith(".py") else start
-  if name:
-    command = commands[name]
-    usage = " ".join(filter(None, (start, name, command.arguments)))
-    lines = [f"usage: {usage} [--FLAG=VALUE ...]", "", command.about]
-    lines += _flag_lines(command.flags | {"traceback"})
-    if "experiment" in command.flags:
-      lines += _experiment_lines(experiments)
-    return "\n".join(lines)
-  lines = [
-    "GloVe from raw text to evaluated word vectors.", "",
-    f"usage: {start} COMMAND [WORD ...] [--FLAG=VALUE ...]",
-    f"       {start} COMMAND --help", "", "Commands:",
-  ]  # fmt: skip
-  for name, command in commands.items():
-    usage = f"{name} {command.arguments}"
-    gap = " " * max(1, 24 - len(usage))
-    lines += _wrapped(f"  {usage}{gap}", command.about)
-  lines.append(f"\nWithout a command: {next(iter(commands))}.")
-  lines += _experiment_lines(experiments) + _flag_lines({*_names})
-  return "\n".join(lines)
-
-
-def _experiment_lines(experiments: Mapping[str, str]) -> list[str]:
-  lines = ["", "Experiments, for --experiment=NAME:"]
-  for name, question in experiments.items():
-    lines += _wrapped(f"  {name:<14}", question)
-  return lines
-
-
-def _flag_lines(shown: set[str]) -> list[str]:
-  """The help of some flags, group by group."""
-  lines = []
-  for cls in _groups:
-    fields = [f for f in dataclasses.fields(cls) if f.name in shown]
-    if fields:
-      lines += ["", cls.__doc__.splitlines()[0].rstrip(".") + ":"]
-    for field in fields:
-      lines.append(f"  {_usage(field)}")
-      lines += _wrapped(" " * 6, field.metadata["help"])
-  return lines
-
-
-def _usage(field: dataclasses.Field) -> str:
-  """Such as --x_max=NUMBER (default: 10.0)."""
-  kind, choices = settings.kind(field), field.metadata["choices"]
-  if kind is bool:
-    return f"--[no]{field.name} (default: {'yes' if field.default else 'no'})"
-  what = {int: "NUMBER", float: "NUMBER", tuple: "A,B,..."}.get(kind, "TEXT")
-  if choices:
-    what = "|".join(filter(None, choices))
-  default = field.default
-  if kind is tuple:
-    default = ",".join(default or ())
-  if kind is float and default is not None:
-    default = f"{default:g}"
-  known = "" if default in (None, "") else f" (default: {default})"
-  return f"--{field.name}={what}{known}"
-
-
-def _wrapped(first: str, text: str) -> list[str]:
-  """Lines of up to 80 columns, with a hanging indent."""
-  return textwrap.wrap(
-    text, 80, initial_indent=first, subsequent_indent=" " * len(first)
-  )
 
 
 def _no_command(name: str, commands: Mapping[str, Command]) -> str:

@@ -27,11 +27,12 @@ except ImportError:
 
 from glove_jax import command_line, effects, interrupts, lazy
 from glove_jax import config as configs
-from glove_jax.command_line import Command, expect, given, say
+from glove_jax.command_help import Command
+from glove_jax.command_line import expect, given, say
 from glove_jax.presets import PRESETS
 from glove_jax.run_flags import ProcessFlags, RunFlags
 from glove_jax.sweeps.options import SweepConfig
-from glove_jax.workdir import artifacts, names, pipeline, stages
+from glove_jax.workdir import artifacts, exports, names, pipeline, stages
 
 if TYPE_CHECKING:
   from glove_jax.vectors.word_vectors import WordVectors
@@ -143,7 +144,8 @@ def evaluate(arguments: list[str]) -> None:
     try:
       artifacts.write_results(results, folder)
       if (folder / "vectors.md").exists():
-        vectors = artifacts.read_vectors(folder, config.vectors)
+        if given(configs.fields()).get("max_vocab"):  # the card is of all
+          vectors = artifacts.read_vectors(folder, config.vectors)
         model_card.write(folder, vectors, config.vectors.license)
     except OSError as error:
       raise OSError(
@@ -216,7 +218,7 @@ def export(arguments: list[str]) -> None:
     card = None
   else:
     limit = given(configs.fields()).get("max_vocab") or None
-    card = artifacts.export(
+    card = exports.export(
       workdir(), run_config(), form, flags.output, limit,
       sif=flags.sif, remove=flags.remove,
     )  # fmt: skip
@@ -233,8 +235,8 @@ def _for_sentences(vectors: "WordVectors", flags: RunFlags) -> "WordVectors":
 
 def _check_export(form: str, flags: RunFlags) -> None:
   """Raises a ValueError if a flag has no effect on this format."""
-  kind = "vectors" if flags.input else artifacts.EXPORTS[form]
-  if flags.input and artifacts.EXPORTS[form] == "counts":
+  kind = "vectors" if flags.input else exports.EXPORTS[form]
+  if flags.input and exports.EXPORTS[form] == "counts":
     raise ValueError(f"--input has no counts: name a workdir for {form}.")
   used = {"vectors": {"max_vocab", *_COMBINED}, "tables": {"max_vocab"}}
   given_flags = given(configs.fields()).keys() - used.get(kind, set())
@@ -252,7 +254,7 @@ def convert(arguments: list[str]) -> None:
   flags = run_flags()
   source, output = map(command_line.expand, arguments)
   form = flags.format or formats.format_of(output)
-  if form and artifacts.EXPORTS[form] == "counts":
+  if form and exports.EXPORTS[form] == "counts":
     raise ValueError(f"{form} is for counts: use export with --workdir.")
   vectors = _for_sentences(read_input(source, flags), flags)
   formats.write_vectors(vectors, output, form)

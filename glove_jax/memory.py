@@ -188,20 +188,25 @@ def release(*arrays: np.ndarray) -> None:
   """Drops the resident pages of arrays, or of slices.
 
   Arrays mapped from files stay valid: their pages are read again on the next
-  access. Those of `whole_zeros` are zeros again, and so is what shares a page
-  with a slice of them. Others are left alone: those that are not mapped, such
-  as a copy of a mapped one, and those mapped in mode "c", whose changes are in
-  memory only.
+  access. Those of `whole_zeros` are zeros again, apart from pages that a slice
+  shares with its neighbours. Others are left alone: those that are not mapped,
+  such as a copy of a mapped one, and those mapped in mode "c", whose changes
+  are in memory only.
   """
   for array in arrays:
     pages = _pages_of(array)
-    if pages is not None and array.size:
-      # An access to a file maps the pages around it too.
-      unit = mmap.PAGESIZE if isinstance(pages, _Whole) else _AROUND
-      origin = np.frombuffer(pages, np.uint8).ctypes.data
-      first, last = array.ctypes.data, array.ctypes.data + array.nbytes
-      start = max(first - first % unit - origin, 0)
-      stop = min(last + -last % unit - origin, len(pages))
+    if pages is None or not array.size:
+      continue
+    origin = np.frombuffer(pages, np.uint8).ctypes.data
+    first, last = array.ctypes.data, array.ctypes.data + array.nbytes
+    if isinstance(pages, _Whole):
+      start = first + -first % mmap.PAGESIZE - origin
+      stop = last - origin
+      stop -= stop % mmap.PAGESIZE if stop < len(pages) else 0
+    else:  # an access to a file maps the pages around it too
+      start = max(first - first % _AROUND - origin, 0)
+      stop = min(last + -last % _AROUND - origin, len(pages))
+    if start < stop:
       pages.madvise(mmap.MADV_DONTNEED, start, stop - start)
 
 
@@ -209,6 +214,8 @@ def _pages_of(array) -> mmap.mmap | None:
   """The pages of an array that `release` drops, if it has such."""
   if isinstance(array, np.memmap):  # a copy is one too, without a mode
     return array._mmap if array.mode in ("r", "r+", "w+") else None
+  if not isinstance(array, np.ndarray) or not array.flags.forc:
+    return None  # a slice with gaps, where other values are
   while isinstance(array, np.ndarray):
     array = array.base
   memory = getattr(array, "obj", None)  # of a memoryview

@@ -4,7 +4,7 @@ import dataclasses
 
 from glove_jax.presets import PRESETS
 from glove_jax.settings import MOST, Part, setting
-from glove_jax.workdir import artifacts
+from glove_jax.workdir import exports
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class RunFlags(Part):
     "",
     "format to write (default: by the name's ending, such as .bin, .vec, .npz, "
     ".safetensors or .parquet, and otherwise stanford_text)",
-    choices=("", *artifacts.EXPORTS),
+    choices=("", *exports.EXPORTS),
   )
   output: str = setting(
     "",

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from glove_jax.cache import cache_folder
+from glove_jax.cache import cache_folder, make_writable
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,11 @@ def test_without_a_home_the_cache_must_be_named(monkeypatch):
   monkeypatch.delenv("GLOVE_JAX_CACHE", raising=False)
   with pytest.raises(FileNotFoundError, match="set GLOVE_JAX_CACHE"):
     cache_folder()
+
+
+def test_a_cache_that_cannot_be_written_names_its_variable(tmp_path):
+  make_writable(tmp_path / "new/folder")
+  assert not list((tmp_path / "new/folder").iterdir())
+  (tmp_path / "file").touch()
+  with pytest.raises(OSError, match=r"Not a dir.*/file/a'.*GLOVE_JAX_CACHE"):
+    make_writable(tmp_path / "file/a")

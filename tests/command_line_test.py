@@ -48,6 +48,12 @@ def test_errors_of_the_system_say_what_to_do():
   assert said.endswith("are ([Errno 28] No space left on device).")
   place = command_line.sentence(FileExistsError(errno.EEXIST, "It is", "a.txt"))
   assert place.startswith("A folder is needed where there is a file: name an")
+  place = command_line.sentence(FileExistsError(errno.EEXIST, "It is", "/tmp"))
+  assert place.startswith("A file is needed where there is a folder: name an")
+  place = command_line.sentence(OSError(errno.EISDIR, "It is", "/tmp"))
+  assert place.startswith("A file is needed where there is a folder: name an")
+  place = command_line.sentence(OSError(errno.ENOENT, "Not there", "nodir/a"))
+  assert place.startswith("There is no folder nodir: make it, or name another")
   other = FileNotFoundError(errno.ENOENT, "No such file", "a.txt")
   assert command_line.sentence(other) == str(other)
 
@@ -64,16 +70,22 @@ def test_too_little_memory_is_a_sentence(tmp_path):
   assert "too little memory for these settings: lower --dim" in done.stderr
 
 
-def test_a_device_that_jax_does_not_have_is_a_sentence(tmp_path):
+@pytest.mark.parametrize("variable, sentence", [
+  ("JAX_PLATFORMS=bogus", "no device to compute on with JAX_PLATFORMS=bogus"),
+  ("NUMBA_DISABLE_JIT=1", "NUMBA_DISABLE_JIT turns off: unset it.\n"),
+])  # fmt: skip
+def test_an_environment_that_cannot_train_is_a_sentence(
+  tmp_path, variable, sentence
+):
   path = tmp_path / "text.txt"
   path.write_text("a b a b c a b c\n" * 9)
   done = subprocess.run(
     [sys.executable, RUN, "train", f"--corpus={path}", f"--workdir={tmp_path}"],
     capture_output=True, text=True,
-    env=os.environ | {"JAX_PLATFORMS": "bogus"},
+    env=os.environ | dict([variable.split("=")]),
   )  # fmt: skip
   assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
-  assert "no device to compute on with JAX_PLATFORMS=bogus" in done.stderr
+  assert sentence in done.stderr
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 1),

@@ -12,6 +12,7 @@ from glove_jax.run_flags import ProcessFlags, RunFlags
 from glove_jax.sweeps.options import SweepConfig
 from glove_jax.text import sampling
 from glove_jax.training import following, loop
+from glove_jax.training.preparation import make_engine
 from glove_jax.vectors import evaluate
 from glove_jax.workdir import artifacts, pipeline
 
@@ -207,7 +208,7 @@ def test_the_type_of_a_setting():
 @pytest.mark.parametrize("call, message", [
   (lambda c: loop.train(None, c), "type TrainConfig, .* give config.train"),
   (lambda c: following.train_folder("", c, ""), "type TrainConfig"),
-  (lambda c: loop.make_engine(None, {"dim": 5}), "TrainConfig, not dict"),
+  (lambda c: make_engine(None, {"dim": 5}), "TrainConfig, not dict"),
   (lambda c: evaluate.evaluate_vectors(None, c), "give config.evaluate"),
   (lambda c: evaluate.check(c.train), "EvaluateConfig, not TrainConfig"),
   (lambda c: artifacts.make_vectors([], None, c), "give config.vectors"),

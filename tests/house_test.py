@@ -33,10 +33,12 @@ ROOMS = {
   "sweeps": {"text", "counts", "training", "vectors", "workdir"},
   "explore": {"vectors"},
   "front": {"text", "counts", "training", "vectors", "workdir", "sweeps"},
-  "command_line": {"training"},
+  "command_help": set(),
+  "command_line": {"command_help", "training"},
   "run_flags": {"workdir"},
   "commands": {
-    "command_line", "explore", "run_flags", "sweeps", "vectors", "workdir",
+    "command_help", "command_line", "explore", "run_flags", "sweeps",
+    "vectors", "workdir",
   },
 }  # fmt: skip
 # Modules that a reader meets first import little.

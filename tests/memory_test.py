@@ -1,5 +1,7 @@
 """Arrays outside of the heap, and what is said when memory is full."""
 
+import mmap
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,19 @@ def test_release_takes_back_the_pages_of_whole_zeros_alone():
   assert not whole[1].any()
 
 
-def test_any_c_library_will_do(monkeypatch):
+def test_release_of_a_slice_leaves_its_neighbours():
+  size = mmap.PAGESIZE
+  array = memory.whole_zeros(5 * size // 2, np.uint8)
+  array[:] = 7
+  memory.release(array[9:100], array[::2], array[size + 1 : 2 * size])
+  assert (array == 7).all()
+  memory.release(array[1 : 2 * size + 1])
+  assert np.flatnonzero(array == 0).tolist() == [*range(size, 2 * size)]
+  memory.release(array[2 * size :])  # the last page is not full
+  assert not array[size:].any() and array[:size].all()
+
+
+def test_any_c_library_and_system_will_do(monkeypatch):
   memory.trim()
   monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
   memory.trim()

@@ -9,7 +9,6 @@ All sums are integers, so neither threads nor parts change the result.
 """
 
 import itertools
-import queue
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -127,18 +126,17 @@ class PairCounter:
     ids, first = self._ids[: self._size], self._first
     places = self._find_places(ids)
     ranges, most = self._cut_rows(np.diff(places.starts))
-    idle: queue.SimpleQueue[_Buffers] = queue.SimpleQueue()
-    for _ in range(self._threads):
-      idle.put(self._make_buffers(most))
+    # Not a queue, which would block after some threads failed.
+    idle = [self._make_buffers(most) for _ in range(self._threads)]
 
     def list_rows(rows: tuple[int, int]) -> Entries:
-      buffers = idle.get()
+      buffers = idle.pop()
       found = kernels.sum_rows(
         ids, first, places, self._units, self._before, self._after, *rows,
         buffers.line, *buffers.entries,
       )  # fmt: skip
       entries = Entries(*(column[:found].copy() for column in buffers.entries))
-      idle.put(buffers)
+      idle.append(buffers)
       return check_overflow(entries)
 
     done = int(np.count_nonzero(ids[:first] >= 0))  # with the part before

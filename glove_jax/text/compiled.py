@@ -6,7 +6,6 @@ which work on lists of tokens; counting words is six times as fast on one core.
 
 import collections
 import functools
-import queue
 import sys
 import threading
 import unicodedata
@@ -18,6 +17,7 @@ import numpy as np
 
 from glove_jax.config import DOCUMENTS, TOKENIZERS
 from glove_jax.text import kernels, reading, tokenizers, word_table
+from glove_jax.text.instructions import check_compiled
 from glove_jax.text.vocab import Vocab
 from glove_jax.text.word_runs import WordRuns
 from glove_jax.text.word_table import WordTable
@@ -142,9 +142,7 @@ def _count_tables(
 ) -> list[WordTable]:
   """Counts words into a table for each thread, and runs."""
   tables = [word_table.new() for _ in range(threads)]
-  idle: queue.SimpleQueue[int] = queue.SimpleQueue()
-  for number in range(threads):
-    idle.put(number)
+  idle = list(range(threads))  # a queue would block after some threads failed
   split = make_splitter(text)
   blocks: list[_Block] = []
   size, keeps = 0, kept is not None
@@ -152,10 +150,10 @@ def _count_tables(
   def count(block: reading.Block) -> tuple[int, _Block]:
     data, spans = split(block)
     words = np.empty(len(spans) if keeps else 0, np.int32)
-    number = idle.get()
+    number = idle.pop()
     table = runs.make_room(tables[number], len(spans), len(data))
     tables[number] = word_table.add(table, data, spans, words=words)
-    idle.put(number)
+    idle.append(number)
     num_words = int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
     return num_words, _Block(words, number, block.end)
 
@@ -235,8 +233,10 @@ def make_splitter(
   which its next call overwrites.
 
   Raises:
-    ValueError: an unknown tokenizer or kind of documents.
+    ValueError: an unknown tokenizer or kind of documents, or nothing is
+      compiled.
   """
+  check_compiled()
   tokenizers.check_choice("tokenizer", text.tokenizer, TOKENIZERS)
   tokenizers.check_choice("documents", text.documents, DOCUMENTS)
   blank_line = text.documents == "blank_line"

@@ -15,13 +15,15 @@ import sys
 import tempfile
 import threading
 import zipfile
+from collections.abc import Iterator
 
 from tqdm import tqdm
 
 from glove_jax import atomic, lazy
-from glove_jax.cache import cache_folder
+from glove_jax.cache import cache_folder, make_writable
 
 # What a text that is at hand does not need.
+client = lazy.module("http.client")
 request = lazy.module("urllib.request")
 
 
@@ -134,7 +136,7 @@ def load_corpus(name: str, cache_dir: str | None = None) -> str:
   path = os.path.join(folder, f"{name}.txt")
   if os.path.exists(path):
     return path
-  os.makedirs(folder, exist_ok=True)
+  make_writable(folder)
   with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as workspace:
     if "://" in corpus.source:
       source = os.path.join(workspace, corpus.source.rpartition("/")[2])
@@ -165,37 +167,43 @@ def _package_file(path: str) -> str:
 
 
 def _download(name: str, corpus: Corpus, path: str) -> None:
-  digest, size = hashlib.sha256(), 0
-  try:
-    with (
-      request.urlopen(corpus.source, timeout=30) as response,
-      open(path, "wb") as file,
-      tqdm(
-        desc=f"download {name}",
-        total=int(response.headers.get("Content-Length") or 0) or None,
-        unit="B",
-        unit_scale=True,
-        disable=None,  # quiet if stderr is not a terminal
-      ) as bar,
-    ):
-      while block := response.read(1 << 16):
-        file.write(block)
-        digest.update(block)
-        size += len(block)
-        bar.update(len(block))
-      if size < (bar.total or 0):
-        raise OSError(f"the download ended after {size} of {bar.total} bytes")
-  except OSError as error:
-    reason = getattr(error, "reason", error)
-    raise OSError(
-      f"Corpus {name!r}: cannot download {corpus.source} ({reason}). Check the "
-      "network, or name a file."
-    ) from error
+  digest = hashlib.sha256()
+  with open(path, "wb") as file:
+    for block in _blocks(name, corpus):
+      file.write(block)
+      digest.update(block)
   if corpus.sha256 and digest.hexdigest() != corpus.sha256:
     raise ValueError(
       f"Corpus {name!r}: {corpus.source} has the SHA-256 {digest.hexdigest()}, "
       f"not {corpus.sha256}. It is damaged or has been changed."
     )
+
+
+def _blocks(name: str, corpus: Corpus) -> Iterator[bytes]:
+  """Yields what is at the URL of a corpus."""
+  try:
+    with request.urlopen(corpus.source, timeout=30) as response:
+      length = int(response.headers.get("Content-Length") or 0)
+      with tqdm(
+        desc=f"download {name}",
+        total=length or None,
+        unit="B",
+        unit_scale=True,
+        disable=None,  # quiet if stderr is not a terminal
+      ) as bar:
+        size = 0
+        while block := response.read(1 << 16):
+          yield block
+          bar.update(len(block))
+          size += len(block)
+    if size < length:
+      raise OSError(f"the download ended after {size} of {length} bytes")
+  except (OSError, client.HTTPException) as error:
+    reason = getattr(error, "reason", error)
+    raise OSError(
+      f"Corpus {name!r}: cannot download {corpus.source} ({reason}). Check the "
+      "network, or name a file."
+    ) from error
 
 
 def _unzip(source: str, path: str) -> None:

@@ -1,9 +1,18 @@
 """Instructions of the CPU that Python has no words for, for compiled loops."""
 
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+
+def check_compiled() -> None:
+  """Raises a ValueError if numba does not compile: Python has no such words."""
+  if config.DISABLE_JIT:
+    raise ValueError(
+      "Text is read by compiled loops, which NUMBA_DISABLE_JIT turns off: "
+      "unset it."
+    )
 
 
 @intrinsic

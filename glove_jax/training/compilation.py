@@ -8,7 +8,7 @@ import threading
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from glove_jax.cache import cache_folder
+from glove_jax.cache import cache_folder, make_writable
 
 # Environment variables by which a user may name a device that is not there.
 _DEVICE_VARIABLES = (
@@ -33,10 +33,8 @@ def keep_programs() -> None:
     return
   try:
     folder = os.path.join(cache_folder(), "jax")
-    os.makedirs(folder, exist_ok=True)
-  except OSError:
-    return
-  if not os.access(folder, os.W_OK | os.X_OK):  # JAX would warn at each program
+    make_writable(folder)
+  except OSError:  # JAX would warn at each program
     return
   if jax.config.jax_compilation_cache_max_size < 0:  # JAX drops none
     with contextlib.suppress(OSError):  # another process may drop them as well

@@ -129,7 +129,8 @@ def listen_at(host: str, port: int) -> socket.socket:
 
 def _not_free(port: int, error: OSError) -> ConnectionError:
   return ConnectionError(
-    f"--coordinator: port {port} is not free here: {error}."
+    f"--coordinator: port {port} is not free here, or not allowed: name "
+    f"another ({error})."
   )
 
 

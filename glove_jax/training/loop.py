@@ -1,16 +1,14 @@
 """The training loop, the same for every engine.
 
-`train` is the loop, and `run_epoch` is one pass of it. `make_engine` builds an
-engine (`engine.Engine`), which turns counts into stacks of batches and trains
-on one stack at a time. `rows` has the reference engines: read it next.
+`train` is the loop, and `run_epoch` is one pass of it. An engine (see
+`engine.Engine`) turns counts into stacks of batches and trains on one stack at
+a time; `preparation` makes it. `rows` has the reference engines: read it next.
 """
 
-import functools
 import os
 import pathlib
 import time
 from collections.abc import Callable
-from concurrent import futures
 
 import jax
 import numpy as np
@@ -23,33 +21,20 @@ from glove_jax.counts.triplets import Triplets, check_types
 from glove_jax.counts.triplets import check as check_triplets
 from glove_jax.training import (
   checkpoint,
-  device_counts,
   divergence,
   multihost,
   optimizer_check,
   optimizers,
-  sharding,
   starts,
 )
-from glove_jax.training.biases import fit_biases, initial_params
 from glove_jax.training.checks import check_memory, check_supplied
-from glove_jax.training.compilation import keep_programs, wake_device
+from glove_jax.training.compilation import wake_device
 from glove_jax.training.costs import EpochCosts
-from glove_jax.training.device_counts import DeviceCounts
-from glove_jax.training.engine import (
-  NOTHING,
-  Engine,
-  Loss,
-  Supplied,
-  TrainState,
-)
-from glove_jax.training.rows import RowsEngine
+from glove_jax.training.engine import Engine, Loss, Supplied, TrainState
+from glove_jax.training.preparation import prepare
 from glove_jax.training.sorting import sum_duplicates
 from glove_jax.training.starts import Start
-from glove_jax.training.tiles import resident
-from glove_jax.training.tiles.engine import TileEngine
 from glove_jax.training.tiles.passes import growth_stages
-from glove_jax.training.tiles.ring import RingEngine
 
 
 def train(
@@ -124,25 +109,22 @@ def train(
   triplets = checked(triplets)
   check_memory(triplets.vocab_size, config, tx)
   with jax.enable_x64(config.dtype == "float64"):
-    checkpoints = pathlib.Path(workdir, "checkpoints") if workdir else None
-    done = _find_done(checkpoints, config, tx, say) if checkpoints else 0
+    records = _Records(workdir, config, tx, say)
     engine, state = prepare(
       triplets,
       config,
       supplied,
       tiles_folder=blocks_folder(workdir) if workdir else None,
-      resume_from=(checkpoints, done) if done else None,
+      resume_from=records.resume_from,
     )
-    records = _Records(workdir, done) if workdir else None
     highest = divergence.highest_cost(triplets, config)
     _report_empty(engine, say)
-    epochs = epochs_after(engine, done)
+    epochs = epochs_after(engine, records.done)
     for epoch in epochs:
       state, line = run_epoch(engine, config, state, epoch, on_step)
       if is_usual:
         divergence.check_cost(line, highest)
-      if records:
-        records.add(line, state, is_last=epoch == epochs[-1])
+      records.add(line, state, is_last=epoch == epochs[-1])
       if on_epoch:
         on_epoch(line)
     state = state._replace(opt_state=())  # half of the memory
@@ -150,14 +132,6 @@ def train(
     if is_usual and multihost.is_first():
       divergence.check_params(params, triplets, config, highest)
     return params
-
-
-def _find_done(folder: pathlib.Path, config, tx, say) -> int:
-  """The last epoch with a good checkpoint, of the same optimizer."""
-  done = checkpoint.find_last(folder, num_epochs(config), say)
-  checkpoint.drop_incomplete(folder, done)
-  optimizer_check.note(folder, config, tx, resumes=done > 0)
-  return done
 
 
 def _report_empty(engine: Engine, say: Callable[[str], object]) -> None:
@@ -175,124 +149,6 @@ def checked(triplets: Triplets) -> Triplets:
   return sum_duplicates(
     check_triplets(triplets, rows), rows, multihost.sum_over_processes
   )
-
-
-def prepare(
-  triplets: Triplets,
-  config: TrainConfig,
-  supplied: Supplied = NOTHING,
-  *,
-  tiles_folder: str | os.PathLike | None = None,
-  resume_from: tuple[pathlib.Path, int] | None = None,
-) -> tuple[Engine, TrainState]:
-  """Builds the engine and its first state, placed on the devices.
-
-  Args:
-    triplets: the counts.
-    config: the training settings.
-    supplied: instead of what the config names.
-    tiles_folder: as for `make_engine`.
-    resume_from: (folder of checkpoints, last finished epoch); None starts from
-      initial parameters.
-  """
-  keep_programs()
-  begin = functools.partial(
-    _begin,
-    config=config,
-    supplied=supplied,
-    tiles_folder=tiles_folder,
-    resume_from=resume_from,
-  )
-  return resident.with_placed(triplets, config, begin)
-
-
-def _begin(
-  counts: Triplets | DeviceCounts,
-  *,
-  config: TrainConfig,
-  supplied: Supplied,
-  tiles_folder: str | os.PathLike | None,
-  resume_from: tuple[pathlib.Path, int] | None,
-) -> tuple[Engine, TrainState]:
-  """As `prepare`, with counts where they are."""
-  vocab_size = counts.vocab_size
-  build = functools.partial(
-    make_engine, counts, config, supplied, tiles_folder=tiles_folder
-  )
-  scratch = tiles_folder and pathlib.Path(tiles_folder).parent
-  placement = sharding.make_placement(config)
-  draw = functools.partial(
-    initial_params,
-    vocab_size,
-    config,
-    bias_fit(counts, scratch),
-    supplied.start,
-    by_row=placement.name == "blocks" and placement.mesh is not None,
-  )
-  given = starts.given(supplied.start, config.freeze)
-  if resume_from:
-    engine = build()
-    state = checkpoint.restore(*resume_from, engine.state_shape)
-  elif jax.default_backend() == "cpu" or multihost.several():
-    # One after the other: together they need more memory on a CPU, and all
-    # processes must communicate in the same order. The engine comes first: it
-    # compiles its programs while biases are fitted.
-    engine = build()
-    state = engine.init(draw(), given)
-  else:
-    with futures.ThreadPoolExecutor(1) as pool:
-      params = pool.submit(draw)
-      engine = build()
-      state = engine.init(params.result(), given)
-  state = jax.block_until_ready(sharding.put_state(engine.placement, state))
-  memory.trim()  # what compilation and parameters have freed
-  return engine, state
-
-
-def bias_fit(counts: Triplets | DeviceCounts, scratch=None) -> Callable:
-  """(x_max=, alpha=) -> biases fitted to counts, where these are.
-
-  Args:
-    counts: the counts.
-    scratch: the folder for temporary files; None is where such files go.
-  """
-  if isinstance(counts, DeviceCounts):
-    return functools.partial(device_counts.fit_biases, counts)
-  return functools.partial(
-    fit_biases,
-    counts,
-    rows=multihost.share(len(counts.row)),
-    reduce=multihost.sum_over_processes,
-    folder=scratch,
-  )
-
-
-def make_engine(
-  triplets: Triplets | DeviceCounts,
-  config: TrainConfig,
-  supplied: Supplied = NOTHING,
-  *,
-  tiles_folder: str | os.PathLike | None = None,
-) -> Engine:
-  """Builds the engine that the config names.
-
-  Args:
-    triplets: the counts; those on a device are for the blocked engine.
-    config: the training settings.
-    supplied: instead of what the config names.
-    tiles_folder: where the blocked engine keeps its tiles; None uses a
-      temporary folder.
-
-  Raises:
-    ValueError: the engine does not support the config or what is supplied.
-  """
-  check_supplied(config, supplied)
-  if config.engine != "blocked":
-    return RowsEngine(triplets, config, supplied)
-  placement = sharding.make_placement(config)
-  if placement.mesh is None:
-    return TileEngine(triplets, config, supplied, folder=tiles_folder)
-  return RingEngine(triplets, config, placement, supplied, folder=tiles_folder)
 
 
 def num_epochs(config: TrainConfig) -> int:
@@ -381,19 +237,30 @@ def epochs_after(engine: Engine, done: int) -> list[int]:
 
 
 class _Records:
-  """What training writes to a work directory after each epoch."""
+  """What training writes to a work directory, and what it resumes from."""
 
-  def __init__(self, workdir: str | os.PathLike, done: int):
-    """Keeps the lines of metrics.jsonl of the first `done` epochs."""
+  def __init__(self, workdir: str | os.PathLike | None, config, tx, say):
+    """Finds the last epoch with a good checkpoint, of the same optimizer."""
+    self.done, self.resume_from = 0, None
+    self._saver = self._writer = None
+    if workdir is None:
+      return
     workdir = pathlib.Path(workdir)
-    self._saver = checkpoint.Saver(workdir / "checkpoints")
-    self._writer = None
+    checkpoints = workdir / "checkpoints"
+    self.done = checkpoint.find_last(checkpoints, num_epochs(config), say)
+    if self.done:
+      self.resume_from = checkpoints, self.done
+    checkpoint.drop_incomplete(checkpoints, self.done)
+    optimizer_check.note(checkpoints, config, tx, resumes=self.done > 0)
+    self._saver = checkpoint.Saver(checkpoints)
     if multihost.is_first():
       workdir.mkdir(parents=True, exist_ok=True)
-      self._writer = metrics.MetricsWriter(workdir / "metrics.jsonl", done)
+      path = workdir / "metrics.jsonl"
+      self._writer = metrics.MetricsWriter(path, self.done)
 
   def add(self, line: dict, state: TrainState, *, is_last: bool) -> None:
     """Adds the metrics of an epoch, after its state if that is to be saved."""
-    self._saver.offer(line["epoch"], state, must=is_last)
+    if self._saver:
+      self._saver.offer(line["epoch"], state, must=is_last)
     if self._writer:
       self._writer.write(**line)

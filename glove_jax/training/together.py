@@ -14,7 +14,13 @@ import jax.numpy as jnp
 from glove_jax import model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
-from glove_jax.training import loop, multihost, optimizers, sharding
+from glove_jax.training import (
+  loop,
+  multihost,
+  optimizers,
+  preparation,
+  sharding,
+)
 from glove_jax.training.biases import initial_params
 from glove_jax.training.compilation import keep_programs
 from glove_jax.training.engine import TrainState
@@ -93,7 +99,7 @@ def train_together(
 def _begin(counts, configs) -> tuple[TileEngine, TrainState]:
   """The engine of all points and their first state."""
   # Points that differ only in the seed share their biases.
-  fit = functools.cache(loop.bias_fit(counts))
+  fit = functools.cache(preparation.bias_fit(counts))
   starts = [
     initial_params(counts.vocab_size, config, fit) for config in configs
   ]

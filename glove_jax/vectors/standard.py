@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from glove_jax.cache import cache_folder
+from glove_jax.cache import cache_folder, make_writable
 from glove_jax.config import EvaluateConfig, check_type
 from glove_jax.text import datasets
 from glove_jax.vectors import sets
@@ -208,7 +208,8 @@ def fetch(name: str) -> pathlib.Path:
 
   Raises:
     ModuleNotFoundError: pooch is not installed.
-    OSError: the network or the server cannot be reached.
+    OSError: the network or the server cannot be reached, or the cache cannot
+      be written to.
     ValueError: the file at the address is not the one that was published.
   """
   try:
@@ -219,6 +220,8 @@ def fetch(name: str) -> pathlib.Path:
       "the set by sets=FOLDER."
     ) from error
   source, path = STANDARD[name], _cached(name)
+  if not path.exists():
+    make_writable(path.parent)
   packed = source.url.endswith(".zip")
   unpack = pooch.Unzip(extract_dir=name) if packed else None
   pooch.get_logger().setLevel("WARNING")
@@ -251,38 +254,39 @@ def _cached(name: str) -> pathlib.Path:
 def _rest_of_suite(present) -> list[Entry]:
   """The sets of the suite that are not present yet.
 
-  After a first failure to reach the network only cached sets are used.
+  After a first failure to download anything, only cached sets are used.
   """
-  entries, unreachable = [], ""
+  entries, no_download = [], ""
   for name, source in STANDARD.items():
     if name in present:
       continue
-    path, reason = None, unreachable
+    path, reason = None, no_download
     is_cached = source.url and _cached(name).exists()
     try:
       if not source.url:
         path = pathlib.Path(datasets.evaluation_set(name))
-      elif not unreachable or is_cached:
+      elif not no_download or is_cached:
         path, reason = fetch(name), ""
     except (OSError, ImportError, ValueError) as error:
       reason = _sentence(error, source)
-      if isinstance(error, OSError) and source.url and not _answered(error):
-        unreachable = reason
+      is_of_all = isinstance(error, OSError) and not _is_answered(error)
+      if is_of_all and source.url:
+        no_download = reason
     entries.append(Entry(name, source.kind, path, reason))
   return entries
 
 
 def _sentence(error: Exception, source: KnownSet) -> str:
-  if isinstance(error, OSError) and source.url:
-    host = source.url.split("/")[2]
-    return (
-      f"{host} cannot be reached ({type(error).__name__}): check the network, "
-      "or name a folder that has the set by sets=FOLDER."
-    )
-  return str(error).strip().replace("\n", " ")
+  if not hasattr(error, "response"):  # not of the network
+    return " ".join(str(error).split())
+  what = f"cannot be reached ({type(error).__name__}): check the network, or"
+  if _is_answered(error):
+    what = f"does not hand it out ({error}):"
+  host = source.url.split("/")[2]
+  return f"{host} {what} name a folder that has the set by sets=FOLDER."
 
 
-def _answered(error: OSError) -> bool:
+def _is_answered(error: Exception) -> bool:
   """Whether the server answered, though with an error such as 404."""
   return getattr(error, "response", None) is not None
 

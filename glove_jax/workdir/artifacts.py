@@ -1,4 +1,4 @@
-"""A run's work directory: settings, vectors and results, and their export."""
+"""A run's work directory: settings, vectors and results."""
 
 import dataclasses
 import functools
@@ -26,22 +26,12 @@ if TYPE_CHECKING:
 
 # What counting does not need.
 jax = lazy.module("jax")
-model = lazy.module("glove_jax.model")
-stanford = lazy.module("glove_jax.counts.stanford")
 evaluate = lazy.module("glove_jax.vectors.evaluate")
 formats = lazy.module("glove_jax.vectors.formats")
-model2vec = lazy.module("glove_jax.vectors.formats.model2vec")
 standard_errors = lazy.module("glove_jax.vectors.standard_errors")
 word_vectors = lazy.module("glove_jax.vectors.word_vectors")
-model_card = lazy.module("glove_jax.workdir.model_card")
 
-# What `export` can write, and what of a run it writes.
-EXPORTS = {
-  **dict.fromkeys(configs.FORMATS, "vectors"),
-  "npz": "tables",
-  "stanford_records": "counts",
-  "stanford_shuffled": "counts",
-}
+_TABLES = "tables.npz"
 _SHOWN = ("king", "city", "music", "war", "water")  # in a run's summary
 
 
@@ -200,13 +190,20 @@ def run_vectors(
   """
   vectors = with_counts(make_vectors(words, params, config), workdir)
   # The tables are read again for these, so vectors do not keep them in memory.
-  vectors.errors = functools.partial(_read_errors, workdir, config)
+  written = pathlib.Path(workdir, _TABLES).stat().st_mtime_ns
+  vectors.errors = functools.partial(_read_errors, workdir, config, written)
   return vectors
 
 
-def _read_errors(workdir, config) -> "StandardErrors":
+def _read_errors(workdir, config, written: int) -> "StandardErrors":
   """The standard errors of a run; FileNotFoundError without its counts."""
-  params, words = formats.read_tables(tables_path(workdir))
+  path = tables_path(workdir)
+  if path.stat().st_mtime_ns != written:
+    raise ValueError(
+      f"The run in {workdir} has trained again since these vectors were read, "
+      "so their standard errors are not known: read them again."
+    )
+  params, words = formats.read_tables(path)
   counts, settings = read_counts(workdir), read_settings(workdir)
   return make_errors(words, params, counts, settings, config)
 
@@ -243,7 +240,7 @@ def make_errors(
 
 
 def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
-  path = pathlib.Path(workdir, "tables.npz")
+  path = pathlib.Path(workdir, _TABLES)
   if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
       f"There are no trained tables in {workdir}: finish the training with "
@@ -311,79 +308,6 @@ def read_counts(workdir: str | os.PathLike) -> triplets.Triplets:
   words = vocab.read_vocab(pathlib.Path(workdir, "vocab.txt"))
   triplets.check_vocab(folder, vocab.fingerprint(words))
   return counts
-
-
-def export(
-  workdir: str | os.PathLike,
-  config: Config,
-  form: str,
-  output: str,
-  limit: int | None = None,
-  *,
-  sif: float = 0.0,
-  remove: int = 0,
-) -> pathlib.Path | None:
-  """Writes a run's counts, tables or vectors in the format of a program.
-
-  Args:
-    workdir: the work directory of the run.
-    config: how vectors are combined; the seed of shuffled records.
-    form: one of `EXPORTS`; 'npz' is all four tables.
-    output: the file; vectors and tables are packed if its name ends in .gz,
-      .bz2, .xz, .zst or .zip.
-    limit: the most words of vectors or tables, from the most frequent one on.
-    sif: a of the weights for sentences, see `WordVectors.weighted`; 0 for none.
-    remove: how many common directions to remove from the vectors.
-
-  Returns:
-    The model card that was written beside the vectors, if one was.
-
-  Raises:
-    FileNotFoundError: the run has not got that far.
-    ValueError: a word that the format cannot hold, or counts under the name of
-      a packed file.
-    OSError: the file cannot be written.
-  """
-  if EXPORTS[form] == "counts":
-    _export_counts(workdir, config, form, output)
-    return None
-  vectors = read_vectors(workdir, config.vectors)
-  vectors = vectors.first(limit or len(vectors))
-  if sif or remove:
-    vectors = vectors.weighted(sif or None, remove)
-  run = read_settings(workdir)
-  changes = {
-    name: value
-    for name, value in configs.settings(config.vectors).items()
-    if run.get(name, value) != value
-  } | {"max_vocab": limit, "sif": sif, "remove": remove}
-  text = model_card.page(
-    workdir, vectors, pathlib.Path(output).name, config.vectors.license,
-    **{name: value for name, value in changes.items() if value},
-  )  # fmt: skip
-  if form == "model2vec":
-    rules = config.corpus.tokenizer, config.corpus.lowercase
-    model2vec.write(
-      vectors, output, tokenizer=rules[0], lowercase=rules[1], readme=text
-    )
-    return pathlib.Path(output, "README.md")
-  if form == "npz":
-    params, words = formats.read_tables(tables_path(workdir))
-    params = model.Params(*(table[:limit] for table in params))
-    formats.write_tables(output, params, words[:limit])
-  else:
-    formats.write_vectors(vectors, output, form)
-  return model_card.write_beside(output, text)
-
-
-def _export_counts(workdir, config: Config, form: str, output: str) -> None:
-  if pathlib.Path(output).suffix.lower() in formats.PACKED:
-    raise ValueError(f"{form} is not packed: name a file without {output}.")
-  counts = read_counts(workdir)
-  if form == "stanford_records":
-    stanford.write_records(counts, output)
-  else:
-    stanford.write_shuffled_records(counts, output, seed=config.train.seed)
 
 
 def with_counts(vectors: "WordVectors", workdir) -> "WordVectors":

@@ -75,6 +75,18 @@ def test_a_block_larger_than_memory_is_one_sentence():
     counter.add(np.zeros(5, np.int32))
 
 
+def test_a_count_ends_if_all_threads_fail(monkeypatch):
+  def fill_memory(*_):
+    raise MemoryError
+
+  monkeypatch.setattr(pair_counter, "ENTRIES", 1)
+  monkeypatch.setattr(kernels, "sum_rows", fill_memory)
+  counter = PairCounter(9, UNITS, threads=2, max_words=9)
+  counter.add(np.arange(9, dtype=np.int32))
+  with pytest.raises(MemoryError):
+    list(counter.finish())
+
+
 def test_a_sum_that_outgrows_64_bits_is_an_error():
   counter = PairCounter(2, np.full(2, 1 << 62), max_words=9)
   counter.add(np.array([0, 1, 0], np.int32))

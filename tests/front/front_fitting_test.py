@@ -1,5 +1,6 @@
 """The functions that a notebook calls: fit, count, train, load."""
 
+import dataclasses
 import gc
 import inspect
 import pathlib
@@ -247,6 +248,13 @@ def test_vectors_of_fit_and_of_a_run_have_intervals(counts, tmp_path, files):
   expected = run.run().vectors.interval(first, second)
   assert glove_jax.load(tmp_path / "run").interval(first, second) == expected
   assert expected == pytest.approx((low, high), abs=1e-4)
+  old = glove_jax.load(tmp_path / "run")
+  again = dataclasses.replace(
+    settings, train=dataclasses.replace(settings.train, seed=1)
+  )
+  glove_jax.Pipeline(again, tmp_path / "run", say=lambda line: None).run()
+  with pytest.raises(ValueError, match="run has trained again since these"):
+    old.interval(first, second)
 
 
 def test_load_reads_files_and_runs(tmp_path, files):

@@ -1,10 +1,14 @@
 import bz2
 import dataclasses
+import errno
 import hashlib
+import http.client
+import io
 import os
 import subprocess
 import sys
 import time
+import urllib.request
 import zipfile
 
 import pytest
@@ -75,6 +79,31 @@ def test_no_network_is_said_clearly(text8, tmp_path):
   with pytest.raises(OSError, match=r"'text8': cannot download .*network"):
     datasets.load_corpus("text8", str(tmp_path / "cache"))
   assert os.listdir(tmp_path / "cache") == []
+
+
+def test_a_full_disk_is_not_called_the_network(text8, tmp_path, monkeypatch):
+  class Full(io.BytesIO):
+    def write(self, data):
+      raise OSError(errno.ENOSPC, "No space left on device")
+
+  monkeypatch.setattr(datasets, "open", lambda *_: Full(), raising=False)
+  with pytest.raises(OSError, match=r"^\[Errno 28\] No space left"):
+    datasets.load_corpus("text8", str(tmp_path / "cache"))
+
+
+def test_a_download_that_ends_early_is_said_clearly(
+  text8, tmp_path, monkeypatch
+):
+  class Broken(io.BytesIO):
+    def __init__(self):
+      self.headers = {}
+
+    def read(self, size):
+      raise http.client.IncompleteRead(b"", 9)
+
+  monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: Broken())
+  with pytest.raises(OSError, match=r"'text8': cannot download .*network"):
+    datasets.load_corpus("text8", str(tmp_path / "cache"))
 
 
 def test_unknown_names_are_refused(tmp_path):

@@ -67,3 +67,12 @@ def test_one_table_in_memory_needs_no_disk(text, tmp_path):
   runs = word_runs.WordRuns(1 << 30, tmp_path / "absent")
   assert compiled.count_words(text, runs=runs) and not len(runs)
   assert not (tmp_path / "absent").exists()
+
+
+def test_a_count_ends_if_all_threads_fail(text, monkeypatch):
+  def fill_disk(*_):
+    raise OSError("No space left on device")
+
+  monkeypatch.setattr(word_runs.WordRuns, "make_room", fill_disk)
+  with pytest.raises(OSError, match="No space left"):
+    compiled.count_words(text, threads=2)

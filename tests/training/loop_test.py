@@ -9,7 +9,7 @@ import pytest
 
 from glove_jax import config, metrics, model
 from glove_jax.counts import stanford, triplets
-from glove_jax.training import biases, checkpoint, loop
+from glove_jax.training import biases, checkpoint, loop, preparation
 
 SMALL = config.make_config(
   engine="rows",
@@ -245,8 +245,9 @@ def test_settings_that_cannot_train_are_refused_before_any_work(
   def work(*arguments, **options):
     raise AssertionError("Work has started.")
 
-  for name in ("check_triplets", "fit_biases", "initial_params"):
-    monkeypatch.setattr(loop, name, work)
+  monkeypatch.setattr(loop, "check_triplets", work)
+  for name in ("fit_biases", "initial_params"):
+    monkeypatch.setattr(preparation, name, work)
   settings = config.make_config(**{**vars(SMALL), **changes}).train
   workdir = tmp_path / "run"
   with pytest.raises(ValueError, match=message):

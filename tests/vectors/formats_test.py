@@ -36,6 +36,21 @@ def test_text_is_what_glove_c_writes(parity, tmp_path):
   assert path.read_bytes() == (parity / "vectors.txt").read_bytes()
 
 
+def test_many_vectors_are_written_as_few_are(tmp_path):
+  """Ties, signs of zero, numbers of any size, and those that are not finite."""
+  rng = np.random.default_rng(0)
+  table = rng.integers(0, 2**32, (3000, 50), np.uint32).view(np.float32)
+  table[:1000] = rng.integers(-(2**24), 2**24, (1000, 50)) / 2.0**7
+  table[1000:2000] = rng.normal(scale=1e-6, size=(1000, 50))
+  edges = [0, -0.0, 5e-7, -5e-7, 0.9999995, 999999936, 1e9, -1e9, np.inf]
+  table[0, : len(edges)] = edges
+  words = [f"w{i}" for i in range(len(table))]
+  path = tmp_path / "many.txt"
+  formats.write_stanford_text(WordVectors(words, table), path)
+  for word, row, line in zip(words, table, path.open(), strict=True):
+    assert line == f"{word} {' '.join(f'{x:.6f}' for x in row)}\n"
+
+
 def test_text_of_glove_c_loads(parity):
   read = formats.load_vectors(parity / "vectors.txt")
   made = word_vectors.with_unk(parity_vectors(parity))

@@ -34,6 +34,13 @@ def correlated(rng, num=60):
   return first, np.round(scores + rng.normal(0, 8, num)), scores
 
 
+def test_spearmans_rho_is_scipys():
+  first, second, scores = correlated(np.random.default_rng(1))
+  for ranking in (first, second, -scores):
+    expected = stats.spearmanr(ranking, scores).statistic
+    assert intervals.spearman(ranking, scores) == pytest.approx(expected, 1e-12)
+
+
 def test_the_interval_of_spearmans_rho_is_scipys():
   first, _, scores = correlated(np.random.default_rng(0))
   expected = stats.bootstrap(

@@ -166,12 +166,26 @@ def test_the_suite_downloads_once_what_it_can(server, tmp_path):
   )
   assert entries["rw"].path is None and "hash" in entries["rw"].reason
   assert "127.0.0.1" in entries["msr"].reason  # 404, and others were tried
+  assert " does not hand it out (404 Client Err" in entries["msr"].reason
   assert entries["msr"].kind == "analogies"
   server.shutdown()
   server.server_close()
   again = {e.name: e for e in find(suite="standard", sets=str(user))}
   assert again["men"].path == entries["men"].path
   assert "cannot be reached" in again["mc30"].reason
+
+
+def test_a_cache_that_cannot_be_written_is_not_called_the_network(
+  server, tmp_path, monkeypatch
+):
+  pytest.importorskip("pooch")
+  (tmp_path / "file").touch()
+  monkeypatch.setenv("GLOVE_JAX_CACHE", str(tmp_path / "file"))
+  entries = {e.name: e for e in find(suite="standard")}
+  assert entries["google"].path and not entries["men"].path
+  said = entries["men"].reason
+  assert said.startswith("The cache cannot be written to") and "/file" in said
+  assert said.endswith("set GLOVE_JAX_CACHE to a folder that can.")
 
 
 def test_the_suite_without_pooch(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from glove_jax.threads import default_threads, ordered_map
 # What becomes of the counts of a pair of blocks.
 REMAINS, DROPPED, TILE = -1, -2, 0
 
-_CHUNK = 1 << 22  # counts to visit before their pages are released
+CHUNK = 1 << 22  # counts to visit before their pages are released
 
 
 class BlockRows(NamedTuple):
@@ -69,7 +69,7 @@ def count_blocks(
   for block, one in zip(numbers, counted, strict=True):
     found[block] = one
     done += one.total
-    if done >= _CHUNK:
+    if done >= CHUNK:
       memory.release(triplets.col)  # nothing else was read
       done = 0
   return found

@@ -14,7 +14,9 @@ from glove_jax.training.tiles.codec import decode, log_counts
 # The bias of rows of a table that hold no word. With this bias, predictions
 # are so low that a missing pair has no slope: padding teaches nothing.
 PADDING_BIAS = -1000.0
-_MIN_EXCESS = -80.0  # e^80 is finite in float32
+# softplus(z) is z from here on, to the precision of float32.
+_LINEAR_FROM = 16.0
+_FACTORS = 4  # (1 + e^16)^4 is finite in float32
 
 
 @jax.custom_vjp
@@ -49,21 +51,28 @@ def _cost_and_slope(prediction, code, x_max, alpha, missing, missing_count):
   """The cost, and its derivative by each prediction: [N, S].
 
   Each cell takes one exponential: that of its weight if it was counted, else
-  that of softplus(z) = z + log(1 + e^-z) and of its slope 1 / (1 + e^-z). XLA
-  vectorises exp and log on a CPU, but not log1p or softplus.
+  the e^z of softplus(z) = log(1 + e^z) and of its slope e^z / (1 + e^z).
   """
   log_count, counted = log_counts(code), code > 0
-  excess = jnp.maximum(prediction - jnp.log(missing_count), _MIN_EXCESS)
   exponent = jnp.minimum(alpha * (log_count - jnp.log(x_max)), 0.0)
-  power = jnp.exp(jnp.where(counted, exponent, -excess))
+  excess = prediction - jnp.log(missing_count)
+  curved = jnp.minimum(excess, _LINEAR_FROM)
+  power = jnp.exp(jnp.where(counted, exponent, curved))
   error = prediction - log_count
-  slope = jnp.where(counted, power * error, missing / (1 + power))
+  slope = jnp.where(counted, power * error, missing * power / (1 + power))
   cost = jnp.where(
-    counted,
-    0.5 * power * error * error,
-    missing * (excess + jnp.log(1 + power)),
+    counted, 0.5 * power * error * error, missing * (excess - curved)
   )
-  return jnp.sum(jnp.sum(cost, axis=0)), slope
+  logs = missing * _sum_logs(jnp.where(counted, 1.0, 1 + power))
+  return jnp.sum(jnp.sum(cost, axis=0)) + logs, slope
+
+
+def _sum_logs(factor):
+  """sum log factor, over [N, S], with one logarithm for several factors."""
+  missing_rows = -len(factor) % _FACTORS
+  factor = jnp.pad(factor, ((0, missing_rows), (0, 0)), constant_values=1.0)
+  products = factor.reshape(-1, _FACTORS, factor.shape[1]).prod(axis=1)
+  return jnp.sum(jnp.sum(jnp.log(products), axis=0))
 
 
 def _backward(slope, grad):

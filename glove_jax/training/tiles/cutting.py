@@ -21,7 +21,7 @@ from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets, release
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.sorting import by_row
-from glove_jax.training.tiles import strips, tile_files
+from glove_jax.training.tiles import block_pairs, strips, tile_files
 from glove_jax.training.tiles.block_pairs import (
   DROPPED,
   REMAINS,
@@ -34,8 +34,6 @@ from glove_jax.training.tiles.block_pairs import (
 from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
 from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
-
-_CHUNK = 1 << 22  # counts to visit before their pages are released
 
 
 class CutSettings(NamedTuple):
@@ -264,7 +262,7 @@ def _write_tiles(
     *(memory.scratch(remains[-1], t, path.parent) for t in ("i4", "i4", "u2"))
   )
   ends = dict(zip(counted, remains.tolist(), strict=False))
-  releases = np.diff(total // _CHUNK, prepend=0) > 0
+  releases = np.diff(total // block_pairs.CHUNK, prepend=0) > 0
   releases = dict(zip(counted, releases, strict=False))
 
   def cut_rows(block, tiles: np.ndarray) -> None:

@@ -19,7 +19,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent import futures
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,7 @@ import numpy as np
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
-from glove_jax.training import multihost, optimizers
+from glove_jax.training import optimizers, starts
 from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.engine import (
   NOTHING,
@@ -47,6 +46,11 @@ from glove_jax.training.tiles import (
   steps,
   tile_files,
 )
+from glove_jax.training.tiles.grouping import (
+  cell_settings,
+  device_settings,
+  tile_shapes,
+)
 from glove_jax.training.tiles.jobs import Job, StripJobs, make_strip_jobs
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
 from glove_jax.training.tiles.passes import growth_stages, plan_passes
@@ -58,39 +62,6 @@ from glove_jax.training.tiles.programs import (
   shape_of,
 )
 from glove_jax.training.tiles.pulls import Pull, make_pull
-
-_STREAMED_TILES = 64  # maximum tiles in a job that reads them from disk
-_STREAMED_BYTES = 1 << 25  # maximum bytes of such a job
-# On an accelerator. All cells are in larger groups, see `resident`.
-_DENSE_CELLS = 1 << 22  # in a group of the tiles that are filled enough
-_GROUPS = 16  # in a stack
-
-
-class DeviceSettings(NamedTuple):
-  """How tiles and lines are batched for a device."""
-
-  resident: bool  # all tiles and lines stay in device memory
-  tiles_per_group: int  # a group is one batch
-  groups_per_stack: int
-  line_cells: int  # counts in a batch of lines, padding included
-  stacks_per_job: int = 1  # in a row; a larger stack would need more memory
-
-
-def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
-  """Chooses settings: little memory on a CPU, few steps on an accelerator."""
-  device, tile_cells = jax.local_devices()[0], blocks.tile_size**2
-  if device.platform == "cpu":
-    fit = max(1, _STREAMED_BYTES // (2 * tile_cells))
-    groups = max(1, min(len(blocks.pair), fit, _STREAMED_TILES))
-    is_large = 2 * groups * tile_cells > _STREAMED_BYTES // 2
-    stacks = 2 if is_large and groups % 2 == 0 else 1
-    return DeviceSettings(False, 1, groups // stacks, 0, stacks)
-  tiles = max(1, _DENSE_CELLS // tile_cells)
-  # All processes must agree.
-  there = int(multihost.gather(resident.device_memory()).min())
-  if 2 * len(blocks.pair) * tile_cells < num_devices * there / 2:
-    return DeviceSettings(True, tiles, _GROUPS, line_cells=1 << 20)
-  return DeviceSettings(False, tiles, 4, line_cells=1 << 20)
 
 
 class BlockedEngine(abc.ABC):
@@ -181,6 +152,7 @@ class TileEngine(BlockedEngine):
     *,
     together: Sequence[TrainConfig] = (),
     folder: str | os.PathLike | None = None,
+    resumes: bool = False,
   ):
     """Cuts the counts into tiles, or reads tiles cut earlier.
 
@@ -195,6 +167,7 @@ class TileEngine(BlockedEngine):
         and costs then have a first axis of size P.
       folder: where tiles and lines are kept, unless they are on the device;
         None uses a temporary folder.
+      resumes: whether `init` will not be called, and need not be compiled.
 
     Raises:
       ValueError: the engine does not support the settings.
@@ -208,7 +181,9 @@ class TileEngine(BlockedEngine):
       self._plan_cells(triplets.vocab_size, config, num_points)
     else:
       self._open(triplets, config, folder)
-    self._define(config, together, triplets.vocab_size, supplied)
+    start = self._define(config, together, triplets.vocab_size, supplied)
+    if not resumes:
+      compile_first(self._init, *start)
     if on_device:
       self._cut_cells(triplets, config, num_points)
     line_stacks = layout.stack_lines(self.blocks, self._batching.line_cells)
@@ -227,7 +202,7 @@ class TileEngine(BlockedEngine):
     self._position = jnp.asarray(self.blocks.position)
     stacks = [job.load() for job in line_jobs] + _strip_shapes(strip_jobs)
     stacks += [self._pull] if pull else []
-    self._compile(_tile_shapes(self.blocks, self._batching) + stacks)
+    self._compile(tile_shapes(self.blocks, self._batching) + stacks)
 
   def _open(self, triplets: Triplets, config, folder) -> None:
     """Cuts counts into files, or reads files cut earlier."""
@@ -246,15 +221,14 @@ class TileEngine(BlockedEngine):
     settings = cutting.cut_settings(config)
     self.blocks = resident.plan(vocab_size, settings)
     self._codes = resident.codes_shape(self.blocks)
-    size = resident.group_size(self.blocks, num_points)
-    self._batching = DeviceSettings(True, size, _GROUPS, line_cells=0)
+    self._batching = cell_settings(self.blocks, num_points)
 
   def _cut_cells(self, counts: DeviceCounts, config, num_points: int) -> None:
     """Cuts counts on the device, while programs compile."""
     make_jobs = functools.partial(
       resident.make_strip_jobs, num_points=num_points
     )
-    stacks = _tile_shapes(self.blocks, self._batching)
+    stacks = tile_shapes(self.blocks, self._batching)
     if not config.retrofit:  # its strips have targets, which are not known yet
       stacks += _strip_shapes(make_jobs(self.blocks, config))
     self._compile(stacks)
@@ -262,8 +236,8 @@ class TileEngine(BlockedEngine):
     self.blocks, self._codes = resident.cut(counts, self.blocks, settings)
     self._make_strip_jobs = functools.partial(make_jobs, self.blocks)
 
-  def _define(self, config, together, vocab_size, supplied) -> None:
-    """Defines `init`, `params` and the programs."""
+  def _define(self, config, together, vocab_size, supplied) -> tuple:
+    """Defines `init`, `params` and the programs; returns inputs of `init`."""
     self._hyper, over_points = make_hyper(config, together)
     num_blocks, tile_size = self.blocks.num_blocks, self.blocks.tile_size
 
@@ -289,11 +263,12 @@ class TileEngine(BlockedEngine):
     self._params = jax.jit(over_points(params, (0, None)))
     position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
     shapes = _params_shape(vocab_size, config, together)
-    start = self._hyper, position, shapes, AS_USUAL
+    given = starts.given(supplied.start, config.freeze)
+    start = self._hyper, position, shapes, given
     self.state_shape = jax.eval_shape(self._init, *start)
-    compile_first(self._init, *start)
     self._runs = make_programs(config, compiled, supplied)
     self._programs = {}
+    return start
 
   def _compile(self, stacks: Sequence[Stack]) -> None:
     """Compiles a program for each new shape of stack, in the background."""
@@ -337,18 +312,6 @@ def _strip_shapes(strip_jobs: StripJobs | None) -> list:
   turns = sum(strip_jobs.joint, strip_jobs.fit) if strip_jobs else []
   # Stacks would stay in memory while programs compile.
   return jax.eval_shape(list, [jobs[0].load() for jobs in turns if jobs])
-
-
-def _tile_shapes(blocks: Blocks, device: DeviceSettings) -> list:
-  """The shape of a stack of tiles; none if there are no tiles."""
-  if not len(blocks.pair):
-    return []
-  groups = (device.groups_per_stack, device.tiles_per_group)
-  pair = jax.ShapeDtypeStruct((*groups, 2), jnp.int32)
-  if device.resident:
-    return [Groups(jax.ShapeDtypeStruct(groups, jnp.int32), pair)]
-  cells = (blocks.tile_size, blocks.tile_size)
-  return [Tiles(jax.ShapeDtypeStruct((*groups, *cells), jnp.uint16), pair)]
 
 
 def padding_bias(config: TrainConfig) -> float:

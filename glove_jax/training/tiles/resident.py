@@ -44,10 +44,8 @@ _BYTES_PER_COUNT = 40  # while counts are scattered
 _TABLES = 6  # of the size of the parameters, while training starts
 
 
-def place(
-  triplets: Triplets, config: TrainConfig, num_points: int = 1
-) -> Triplets | DeviceCounts:
-  """Copies counts to the one accelerator of a run, if it can hold all cells.
+def fits(triplets: Triplets, config: TrainConfig, num_points: int = 1) -> bool:
+  """Whether the one accelerator of a run can hold all cells.
 
   Args:
     triplets: the counts.
@@ -56,11 +54,10 @@ def place(
   """
   all_cells = config.resolved.missing or not config.min_fill
   if config.engine != "blocked" or not all_cells:
-    return triplets
+    return False
   if sharding.make_placement(config).mesh is not None:
-    return triplets
-  needed = memory_needed(triplets, config, num_points)
-  return device_counts.put(triplets) if needed < device_memory() else triplets
+    return False
+  return memory_needed(triplets, config, num_points) < device_memory()
 
 
 def with_placed(
@@ -69,18 +66,18 @@ def with_placed(
   start: Callable[[Triplets | DeviceCounts], Any],
   num_points: int = 1,
 ) -> Any:
-  """The result of `start` on counts that are placed as by `place`.
+  """The result of `start` on counts, which are copied to an accelerator if it
+  `fits` them.
 
-  If the memory of the accelerator is full nonetheless, `start` is called again
-  with the counts as they are.
+  If its memory is full nonetheless, be it by the copy, `start` is called with
+  the counts as they are.
   """
-  counts = place(triplets, config, num_points)
-  try:
-    return start(counts)
-  except Exception as error:
-    if counts is triplets or not memory.is_full(error):
-      raise
-  del counts
+  if fits(triplets, config, num_points):
+    try:
+      return start(device_counts.put(triplets))
+    except Exception as error:
+      if not memory.is_full(error):
+        raise
   return start(triplets)
 
 

@@ -114,6 +114,8 @@ def read(path: str | os.PathLike) -> WordVectors:
     return WordVectors(
       tuple(ids), table[rows], None if counts is None else counts[rows]
     )
+  except OSError:  # it may not be read
+    raise
   except Exception as error:  # SafetensorError, KeyError, IndexError and more
     raise arrays.damaged(str(path), error) from error
 

@@ -16,12 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glove_jax import lazy
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors.formats import opening
 from glove_jax.vectors.word_vectors import WordVectors
 
+# Only needed to write many vectors.
+decimals = lazy.module("glove_jax.vectors.formats.decimals")
+
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}
 _CHUNK = 1 << 24  # bytes of text parsed at once; no line is longer
+_ROWS = 4096  # vectors written as text at once
+_MANY = 1 << 17  # numbers from which it pays to import numba
 _SAMPLE = 1000  # lines by which the layout is known
 _DIGITS = r"[-+]?(?:\d+(?:\.\d*|,\d+)?|[.,]\d+)(?:[eE][-+]?\d+)?"
 _NUMBER = re.compile(
@@ -295,12 +301,27 @@ def write(
     OSError: the file cannot be written.
   """
   check_words(vectors.words, path)
-  form = "%s" + " %.6f" * vectors.vectors.shape[1] + "\n"
   with opening.write_file(path) as file:
     if with_header:
       file.write(b"%d %d\n" % vectors.vectors.shape)
-    for word, row in zip(vectors.words, vectors.vectors, strict=True):
-      file.write((form % (word, *row.tolist())).encode(**ENCODING))
+    numbers = _with_decimals(vectors.vectors)
+    for word, text in zip(vectors.words, numbers, strict=True):
+      file.write(word.encode(**ENCODING) + text + b"\n")
+
+
+def _with_decimals(table: np.ndarray) -> Iterator[bytes]:
+  """The numbers of each row with 6 decimals, a blank before each."""
+  if table.dtype != np.float32 or table.size < _MANY:
+    yield from map(_format, table)
+    return
+  for start in range(0, len(table), _ROWS):
+    rows = table[start : start + _ROWS]
+    for row, text in zip(rows, decimals.lines(rows), strict=True):
+      yield text or _format(row)
+
+
+def _format(row: np.ndarray) -> bytes:
+  return (" %.6f" * len(row) % tuple(row.tolist())).encode()
 
 
 def check_words(words, path: str | os.PathLike) -> None:

@@ -5,7 +5,7 @@ import functools
 import worker_process
 
 from glove_jax import config
-from glove_jax.training import loop, optimizers, sharding
+from glove_jax.training import loop, optimizers, preparation, sharding
 from glove_jax.training.biases import fit_biases, initial_params
 
 SIZE = worker_process.SIZE
@@ -27,7 +27,7 @@ def train_on(counts, **changes):
 def start(counts, **changes):
   """An engine, the state that it starts from, its optimizer, its placement."""
   how = settings(**changes)
-  engine = loop.make_engine(counts, how)
+  engine = preparation.make_engine(counts, how)
   fit = functools.partial(fit_biases, counts)
   params = initial_params(counts.vocab_size, how, fit)
   state = sharding.put_state(engine.placement, engine.init(params))

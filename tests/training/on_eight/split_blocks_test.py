@@ -18,10 +18,10 @@ from several_devices import (
 
 from benchmarks import collectives
 from glove_jax import model
-from glove_jax.training import biases, loop, starts
+from glove_jax.training import biases, loop, preparation, starts
 from glove_jax.training.tiles import codec, cutting, layout, ring
 from glove_jax.training.tiles.cutting import cut_settings
-from glove_jax.training.tiles.engine import DeviceSettings
+from glove_jax.training.tiles.grouping import DeviceSettings
 from glove_jax.training.tiles.programs import Hyper
 
 
@@ -151,7 +151,7 @@ def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
     return draw(key, high, *rest)
 
   monkeypatch.setattr(biases, "_draw_rows", spy)
-  engine, state = loop.prepare(counts, settings(mesh=4))
+  engine, state = preparation.prepare(counts, settings(mesh=4))
   assert sum(drawn) == 2 * SIZE and max(drawn) == 5 * 8  # blocks of 8 words
   want = biases.random_params(SIZE, settings())
   for a, b in zip(engine.params(state), want, strict=True):
@@ -161,7 +161,7 @@ def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
 def test_a_device_may_have_no_words(counts):
   """As 150 words are five blocks of 32."""
   how = settings(mesh=8, tile_size=64)
-  engine, state = loop.prepare(counts, how)
+  engine, state = preparation.prepare(counts, how)
   want = biases.random_params(SIZE, how)
   for a, b in zip(engine.params(state), want, strict=True):
     np.testing.assert_array_equal(a, b)

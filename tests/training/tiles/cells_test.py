@@ -43,12 +43,29 @@ def test_the_cost_and_its_gradient_are_those_of_every_pair():
 
 
 def test_any_prediction_has_a_finite_cost_and_slope():
-  prediction = jnp.array([[-1e4, -90.0, 0.0, 90.0, 1e4]])
+  """Five rows are no multiple of the factors of one logarithm."""
+  prediction = jnp.array([[-1e4, -90.0, 0.0, 90.0, 1e4]]).T
   cost, slope = jax.value_and_grad(cells.cells_cost)(
-    prediction, np.zeros((1, 5), np.uint16), 10.0, 0.75, 0.3, 1.0
+    prediction, np.zeros((5, 1), np.uint16), 10.0, 0.75, 0.3, 1.0
   )
   np.testing.assert_allclose(cost, 0.3 * (np.log(2) + 90 + 1e4), rtol=1e-5)
-  np.testing.assert_allclose(slope, [[0, 0, 0.15, 0.3, 0.3]], atol=1e-6)
+  np.testing.assert_allclose(slope, [[0], [0], [0.15], [0.3], [0.3]], atol=1e-6)
+
+
+def test_the_cost_of_missing_pairs_is_as_precise_as_float32():
+  """The sum of softplus, in float64, of low, middling and high predictions."""
+  for center in (-12.0, 0.0, 14.0):
+    prediction = np.random.default_rng(0).normal(center, 2, (64, 64))
+    cost = cells.cells_cost(
+      jnp.array(prediction, jnp.float32),
+      np.zeros((64, 64), np.uint16),
+      10.0,
+      0.75,
+      1.0,
+      1.0,
+    )
+    want = np.log1p(np.exp(prediction)).sum()
+    np.testing.assert_allclose(cost, want, rtol=2e-4 if center < 0 else 1e-6)
 
 
 def test_without_missing_the_cost_is_j():

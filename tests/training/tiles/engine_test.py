@@ -11,9 +11,11 @@ from small_counts import (
   whole_loss,
 )
 
+from glove_jax import model
 from glove_jax.training import checkpoint, loop
-from glove_jax.training.tiles import cutting, layout, resident
-from glove_jax.training.tiles.engine import DeviceSettings
+from glove_jax.training.tiles import cutting, engine, layout, resident
+from glove_jax.training.tiles.engine import TileEngine
+from glove_jax.training.tiles.grouping import DeviceSettings
 from glove_jax.training.together import (
   can_train_together,
   train_together,
@@ -240,3 +242,26 @@ def test_without_compilation_another_engine_is_named():
     ),
   ):
     loop.train(make_triplets(), make_config())
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_what_is_compiled_ahead_is_called(tmp_path, monkeypatch, freeze):
+  """And nothing is where a run resumes."""
+  ahead, calls = [], []
+  init = TileEngine.init
+
+  def noted(self, *given):
+    calls.append((self._hyper, self._position, *given))
+    return init(self, *given)
+
+  monkeypatch.setattr(TileEngine, "init", noted)
+  monkeypatch.setattr(
+    engine, "compile_first", lambda _, *inputs: ahead.append(inputs)
+  )
+  counts, settings = make_triplets(), make_config(freeze=freeze)
+  start = model.init_params(jax.random.key(1), counts.vocab_size, 4)
+  for _ in range(2):
+    loop.train(counts, settings, workdir=tmp_path, init=start)
+  ((ahead,), (call,)) = ahead, calls
+  shapes = [jax.tree.map(jax.typeof, inputs) for inputs in (ahead, call)]
+  assert shapes[0] == shapes[1]

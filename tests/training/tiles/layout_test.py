@@ -12,7 +12,7 @@ from small_counts import as_coded, build, init_table, make_triplets
 
 from glove_jax import config, memory, model
 from glove_jax.counts import triplets
-from glove_jax.training import loop, optimizers
+from glove_jax.training import loop, optimizers, preparation
 from glove_jax.training.engine import init_state
 from glove_jax.training.rows import dense_step
 from glove_jax.training.sorting import by_row
@@ -24,7 +24,7 @@ from glove_jax.training.tiles import (
   steps,
   tile_files,
 )
-from glove_jax.training.tiles.engine import DeviceSettings
+from glove_jax.training.tiles.grouping import DeviceSettings
 
 
 def jitted(function, **fixed):
@@ -124,7 +124,7 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
   def cut(threads, chunk):
     for module in (cutting, block_pairs):
       monkeypatch.setattr(module, "default_threads", lambda: threads)
-      monkeypatch.setattr(module, "_CHUNK", chunk)
+    monkeypatch.setattr(block_pairs, "CHUNK", chunk)
     build(counts, tmp_path, tile_size=8, core=core)
     return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -139,7 +139,7 @@ def test_chunks_and_threads_do_not_change_what_is_cut(
 
 def test_counts_of_blocks_are_sparse_and_release_what_they_read(monkeypatch):
   counts, released = make_triplets(), []
-  monkeypatch.setattr(block_pairs, "_CHUNK", 130)
+  monkeypatch.setattr(block_pairs, "CHUNK", 130)
   monkeypatch.setattr(memory, "release", lambda *a: released.append(a))
   _, starts = by_row(counts)
   released.clear()
@@ -351,7 +351,7 @@ def test_layouts_end_alike(name, monkeypatch):
 def test_a_bad_growth_is_refused(stage):
   settings = config.make_config(growth=[stage]).train
   with pytest.raises(ValueError, match="growth takes words:passes"):
-    loop.make_engine(make_triplets(), settings)
+    preparation.make_engine(make_triplets(), settings)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_words_are_kept_near_where_they_started(all_cells):
 
 def test_an_engine_frees_the_memory_of_the_device(all_cells):
   """At once: a sweep makes many, and the garbage collector may come late."""
-  counts = resident.place(make_triplets(), make_config())
+  counts = device_counts.put(make_triplets())
   engine = TileEngine(counts, make_config())
   for future in engine._programs.values():
     future.result()
@@ -160,18 +160,26 @@ def test_only_what_fits_one_accelerator_is_placed(monkeypatch):
   assert needed > 2 * counts.vocab_size * 24 + 12 * len(counts.row)
   more = resident.memory_needed(counts, settings, num_points=3)
   assert more > needed
-  assert resident.place(counts, settings) is counts  # a CPU
-  for memory, is_placed in ((needed, False), (needed + 1, True)):
+
+  def is_placed(settings):
+    placed = resident.with_placed(counts, settings, lambda counts: counts)
+    assert placed is counts or isinstance(placed, device_counts.DeviceCounts)
+    return placed is not counts
+
+  assert not is_placed(settings)  # a CPU
+  for memory in (needed, needed + 1):
     monkeypatch.setattr(resident, "device_memory", lambda m=memory: m)
-    placed = resident.place(counts, settings)
-    assert isinstance(placed, device_counts.DeviceCounts) == is_placed
+    assert is_placed(settings) == (memory > needed)
   for changes in ({"engine": "rows"}, {"missing": 0.0}):
-    assert resident.place(counts, make_config(**changes)) is counts
+    assert not is_placed(make_config(**changes))
 
 
 @pytest.mark.parametrize("is_together", [False, True])
+@pytest.mark.parametrize(
+  "module, name", [(resident, "cut"), (device_counts, "put")]
+)
 def test_counts_that_turn_out_not_to_fit_train_from_files(
-  monkeypatch, all_cells, is_together
+  monkeypatch, all_cells, is_together, module, name
 ):
   counts, settings = make_triplets(), make_config(epochs=2)
   tried = []
@@ -185,7 +193,7 @@ def test_counts_that_turn_out_not_to_fit_train_from_files(
       return train_together(counts, [settings, settings])[1]
     return loop.train(counts, settings)
 
-  monkeypatch.setattr(resident, "cut", fill_memory)
+  monkeypatch.setattr(module, name, fill_memory)
   params = run()
   monkeypatch.setattr(resident, "device_memory", lambda: 0)
   jax.tree.map(np.testing.assert_array_equal, params, run())

@@ -9,7 +9,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from run_test import run, sentence
+from run_py import run, sentence
 
 import experiments
 from glove_jax import commands

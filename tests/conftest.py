@@ -1,10 +1,11 @@
 """Fixtures that several test files share."""
 
+import hashlib
 import lzma
 import os
 import pathlib
+import platform
 import shutil
-import tempfile
 
 import hypothesis
 import pytest
@@ -14,18 +15,43 @@ hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
   hypothesis.settings.load_profile("ci")
 
-# Equal programs compile once for all tests, in all processes of the tests.
-if "PYTEST_XDIST_WORKER" not in os.environ:
+# These take longest, so they start first: then no CPU waits for one at the end.
+LONGEST = (
+  "sharding_test.py", "multihost_test.py", "notebooks_test.py", "run_test.py",
+  "doctest_test.py", "sweeps_test.py", "engine_test.py", "layout_test.py",
+)  # fmt: skip
+KEPT_BYTES = 1 << 29  # of programs; all tests have a tenth of it
+
+
+def pytest_configure(config):
+  """Equal programs compile once, in all processes and later runs of the tests.
+
+  `pytest --cache-clear` forgets them.
+  """
+  if "PYTEST_XDIST_WORKER" in os.environ:
+    return
+  folder = config.cache.mkdir(f"programs-{cpu()}")
+  if sum(path.stat().st_size for path in folder.iterdir()) > KEPT_BYTES:
+    shutil.rmtree(folder)
   os.environ |= {
-    "JAX_COMPILATION_CACHE_DIR": tempfile.mkdtemp(prefix="compiled-"),
+    "JAX_COMPILATION_CACHE_DIR": str(folder),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
   }
 
 
-def pytest_unconfigure(config):
-  if "PYTEST_XDIST_WORKER" not in os.environ:
-    shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+def cpu() -> str:
+  """The kind of CPU, as programs for one may not run on another."""
+  about = pathlib.Path("/proc/cpuinfo")
+  lines = about.read_text().splitlines() if about.exists() else []
+  kind = {line for line in lines if line.startswith(("model name", "flags"))}
+  text = platform.machine() + "".join(sorted(kind))
+  return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def pytest_collection_modifyitems(items):
+  rank = {name: number for number, name in enumerate(LONGEST)}
+  items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,6 +59,15 @@ def save_every_state():
   """However slow the disk is, tests find the checkpoints they expect."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr("glove_jax.training.checkpoint._QUICK", float("inf"))
+    yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def write_without_waiting():
+  """No file of a test needs to outlive a crash of the machine."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(os, "fsync", lambda file: None)
+    patch.setattr("glove_jax.counts.column_files._sync", lambda file: None)
     yield
 
 

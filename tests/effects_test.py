@@ -1,7 +1,7 @@
 """Settings that have no effect are refused, on both doors."""
 
 import pytest
-from run_test import run, sentence
+from run_py import run, sentence
 
 import glove_jax
 from glove_jax import config, effects, presets

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from run_test import REPO, run, sentence
+from run_py import REPO, run, sentence
 
 from glove_jax import config
 from glove_jax.workdir import pipeline

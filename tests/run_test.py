@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import pathlib
 import re
 import signal
 import subprocess
@@ -11,18 +10,10 @@ import sys
 import gensim.models
 import numpy as np
 import pytest
+from run_py import REPO, run, sentence
 
-REPO = pathlib.Path(__file__).parent.parent
 QUESTIONS = ": gram1-test\nking queen man woman\nking queen man nonesuch\n"
 PAIRS = "king\tqueen\t9.0\nman\twoman\t8.0\nking\tman\t3.0\nking\tzzz\t1\n"
-
-
-def run(*arguments, stdin=None):
-  """Runs run.py and returns the finished process."""
-  return subprocess.run(
-    [sys.executable, REPO / "run.py", *map(str, arguments)],
-    input=stdin, capture_output=True, text=True, timeout=300,
-  )  # fmt: skip
 
 
 def make_text(seed=0, lines=200):
@@ -320,15 +311,6 @@ def test_help_shows_each_flag_with_its_meaning():
     "default: 0.75",
   ):
     assert text in done.stdout
-
-
-def sentence(done, *parts):
-  """Checks that a run failed with one clear sentence and no traceback."""
-  assert done.returncode != 0
-  lines = done.stderr.strip().splitlines()
-  assert len(lines) == 1, done.stderr
-  for part in parts:
-    assert part in lines[0]
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def small(monkeypatch):
 def few_words(monkeypatch, words):
   budget = out_of_core.Budget(threads=2, max_words=words, memory=0)
   monkeypatch.setattr(out_of_core, "make_budget", lambda *_: budget)
+  monkeypatch.setattr(out_of_core.Budget, "entries", 1000)  # merged at once
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from glove_jax.text import compiled, reading, vocab
 text, folder = sys.argv[1:]
 reading.BLOCK_BYTES = 1 << 14
 spill.MAX_RUNS = 5
-out_of_core.make_budget = lambda *_: out_of_core.Budget(2, 24_000, 0)
+out_of_core.Budget.entries = 20_000
+out_of_core.make_budget = lambda *_: out_of_core.Budget(2, 6_000, 0)
 text = compiled.Text([text], "whitespace")
 words = vocab.make_vocab(compiled.count_words(text), min_count=1)
 print("begins", flush=True)
@@ -44,7 +45,7 @@ def start(text, folder):
 def whole(tmp_path_factory):
   """A text, the folder of its counts, and the seconds that they took."""
   folder = tmp_path_factory.mktemp("kill")
-  ids = np.random.default_rng(0).integers(0, 30_000, (4000, 40))
+  ids = np.random.default_rng(0).integers(0, 8_000, (1000, 40))
   text = folder / "text.txt"
   text.write_text(
     "".join(" ".join(f"w{i}" for i in line) + "\n" for line in ids)
@@ -57,11 +58,18 @@ def whole(tmp_path_factory):
 
 
 def kill_once(whole, tmp_path, seed):
-  """Kills a count at a random moment; returns whether a part was finished."""
+  """Kills a count at a random moment; returns whether a part was finished.
+
+  The moment is after a random part, and not only a time: how long the first
+  one takes depends on what else the machine does.
+  """
   text, expected, seconds = whole
-  folder = tmp_path / f"{seed}"
+  folder, rng = tmp_path / f"{seed}", np.random.default_rng(seed)
+  part = pathlib.Path(f"{folder}.parts/run-{rng.integers(6):06}.json")
   process = start(text, folder)
-  time.sleep(np.random.default_rng(seed).uniform(0, seconds))
+  while process.poll() is None and seed % 3 and not part.exists():
+    time.sleep(0.005)
+  time.sleep(rng.uniform(0, seconds / 4))
   process.kill()
   process.communicate()
   parts = len(list(pathlib.Path(f"{folder}.parts").glob("run-*.json")))

@@ -12,7 +12,7 @@ import urllib.parse
 
 import numpy as np
 import pytest
-from run_test import REPO, run, sentence
+from run_py import REPO, run, sentence
 
 from glove_jax.explore.server import _PAGE, Explorer, NamedVectors, Server
 from glove_jax.vectors import formats

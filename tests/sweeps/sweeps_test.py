@@ -2,7 +2,6 @@
 
 import csv
 import json
-import pathlib
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import run_py
 
 import experiments
 from glove_jax import atomic
@@ -26,8 +26,6 @@ from glove_jax.sweeps.options import SweepConfig
 from glove_jax.training import loop
 from glove_jax.vectors import formats
 from glove_jax.workdir import artifacts, pipeline, provenance
-
-REPO = pathlib.Path(__file__).parents[2]
 
 
 def plan(tiny, sweep="x_max=1,10", experiment=None, **options):
@@ -322,8 +320,8 @@ def test_a_flag_that_the_sweep_varies_is_refused(tiny):
 def test_a_killed_sweep_goes_on(tiny, tmp_path):
   sweep = ",".join(map(str, range(1, 9)))
   line = [
-    sys.executable, REPO / "run.py", f"--sweep=x_max={sweep}", *flags(tiny),
-    f"--workdir={tmp_path}",
+    sys.executable, run_py.REPO / "run.py", f"--sweep=x_max={sweep}",
+    *flags(tiny), f"--workdir={tmp_path}",
   ]  # fmt: skip
   with subprocess.Popen(line, stdout=subprocess.PIPE) as process:
     while len(done := list(tmp_path.glob("points/*/evaluation.json"))) < 2:
@@ -331,9 +329,8 @@ def test_a_killed_sweep_goes_on(tiny, tmp_path):
       time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
   before = {path: path.stat().st_mtime_ns for path in done}
-  again = subprocess.run(
-    line, capture_output=True, text=True, timeout=300, check=True
-  )
+  again = run_py.run(*line[2:])
+  assert again.returncode == 0, again.stderr
   assert int(again.stdout.split()[0]) >= 2
   assert {path: path.stat().st_mtime_ns for path in done} == before
   assert len(rows_of(tmp_path)) == 8
@@ -388,9 +385,6 @@ def test_without_matplotlib_there_are_tables(swept, tiny, monkeypatch):
   ],
 )
 def test_a_mistake_is_one_sentence(given, message, tmp_path):
-  done = subprocess.run(
-    [sys.executable, REPO / "run.py", f"--workdir={tmp_path}", *given],
-    capture_output=True, text=True, timeout=120,
-  )  # fmt: skip
+  done = run_py.run(f"--workdir={tmp_path}", *given)
   assert done.returncode == 1 and message in done.stderr
   assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())

@@ -109,9 +109,9 @@ def _documents(ids):
 def test_every_character_is_as_in_plain_python(tmp_path, lowercase):
   points = [p for p in range(sys.maxunicode + 1) if not 0xD800 <= p < 0xE000]
   path = tmp_path / "all.txt"
-  path.write_text(
-    "\n".join(f"a{chr(p)}b {chr(p)}c" for p in points), newline="\n"
-  )
+  words = [f"a{chr(p)}b {chr(p)}c" for p in points]
+  lines = [" ".join(words[i : i + 64]) for i in range(0, len(words), 64)]
+  path.write_text("\n".join(lines), newline="\n")
   text = compiled.Text([str(path)], "word", lowercase)
   plain = reading.read_documents([str(path)], lowercase=lowercase)
   assert compiled.count_words(text) == vocab.count_words(plain)

@@ -49,35 +49,37 @@ def start_all(number, *arguments):
   ]  # fmt: skip
 
 
-def by_flags(number, folder):
+def by_flags(number, *arguments):
   where = f"127.0.0.1:{free_port()}"
-  return [start(SCRIPT, folder, where, number, i) for i in range(number)]
+  return [start(SCRIPT, *arguments, where, number, i) for i in range(number)]
 
 
-def by_slurm(number, folder):
+def by_slurm(number, *arguments):
   job = {
     "SLURM_JOB_ID": str(free_port()),  # the port is made of it
     "SLURM_STEP_NODELIST": "127.0.0.1",
     "SLURM_NTASKS": str(number),
   }
   return [
-    start(SCRIPT, folder, **job, SLURM_PROCID=str(i), SLURM_LOCALID=str(i))
+    start(SCRIPT, *arguments, **job, SLURM_PROCID=str(i), SLURM_LOCALID=str(i))
     for i in range(number)
   ]
 
 
-@pytest.mark.parametrize("number, launch", [(2, by_slurm), (4, by_flags)])
+@pytest.mark.parametrize("number, launch, names", [
+  (2, by_slurm, "blocks,batch"), (4, by_flags, "own,missing,batch,dim"),
+])  # fmt: skip
 def test_several_processes_train_as_one_with_as_many_devices(
-  tmp_path, number, launch
+  tmp_path, number, launch, names
 ):
   """Counts that a process should not read are bad in 'own' and 'missing'."""
   for name in ("one", "several"):
     (tmp_path / name).mkdir()
-  (end,) = finish([start(SCRIPT, tmp_path / "one", devices=number)])
+  (end,) = finish([start(SCRIPT, tmp_path / "one", names, devices=number)])
   assert end[0] == 0, end[1]
-  for code, errors in finish(launch(number, tmp_path / "several")):
+  for code, errors in finish(launch(number, tmp_path / "several", names)):
     assert code == 0, errors
-  for name in ("blocks", "own", "missing", "batch", "dim"):
+  for name in names.split(","):
     one = np.load(tmp_path / "one" / f"{name}.npz")
     several = np.load(tmp_path / "several" / f"{name}.npz")
     assert one["word"].shape == (150, 8)
@@ -105,31 +107,37 @@ def small(tmp_path):
   ]  # fmt: skip
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_process_stops_all_and_a_new_start_goes_on(
-  small, tmp_path, end
-):
-  whole, broken = tmp_path / "whole", tmp_path / "broken"
-  one = start("run.py", *small, f"--workdir={whole}", devices=2)
-  ((code, errors),) = finish([one])
-  assert code == 0, errors
-  started = start_all(2, *small, f"--workdir={broken}")
-  while max(checkpoint.epochs(broken / "checkpoints"), default=0) < 20:
+def end_one(started, folder, epoch, end):
+  """Ends the second process after an epoch; returns the last one on disk."""
+  while max(checkpoint.epochs(folder / "checkpoints"), default=0) < epoch:
     assert all(process.poll() is None for process in started)
     time.sleep(0.02)
   started[1].send_signal(end)
   killed = time.monotonic()
-  (code, errors), (gone, _) = finish(started)
+  report, errors = started[0].communicate(timeout=200)
+  ((gone, _),) = finish(started[1:])
   assert time.monotonic() - killed < 60
-  assert (code, gone) == (1, 143 if end == signal.SIGTERM else -end)
+  assert started[0].returncode == 1
+  assert gone == (143 if end == signal.SIGTERM else -end)
   assert "run.py: process 1 of 2 is gone, so all stop: start all" in errors
   assert "Traceback" not in errors
-  done = checkpoint.epochs(broken / "checkpoints")[-1]
-  assert 20 <= done < 120
-  first, second = start_all(2, *small, f"--workdir={broken}")
-  report = first.communicate(timeout=200)[0]
-  assert f"pass {done + 1:3d} " in report and "pass   1 " not in report
+  return checkpoint.epochs(folder / "checkpoints")[-1], report
+
+
+def test_a_killed_process_stops_all_and_a_new_start_goes_on(small, tmp_path):
+  whole, broken = tmp_path / "whole", tmp_path / "broken"
+  one = start("run.py", *small, f"--workdir={whole}", devices=2)
+  ((code, errors),) = finish([one])
+  assert code == 0, errors
+  several = [2, *small, f"--workdir={broken}"]
+  killed, _ = end_one(start_all(*several), broken, 20, signal.SIGKILL)
+  ended, report = end_one(start_all(*several), broken, 50, signal.SIGTERM)
+  first, second = start_all(*several)
+  reports = {killed: report, ended: first.communicate(timeout=200)[0]}
   assert finish([second])[0][0] == 0
+  assert killed >= 20 and 50 <= ended < 120
+  for done, report in reports.items():
+    assert f"pass {done + 1:3d} " in report and "pass   1 " not in report
   for name in ("tables.npz", "vectors.txt", "evaluation.json"):
     assert (whole / name).read_bytes() == (broken / name).read_bytes()
 
@@ -144,7 +152,7 @@ def test_what_stops_the_first_stops_all(tmp_path):
 def test_each_process_needs_as_many_devices(tmp_path):
   where = f"127.0.0.1:{free_port()}"
   started = [
-    start(SCRIPT, tmp_path, where, 2, process, devices=1 + process)
+    start(SCRIPT, tmp_path, "own", where, 2, process, devices=1 + process)
     for process in (0, 1)
   ]
   for code, errors in finish(started):

@@ -14,7 +14,7 @@ from glove_jax.training import batches, engine, sharding
 
 
 def test_on_eight_devices():
-  """Runs on_eight_devices.py: jax settles on its devices as it starts."""
+  """Runs on_eight/ in one process: jax settles on its devices as it starts."""
   flags = "--xla_force_host_platform_device_count=8"
   done = subprocess.run(
     [
@@ -23,7 +23,7 @@ def test_on_eight_devices():
       "pytest",
       "-q",
       "-n0",
-      "tests/training/on_eight_devices.py",
+      "tests/training/on_eight",
     ],
     cwd=pathlib.Path(__file__).parents[2],
     env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},

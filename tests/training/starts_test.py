@@ -104,7 +104,8 @@ def test_a_dense_step_is_that_of_mittens_on_the_whole_matrix(counts, init):
   )
   with jax.enable_x64(True):
     batch = model.Batch(*counts[:3], np.ones(len(counts.row)))
-    grads = jax.grad(model.loss)(first, batch, x_max=10.0)
+    loss = functools.partial(model.loss, x_max=10.0)
+    grads = jax.jit(jax.grad(loss))(first, batch)
   moved = first.word + first.context - init.word - init.context
   pull = np.where(np.isnan(init.word), 0, 2 * 30.0 * moved)
   for side in ("word", "context"):

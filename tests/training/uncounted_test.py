@@ -44,10 +44,13 @@ def whole_batch(counts):
 def pair_by_pair(params, counts):
   """The whole objective, with a loop over pairs."""
   counted = set(zip(counts.row.tolist(), counts.col.tolist(), strict=True))
-  cost = J(params, whole_batch(counts))
+  cost, predict = (
+    jax.jit(J)(params, whole_batch(counts)),
+    jax.jit(model.predict),
+  )
   for pair in itertools.product(range(12), repeat=2):
     if pair not in counted:
-      excess = model.predict(params, *pair) - np.log(0.5)
+      excess = float(predict(params, *pair)) - np.log(0.5)
       cost += 0.3 * np.logaddexp(0, excess)
   return cost
 
@@ -61,7 +64,7 @@ def test_dense_visits_every_pair(counts):
 
 def test_batches_share_the_uncounted_pairs(counts):
   params = random_params()
-  loss = uncounted.dense_loss(J, counts, make_config())
+  loss = jax.jit(uncounted.dense_loss(J, counts, make_config()))
   batch = whole_batch(counts)
   parts = [
     loss(params, model.Batch(*(array[half] for array in batch)))
@@ -95,9 +98,9 @@ def test_the_mean_of_all_samples_is_dense(counts):
 
     return p[row] * q[col] @ jax.vmap(one)(row, col, jnp.array(factor))
 
-  found, grads = jax.value_and_grad(mean)(params)
+  found, grads = jax.jit(jax.value_and_grad(mean))(params)
   dense = uncounted.dense_loss(J, counts, cfg)
-  want, want_grads = jax.value_and_grad(dense)(params, batch)
+  want, want_grads = jax.jit(jax.value_and_grad(dense))(params, batch)
   np.testing.assert_allclose(found, want, rtol=1e-4)
   for a, b in zip(grads, want_grads, strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)

@@ -1,8 +1,9 @@
-"""Trains a small model in every placement; `multihost_test` runs it.
+"""Trains a small model in some of the RUNS; `multihost_test` runs it.
 
-  python tests/training/worker_process.py FOLDER [COORDINATOR NUMBER ID]
+  python tests/training/worker_process.py FOLDER NAMES [COORDINATOR NUMBER ID]
 
-Each placement leaves FOLDER/<placement>.npz, written by the first process.
+NAMES are those of runs, such as own,missing. Each run leaves FOLDER/<name>.npz,
+written by the first process.
 """
 
 import pathlib
@@ -42,22 +43,27 @@ def spoil_others(counts: triplets.Triplets) -> triplets.Triplets:
   return counts._replace(count=np.where(own, counts.count, 1e4))
 
 
-def main(folder: str, coordinator="", number=0, process=-1) -> None:
-  multihost.start(coordinator, int(number), int(process))
+ALONE = {"bias_init": "random"}  # by which a process reads its own counts only
+# By name: whether the counts of others are spoiled, and the settings.
+RUNS = {
+  "blocks": (False, {}),
+  "own": (True, ALONE),
+  "missing": (True, ALONE | {"missing": 0.1, "core": 64}),
+  "batch": (False, {"engine": "rows", "placement": "batch"}),
+  "dim": (False, {"engine": "rows", "placement": "dim"}),
+}
+
+
+def main(folder: str, names: str, where="", number=0, process=-1) -> None:
+  multihost.start(where, int(number), int(process))
   multihost._SUMMED = sharding._GATHERED = 512  # arrays are sent in pieces
   counts = make_counts()
-  missing = {"missing": 0.1, "core": 64}
-  runs = {
-    "blocks": (counts, {"engine": "blocked"}),
-    "own": (spoil_others(counts), {"bias_init": "random"}),
-    "missing": (spoil_others(counts), {"bias_init": "random"} | missing),
-    "batch": (counts, {"engine": "rows", "placement": "batch"}),
-    "dim": (counts, {"engine": "rows", "placement": "dim"}),
-  }
-  for name, (data, how) in runs.items():
+  for name in names.split(","):
+    is_spoiled, how = RUNS[name]
     small = {"dim": 8, "epochs": 2, "batch_size": 500, "growth": ["64:2"]}
     tiles = {"tile_size": TILE_SIZE, "min_fill": 0.5}
     settings = config.make_config(**small, **tiles, **how)
+    data = spoil_others(counts) if is_spoiled else counts
     params = loop.train(data, settings.train)
     assert len(params.word) == (SIZE if multihost.is_first() else 0)
     if multihost.is_first():

@@ -1,5 +1,7 @@
 """The cost of all cells of a tile, against the model pair by pair."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +32,8 @@ def assert_close(got, want):
 def test_the_cost_and_its_gradient_are_those_of_every_pair():
   matrix = matrix_of(make_triplets())
   params = random_params(70)
-  want, grads = jax.value_and_grad(whole_loss)(params, matrix)
+  cost_of = functools.partial(whole_loss, matrix=matrix)
+  want, grads = jax.jit(jax.value_and_grad(cost_of))(params)
   tile = jax.tree.map(lambda table: table[None], params)
   cost, found = jax.jit(jax.value_and_grad(cells_loss()))(
     tile, codes_of(matrix)[None]
@@ -71,10 +74,9 @@ def test_without_missing_the_cost_is_j():
   code = codes_of(matrix)[None]
   constants = {"predict": steps.make_predict(jnp.float32), "x_max": 10.0}
   constants["alpha"] = 0.75
-  want = steps.tiles_loss(tile, code, **constants)
-  found = cells.cells_loss(
-    tile, code, **constants, missing=0.0, missing_count=1.0
-  )
+  want = jax.jit(functools.partial(steps.tiles_loss, **constants))(tile, code)
+  constants |= {"missing": 0.0, "missing_count": 1.0}
+  found = jax.jit(functools.partial(cells.cells_loss, **constants))(tile, code)
   np.testing.assert_allclose(found, want, rtol=1e-6)
 
 
@@ -83,7 +85,7 @@ def test_a_tile_of_padding_costs_nothing_and_has_no_gradient():
   code = np.zeros((2, 8, 8), np.uint16)
   real = jnp.array([True, False])
   loss = cells_loss()
-  cost, grads = jax.value_and_grad(loss)(tile, code, real)
+  cost, grads = jax.jit(jax.value_and_grad(loss))(tile, code, real)
   one = jax.tree.map(lambda t: t[:1], tile)
   np.testing.assert_allclose(cost, loss(one, code[:1]), rtol=1e-6)
   for grad in grads:
@@ -94,15 +96,18 @@ def test_rows_without_a_word_teach_nothing(tmp_path):
   """40 words fill one block of 24 and part of the second."""
   counts = make_triplets(size=40)
   params = random_params(40)
-  want, grads = jax.value_and_grad(whole_loss)(params, matrix_of(counts))
+  cost_of = functools.partial(whole_loss, matrix=matrix_of(counts))
+  want, grads = jax.jit(jax.value_and_grad(cost_of))(params)
   made = build(counts, tmp_path, tile_size=24, first_tier=40, core=40)
   tx = optimizers.make_optimizer("adagrad", learning_rate=0.1)
   table = init_table(params, made, tx, cells.PADDING_BIAS).params
+  table = jax.tree.map(np.asarray, table)
   found, cost = np.zeros((2, 2, 24, 5), np.float32), 0
+  step = jax.jit(jax.value_and_grad(cells_loss()))
   for code, pair in zip(layout.map_tiles(made), made.pair, strict=True):
     vectors, biases = table.vectors[pair], table.biases[pair]
     tile = model.Params(vectors[:1], vectors[1:], biases[:1], biases[1:])
-    part, grad = jax.value_and_grad(cells_loss())(tile, code[None])
+    part, grad = step(tile, code[None])
     cost += part
     found[0, pair[0]] += grad.word[0]
     found[1, pair[1] - 2] += grad.context[0]

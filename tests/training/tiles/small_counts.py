@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -51,9 +52,9 @@ def build(counts, folder, **settings):
 
 
 def init_table(params, made, tx, padding_bias=0.0):
-  return steps.init_table(
-    params, made.position, made.num_blocks, made.tile_size, tx, padding_bias
-  )
+  sizes = made.num_blocks, made.tile_size
+  init = lambda p: steps.init_table(p, made.position, *sizes, tx, padding_bias)  # noqa: E731
+  return jax.jit(init)(params)
 
 
 def matrix_of(counts):
@@ -75,13 +76,17 @@ def whole_loss(params, matrix):
   """J of the counted pairs and the missing cost of all others, one by one."""
   row, col = np.nonzero(matrix)
   batch = model.Batch(row, col, matrix[row, col], np.ones(len(row)))
-  others = model.predict(params, *np.nonzero(matrix == 0))
-  return model.loss(params, batch, **WEIGHT) + model.missing_loss(
-    others, **MISSING
-  )
+
+  @jax.jit
+  def loss(params):
+    others = model.predict(params, *np.nonzero(matrix == 0))
+    missing = model.missing_loss(others, **MISSING)
+    return model.loss(params, batch, **WEIGHT) + missing
+
+  return loss(params)
 
 
 def cells_loss(dtype=jnp.float32):
-  return functools.partial(
-    cells.cells_loss, predict=steps.make_predict(dtype), **WEIGHT, **MISSING
-  )
+  predict = steps.make_predict(dtype)
+  constants = {"predict": predict, **WEIGHT, **MISSING}
+  return jax.jit(functools.partial(cells.cells_loss, **constants))

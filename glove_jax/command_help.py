@@ -56,6 +56,15 @@ def text(
   return "\n".join(lines)
 
 
+def first_line(documented) -> str:
+  """The first line of a docstring; "" where Python has none (-OO).
+
+  >>> first_line(first_line)
+  'The first line of a docstring; "" where Python has none (-OO).'
+  """
+  return (documented.__doc__ or "").strip().partition("\n")[0]
+
+
 def _experiment_lines(experiments: Mapping[str, str]) -> list[str]:
   lines = ["", "Experiments, for --experiment=NAME:"]
   for name, question in experiments.items():
@@ -71,7 +80,7 @@ def _flag_lines(groups, shown: set[str] | None = None) -> list[str]:
       f for f in dataclasses.fields(cls) if shown is None or f.name in shown
     ]
     if fields:
-      lines += ["", cls.__doc__.splitlines()[0].rstrip(".") + ":"]
+      lines += ["", first_line(cls).rstrip(".") + ":"]
     for field in fields:
       lines.append(f"  {_usage(field)}")
       lines += _wrapped(" " * 6, field.metadata["help"])

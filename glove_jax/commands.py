@@ -24,7 +24,7 @@ try:
 except ImportError:
   import experiments  # beside run.py
 
-from glove_jax import command_line, interrupts, lazy
+from glove_jax import command_help, command_line, interrupts, lazy
 from glove_jax import config as configs
 from glove_jax.command_help import Command
 from glove_jax.command_line import expect, given, say
@@ -330,7 +330,7 @@ def main() -> None:
     command_line.define_flags(cls)
   command_line.define_flags(SweepConfig, experiment=experiments.NAMES)
   questions = {
-    name: (experiments.load(name).__doc__ or "").strip().splitlines()[0]
+    name: command_help.first_line(experiments.load(name))
     for name in experiments.NAMES
     if command_line.wants_help(sys.argv)
   }

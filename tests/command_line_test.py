@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from absl import flags
 
-from glove_jax import command_line
+from glove_jax import command_help, command_line
 
 RUN = pathlib.Path(__file__).parents[1] / "run.py"
 
@@ -34,6 +35,11 @@ def test_settings_become_flags(message, shown, monkeypatch):
   names = ["x_max", "learning_rate", "dim", "engine", "sweep"]
   monkeypatch.setattr(command_line, "_names", names)
   assert command_line.with_flags(message) == shown
+
+
+def test_help_needs_no_docstrings():
+  """Python drops them with -OO."""
+  assert command_help.first_line(types.SimpleNamespace(__doc__=None)) == ""
 
 
 def test_a_long_name_of_no_flag_is_refused_at_once():

@@ -9,7 +9,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from benchmarks.fuzz_samples import Reader, Sample, files, members, of_folder
-from glove_jax import atomic, command_line, commands, metrics
+from glove_jax import atomic, command_line, metrics, run_flags
 from glove_jax import config as configs
 from glove_jax.counts import spill, stanford, triplets
 from glove_jax.sweeps import grid, results, search
@@ -225,12 +225,12 @@ def read_flags(path) -> None:
     command_line.parse(["run.py", *arguments])
     config = configs.make_config(**command_line.given(configs.fields()))
     checks.check_config(config.train)
-    commands.run_flags()
+    run_flags.read_flags()
 
 
 def flag_values(folder) -> list[Sample]:
   if not command_line._names:
-    for cls in (*configs.parts().values(), commands.RunFlags):
+    for cls in (*configs.parts().values(), run_flags.RunFlags):
       command_line.define_flags(cls)
   numbers = "dim=50\nx_max=10\nalpha=0.75\nwindow=5\nepochs=2\nmemory_gb=1\n"
   return [

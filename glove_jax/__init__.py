@@ -18,8 +18,8 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `front`: `fit`, `count`, `train`, `sweep`: the whole in a few lines.
 - `command_line`: flags made from settings, and errors as one sentence.
   `command_help` is the help.
-- `commands`: the commands of the command line, whose flags beside settings are
-  in `run_flags`.
+- `run_flags`: flags beside settings, and what the given flags stand for.
+- `commands`: the commands of the command line.
 
 The names below, and the modules that notebooks use most, are loaded when they
 are first used: `from glove_jax import vocab` finds `glove_jax.text.vocab`. So

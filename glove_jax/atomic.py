@@ -5,14 +5,18 @@ sees one.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import pathlib
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
+
+# Errors of opening a file that do not say that it is damaged.
+_OF_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @contextlib.contextmanager
@@ -127,6 +131,31 @@ def read_json(path: str | os.PathLike) -> Any:
 def damaged(path: str | os.PathLike, why: object) -> ValueError:
   """The error that a file is damaged, with the way out."""
   return ValueError(f"{path} is damaged ({why}): remove it and run again.")
+
+
+@contextlib.contextmanager
+def reading(damaged: Callable[[str], str]) -> Iterator[None]:
+  """Turns errors of the content of a file into a ValueError.
+
+  Damaged files make NumPy and zipfile raise almost anything. Errors of this
+  machine, such as too little memory, stay as they are.
+
+  >>> with reading(lambda reason: f"a.npz is damaged ({reason})."):
+  ...   raise KeyError("no such array")
+  Traceback (most recent call last):
+  ValueError: a.npz is damaged ('no such array').
+
+  Args:
+    damaged: makes a sentence of the reason.
+  """
+  try:
+    yield
+  except Exception as error:
+    is_of_machine = isinstance(error, (MemoryError, PermissionError))
+    if is_of_machine or getattr(error, "errno", None) in _OF_MACHINE:
+      raise
+    reason = str(error).rstrip(".") or type(error).__name__
+    raise ValueError(damaged(reason)) from error
 
 
 def fingerprint(content, digits: int = 8) -> str:

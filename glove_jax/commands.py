@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import gc
 import importlib
-import pathlib
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -25,14 +24,26 @@ try:
 except ImportError:
   import experiments  # beside run.py
 
-from glove_jax import command_line, effects, interrupts, lazy
+from glove_jax import command_line, interrupts, lazy
 from glove_jax import config as configs
 from glove_jax.command_help import Command
 from glove_jax.command_line import expect, given, say
-from glove_jax.presets import PRESETS
-from glove_jax.run_flags import ProcessFlags, RunFlags
+from glove_jax.run_flags import (
+  COMBINED,
+  RUN_FIELDS,
+  SWEEP_FIELDS,
+  ProcessFlags,
+  RunFlags,
+  given_settings,
+  new_config,
+  read_flags,
+  read_input,
+  run_config,
+  trained,
+  workdir,
+)
 from glove_jax.sweeps.options import SweepConfig
-from glove_jax.workdir import artifacts, exports, names, pipeline, stages
+from glove_jax.workdir import artifacts, exports, pipeline
 
 if TYPE_CHECKING:
   from glove_jax.vectors.word_vectors import WordVectors
@@ -44,42 +55,6 @@ explorer = lazy.module("glove_jax.explore.server")
 formats = lazy.module("glove_jax.vectors.formats")
 queries = lazy.module("glove_jax.vectors.queries")
 model_card = lazy.module("glove_jax.workdir.model_card")
-
-RUN_FIELDS = dataclasses.fields(RunFlags)
-SWEEP_FIELDS = dataclasses.fields(SweepConfig)
-
-
-def run_flags() -> RunFlags:
-  """These flags; an --input that is a run stands for --workdir."""
-  flags = RunFlags(**given(RUN_FIELDS))
-  if flags.input and stages.is_workdir(flags.input):
-    return dataclasses.replace(flags, workdir=flags.input, input="")
-  return flags
-
-
-def given_settings() -> dict:
-  """The settings that the command line gives, by preset or by flag."""
-  preset = run_flags().preset
-  return (PRESETS[preset] if preset else {}) | given(configs.fields())
-
-
-def new_config() -> configs.Config:
-  """The config of a new run; a ValueError if a flag has no effect in it."""
-  config = configs.make_config(**given_settings())
-  effects.check([configs.all_settings(config)], given(configs.fields()))
-  return config
-
-
-def workdir() -> pathlib.Path:
-  """The work directory: as given, or named after what is counted."""
-  if folder := run_flags().workdir:
-    return pathlib.Path(folder)
-  flags, settings = given(SWEEP_FIELDS), given_settings()
-  if flags.get("experiment") or flags.get("sweep"):
-    return names.sweep_workdir(
-      flags.get("experiment", ""), flags.get("sweep", ""), settings
-    )
-  return names.default_workdir(configs.make_config(**settings).corpus)
 
 
 def train(arguments: list[str]) -> None:
@@ -117,7 +92,7 @@ def sweep() -> None:
 
 def report(arguments: list[str]) -> None:
   expect("report", arguments, 0, "no words")
-  output = run_flags().output or None
+  output = read_flags().output or None
   sweeps.rewrite(workdir(), experiments.load, output, say)
 
 
@@ -134,7 +109,7 @@ def count(arguments: list[str]) -> None:
 
 def evaluate(arguments: list[str]) -> None:
   expect("evaluate", arguments, 0, "no words")
-  flags = run_flags()
+  flags = read_flags()
   vectors, config = trained()
   lowercase = given(configs.fields()).get("lowercase")
   results = evaluation.evaluate_vectors(vectors, config.evaluate, lowercase)
@@ -157,14 +132,14 @@ def neighbors(arguments: list[str]) -> None:
   if not arguments:
     raise ValueError("neighbors needs one word or more: neighbors frog king.")
   vectors, _ = trained()
-  k = run_flags().k
+  k = read_flags().k
   for name, positive, negative in queries.questions(arguments, vectors):
     if positive == [name]:
       found = vectors.neighbors(name, k)
     else:
       found = vectors.most_similar(positive, negative, k)
     lines = answers(found)
-    if run_flags().intervals:
+    if read_flags().intervals:
       for i, (word, _) in enumerate(found):
         low, high = vectors.interval(positive, word, negative)
         lines[i] = f"{lines[i][:8]}  {low:6.3f} to {high:6.3f}{lines[i][8:]}"
@@ -176,7 +151,7 @@ def analogy(arguments: list[str]) -> None:
   vectors, config = trained()
   a, b, c = arguments
   found = vectors.analogy(
-    a, b, c, run_flags().k, config.evaluate.analogy_method
+    a, b, c, read_flags().k, config.evaluate.analogy_method
   )
   say(f"{a} is to {b} as {c} is to:", *answers(found))
 
@@ -190,7 +165,7 @@ def similarity(arguments: list[str]) -> None:
 def explore(arguments: list[str]) -> None:
   expect("explore", arguments, 0, "no words")
   vectors, _ = trained()
-  flags, other = run_flags(), given(configs.fields()).get("against")
+  flags, other = read_flags(), given(configs.fields()).get("against")
   runs = [explorer.NamedVectors(flags.input or str(workdir()), vectors)]
   if other:
     runs.append(explorer.NamedVectors(other, read_input(other, flags)))
@@ -205,7 +180,7 @@ def explore(arguments: list[str]) -> None:
 
 def export(arguments: list[str]) -> None:
   expect("export", arguments, 0, "no words")
-  flags = run_flags()
+  flags = read_flags()
   if not flags.output:
     is_folder = flags.format in ("projector", "model2vec")
     what = "FOLDER" if is_folder else "FILE"
@@ -238,11 +213,11 @@ def _check_export(form: str, flags: RunFlags) -> None:
   kind = "vectors" if flags.input else exports.EXPORTS[form]
   if flags.input and exports.EXPORTS[form] == "counts":
     raise ValueError(f"--input has no counts: name a workdir for {form}.")
-  used = {"vectors": {"max_vocab", *_COMBINED}, "tables": {"max_vocab"}}
+  used = {"vectors": {"max_vocab", *COMBINED}, "tables": {"max_vocab"}}
   given_flags = given(configs.fields()).keys() - used.get(kind, set())
   if form == "stanford_shuffled":
     given_flags -= {"seed"}
-  unused = given_flags & {"max_vocab", "seed", *_COMBINED}
+  unused = given_flags & {"max_vocab", "seed", *COMBINED}
   if kind != "vectors":
     unused |= given(RUN_FIELDS).keys() & {"sif", "remove"}
   if unused:
@@ -251,7 +226,7 @@ def _check_export(form: str, flags: RunFlags) -> None:
 
 def convert(arguments: list[str]) -> None:
   expect("convert", arguments, 2, "two files: the one to read, the new one")
-  flags = run_flags()
+  flags = read_flags()
   source, output = map(command_line.expand, arguments)
   form = flags.format or formats.format_of(output)
   if form and exports.EXPORTS[form] == "counts":
@@ -259,44 +234,6 @@ def convert(arguments: list[str]) -> None:
   vectors = _for_sentences(read_input(source, flags), flags)
   formats.write_vectors(vectors, output, form)
   say(f"{len(vectors):,} vectors are in {output}")
-
-
-def run_config() -> configs.Config:
-  """The config of the run in the workdir, with the flags that are given."""
-  flags = given(configs.fields())
-  config = configs.make_config(**artifacts.read_settings(workdir()) | flags)
-  effects.check([configs.settings(config.vectors)], _COMBINED & flags.keys())
-  return config
-
-
-def trained() -> tuple["WordVectors", configs.Config]:
-  """The vectors of --input or of the workdir's run, and their config."""
-  flags, settings = run_flags(), given(configs.fields())
-  if "corpus" in settings and (flags.workdir or flags.input):
-    raise ValueError(
-      "--corpus only names a workdir here: leave it out, or else --workdir and "
-      "--input."
-    )
-  if flags.input:
-    config = configs.make_config(**settings)
-    return read_input(flags.input, flags), config
-  if flags.skip_bad_lines:
-    raise ValueError("--skip_bad_lines is for files: give --input too.")
-  config = run_config()
-  vectors = artifacts.read_vectors(workdir(), config.vectors)
-  limit = settings.get("max_vocab") or len(vectors)
-  return vectors.first(limit), config
-
-
-def read_input(path: str, flags: RunFlags) -> "WordVectors":
-  """The vectors of a file, as many as --max_vocab says."""
-  settings = given(configs.fields())
-  return artifacts.load(
-    path,
-    limit=settings.get("max_vocab") or None,
-    skip_bad_lines=flags.skip_bad_lines,
-    **{name: settings[name] for name in _COMBINED & settings.keys()},
-  )
 
 
 def answers(found) -> list[str]:
@@ -309,11 +246,10 @@ def _settings(*parts: str) -> set[str]:
   return {f.name for p in parts for f in dataclasses.fields(all_parts[p])}
 
 
-_COMBINED = {"vectors", "context_weight", "unk"}
 _COUNT = {"workdir", "preset", *_settings("corpus", "vocab", "count")}
 _PROCESSES = {f.name for f in dataclasses.fields(ProcessFlags)}
 _SWEEPS = {f.name for f in SWEEP_FIELDS}
-_FILE = {"max_vocab", "skip_bad_lines", *_COMBINED}
+_FILE = {"max_vocab", "skip_bad_lines", *COMBINED}
 _VECTORS = {"workdir", "corpus", "input", *_FILE}
 
 COMMANDS = {

@@ -77,8 +77,8 @@ class TrainConfig(Part):
   joint_epochs: int | None = setting(
     None,
     "with --core: in the last this many of --epochs, which come after the fit, "
-    "the other words train together with the core, as contexts only in the "
-    "very last (default: 2, and fewer than --epochs)",
+    "the other words train together with the core (default: 1, and fewer than "
+    "--epochs)",
     low=0,
     high=MOST,
   )
@@ -260,10 +260,10 @@ _MISSING_DEFAULTS: dict[str, Any] = {
   "missing": 0.05,
   "x_max": 30.0,
   "growth": ("8192:8",),
-  "epochs": 6,
+  "epochs": 8,
   "products": "bfloat16",
 }
-_JOINT_EPOCHS = 2
+_JOINT_EPOCHS = 1
 _J_DEFAULTS: dict[str, Any] = {
   "missing": 0.0,
   "x_max": 10.0,

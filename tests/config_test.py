@@ -75,7 +75,7 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
   train = config.make_config(engine=engine).train
   other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
   assert TrainConfig(engine=engine) == train == other
-  expected = {"blocked": (6, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
+  expected = {"blocked": (8, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
   resolved = train.resolved
   assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
   assert resolved.resolved == resolved
@@ -85,7 +85,7 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
 @pytest.mark.parametrize(
   "given, missing, x_max, epochs",
   [
-    ({}, 0.05, 30.0, 6),
+    ({}, 0.05, 30.0, 8),
     ({"missing": 0}, 0.0, 10.0, 5),
     ({"missing": 0.1, "epochs": 3}, 0.1, 30.0, 3),
     ({"engine": "rows"}, 0.0, 10.0, 15),
@@ -101,8 +101,9 @@ def test_the_recipe_is_that_of_the_objective(given, missing, x_max, epochs):
 @pytest.mark.parametrize(
   "given, joint",
   [
-    ({}, 2),
+    ({}, 1),
     ({"epochs": 2}, 1),
+    ({"epochs": 1}, 0),
     ({"epochs": 0}, 0),
     ({"missing": 0}, 0),
     ({"engine": "rows", "missing": 0.1}, 0),

@@ -35,7 +35,7 @@ ROOMS = {
   "front": {"text", "counts", "training", "vectors", "workdir", "sweeps"},
   "command_help": set(),
   "command_line": {"command_help", "training"},
-  "run_flags": {"workdir"},
+  "run_flags": {"command_line", "sweeps", "vectors", "workdir"},
   "commands": {
     "command_help", "command_line", "explore", "run_flags", "sweeps",
     "vectors", "workdir",
@@ -132,7 +132,7 @@ def test_every_file_is_installed():
 
 
 # Only the command line has these.
-FLAGS_ONLY = ("command_line", "commands", "training.multihost",
+FLAGS_ONLY = ("command_line", "commands", "run_flags", "training.multihost",
   "training.connections")  # fmt: skip
 
 

@@ -216,7 +216,7 @@ def read(folder: str | os.PathLike) -> tuple[list[np.ndarray], int]:
     ValueError: the files are damaged or do not belong together.
   """
   facts = read_manifest(folder)
-  with _damage(folder):
+  with _reading(folder):
     columns = zip(_COLUMNS, _dtypes(facts["count_dtype"]), strict=True)
     arrays = [
       _load(_path(folder, name), facts["size"], dtype)
@@ -238,7 +238,7 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
       f"{os.fspath(folder)!r} holds no finished counts (no manifest.json): "
       "count the corpus first."
     )
-  with _damage(folder):
+  with _reading(folder):
     facts = atomic.read_json(manifest)
     if facts["format"] != _FORMAT:
       raise ValueError(f"format {facts['format']} is not {_FORMAT}")
@@ -247,22 +247,14 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any]:
     return facts
 
 
-@contextlib.contextmanager
-def _damage(folder: str | os.PathLike) -> Iterator[None]:
-  """Names the folder in errors that say that its files are damaged.
-
-  Damaged headers make NumPy raise almost anything.
-  """
-  try:
-    yield
-  except (MemoryError, PermissionError):  # of this machine, not of the files
-    raise
-  except Exception as error:
-    reason = str(error).rstrip(".") or type(error).__name__
-    raise ValueError(
+def _reading(folder: str | os.PathLike):
+  """Names the folder in errors that say that its files are damaged."""
+  return atomic.reading(
+    lambda reason: (
       f"The counts in {os.fspath(folder)!r} are damaged, count again: "
       f"{reason}. If that does not help, remove the folder first."
-    ) from error
+    )
+  )
 
 
 def _load(path: str, size: int, dtype) -> np.ndarray:
@@ -284,7 +276,7 @@ def verify(folder: str | os.PathLike) -> None:
   """
   read(folder)  # checks sizes and types
   facts = read_manifest(folder)
-  with _damage(folder):
+  with _reading(folder):
     sizes = [dtype.itemsize for dtype in _dtypes(facts["count_dtype"])]
     pieces = [
       (name, size, shard)

@@ -92,7 +92,7 @@ def _read_run(path: pathlib.Path) -> Run | None:
     content = atomic.read_json(path)
     run = Run(path.with_suffix(""), **content)
     return run if run.crc32 == _checksums(run) else None
-  except (OSError, ValueError, TypeError):
+  except (FileNotFoundError, ValueError, TypeError):
     return None
 
 
@@ -135,10 +135,12 @@ class Runs:
     self._entries = entries
     self._runs: list[Run] = []
     task_file = folder / "task.json"
-    with contextlib.suppress(OSError, ValueError):  # missing, or damaged
-      if atomic.read_json(task_file) == task:
-        self._runs = find_runs(folder)
-        return
+    is_ours = False
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
+      is_ours = atomic.read_json(task_file) == task  # else missing, or damaged
+    if is_ours:
+      self._runs = find_runs(folder)
+      return
     atomic.remove(folder)
     folder.mkdir(parents=True)
     atomic.write_json(task_file, task)

@@ -89,8 +89,8 @@ def work(config: configs.Config, size: Size) -> tuple[str, float]:
   engines rows and dense, where it is no default, is left out.
 
   >>> config = configs.make_config(dim=10, growth="100:2", epochs=3, core=200)
-  >>> work(config, Size(1e6, 300))  # 10 (2 100^2 + 3 200^2 + 5 100 200)
-  ('cells', 2400000)
+  >>> work(config, Size(1e6, 300))  # 10 (2 100^2 + 3 200^2 + 6 100 200)
+  ('cells', 2600000)
   """
   train = config.train.resolved
   if train.engine != "blocked" or not train.missing:
@@ -101,9 +101,7 @@ def work(config: configs.Config, size: Size) -> tuple[str, float]:
   for words, passes in loop.growth_stages(train):
     cells += passes * min(words, core) ** 2
   others = size.vocab_size - core
-  of_words = train.fit_passes + train.joint_epochs
-  of_contexts = train.fit_passes + min(train.joint_epochs, 1)
-  cells += (of_words + of_contexts) * others * core
+  cells += 2 * (train.fit_passes + train.joint_epochs) * others * core
   return "cells", cells * train.dim
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from glove_jax import atomic, metrics
+from glove_jax import atomic, memory, metrics
 from glove_jax import config as configs
 from glove_jax.counts import column_files, triplets
 from glove_jax.model import Params
@@ -185,7 +185,7 @@ class Runner:
     try:
       vectors = self._train(batch, counts)
     except Exception as error:
-      if several and "RESOURCE_EXHAUSTED" in str(error):
+      if several and memory.is_full(error):
         self.say("Too little memory to train these at once: one by one.")
         return self._run_one_by_one(batch, counts)
       return self._fail(batch, error)

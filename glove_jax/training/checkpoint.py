@@ -8,7 +8,6 @@ piece is the number of the array in the state and the ranges of the piece in it:
 rows 0 to 63 of array 3, with 100 columns, are '3:0-64,0-100'.
 """
 
-import contextlib
 import dataclasses
 import functools
 import itertools
@@ -18,7 +17,7 @@ import pathlib
 import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -29,7 +28,7 @@ from glove_jax.training import multihost
 
 # Raised where equal settings come to train in other passes or steps. A run does
 # not resume what another recipe began.
-RECIPE = 2
+RECIPE = 3
 _NAME = re.compile(r"epoch_(\d{6})(?:\.(\d+)-of-(\d+))?\.npz")
 _KEEP = 2
 _SHARE = 0.1  # of the time of a run for saving
@@ -285,7 +284,7 @@ def _open_pieces(paths: Sequence[pathlib.Path]) -> dict[int, list[Piece]]:
   """
   pieces: dict[int, list[Piece]] = {}
   for path in paths:
-    with _damage(path):
+    with _reading(path):
       file = np.load(path, allow_pickle=False)
       for key in file.files:
         leaf, ranges = _read_key(key)
@@ -294,22 +293,14 @@ def _open_pieces(paths: Sequence[pathlib.Path]) -> dict[int, list[Piece]]:
   return pieces
 
 
-@contextlib.contextmanager
-def _damage(path: pathlib.Path) -> Iterator[None]:
-  """Turns any error into one that names the file.
-
-  A damaged archive makes zipfile and NumPy raise almost anything.
-  """
-  try:
-    yield
-  except (MemoryError, PermissionError):  # of this machine, not of the file
-    raise
-  except Exception as error:
-    reason = str(error).rstrip(".") or type(error).__name__
-    raise ValueError(
+def _reading(path: pathlib.Path):
+  """Names the file in errors that say that it is damaged."""
+  return atomic.reading(
+    lambda reason: (
       f"{path} is damaged ({reason}): run again to resume from the checkpoint "
       "before."
-    ) from error
+    )
+  )
 
 
 def _covered(pieces: Sequence[Piece]) -> tuple[int, ...] | None:
@@ -345,7 +336,7 @@ def check(
   if not paths:
     raise ValueError(f"{folder} has no complete checkpoint of pass {epoch}.")
   for path in paths[share(len(paths))]:
-    with _damage(path), zipfile.ZipFile(path) as archive:
+    with _reading(path), zipfile.ZipFile(path) as archive:
       if bad := archive.testzip():  # compares checksums
         raise ValueError(f"{bad} differs from what was written")
       # zipfile does not compare its list of contents with their number.

@@ -10,19 +10,16 @@ import contextlib
 import functools
 import os
 import pathlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from glove_jax import atomic, lazy, metrics
+from glove_jax import atomic, lazy
 from glove_jax import config as configs
 from glove_jax.config import Config, TrainConfig
-from glove_jax.counts import forecast, out_of_core, triplets
-from glove_jax.text import compiled, sampling, vocab
-from glove_jax.threads import default_threads
+from glove_jax.counts import triplets
+from glove_jax.text import sampling, vocab
 from glove_jax.workdir import artifacts, inputs
+from glove_jax.workdir.counting import Counting
 from glove_jax.workdir.lock import lock, new_folder
 from glove_jax.workdir.stages import Stages, difference, settings_of
 
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
   from glove_jax.vectors.word_vectors import WordVectors
 
 # What counting does not need.
-dask_pool = lazy.module("glove_jax.counts.dask_pool")
-distributed = lazy.module("glove_jax.counts.distributed")
 checkpoint = lazy.module("glove_jax.training.checkpoint")
 checks = lazy.module("glove_jax.training.checks")
 compilation = lazy.module("glove_jax.training.compilation")
@@ -129,11 +124,10 @@ class Pipeline:
       atomic.remove_parts(self.workdir)
       self._paths = inputs.corpus_paths(config, self.workdir, self._say)
       self._stages = Stages(self.workdir, self._say)
-      self._text = inputs.make_text(config, self._run_sample())
-      self._cluster = None
-      self._kept: tuple[compiled.Kept, list] | None = None  # with hashes
-      if self.config.count.dask:
-        self._cluster = dask_pool.Cluster(self.config.count, self._say)
+      text = inputs.make_text(config, self._run_sample())
+      self._counting = Counting(
+        self.config, self.workdir, text, self._stages, self._say
+      )
       yield
 
   def _run_sample(self) -> list[str]:
@@ -149,13 +143,13 @@ class Pipeline:
 
   def _run_counts(self) -> tuple[vocab.Vocab, triplets.Triplets]:
     output = self.workdir / "counts"
-    with self._cluster or contextlib.nullcontext():
+    with self._counting.workers():
       words = self._run_vocab()
       check = functools.partial(triplets.verify_triplets, output)
-      with self._stage("counts", self._count_inputs(), check) as todo:
+      paths = self._counting.count_inputs()
+      with self._stage("counts", paths, check) as todo:
         if todo:
-          self._count(words, output)
-    self._kept = None
+          self._counting.count(words, output)
     return words, triplets.read_triplets(output)
 
   def _run_training(self, words: vocab.Vocab) -> "Params":
@@ -208,89 +202,12 @@ class Pipeline:
 
   def _run_vocab(self) -> vocab.Vocab:
     output = self.workdir / "vocab.txt"
-    with self._stage("vocab", self._vocab_inputs()) as todo:
+    with self._stage("vocab", self._counting.vocab_inputs()) as todo:
       if not todo:
         return vocab.read_vocab(output)
-      words = self._make_vocab()
+      words = self._counting.make_vocab()
       vocab.write_vocab(words, output)
     return words
-
-  def _make_vocab(self) -> vocab.Vocab:
-    if self.config.corpus.records:
-      return vocab.read_vocab(self.config.corpus.records_vocab)
-    rules = configs.settings(self.config.vocab)
-    added = inputs.added_words(self.config.corpus)
-    old = sum((Counter(dict(words)) for words in added), Counter())
-    fixed = self.config.corpus.vocab
-    min_count = 1 if old or fixed else rules["min_count"]
-    with metrics.progress("counting words", unit=" words") as bar:
-      counter = self._count_words(min_count, bar.update)
-    if fixed:
-      return vocab.fixed_vocab(
-        fixed, counter + old, max_vocab=rules["max_vocab"]
-      )
-    if old and self.config.corpus.add_vocab == "fixed":
-      counter = Counter({word: counter[word] for word in old})
-    return vocab.make_vocab(counter + old, **rules)
-
-  def _count_words(self, min_count: int, progress) -> Counter[str]:
-    runs = out_of_core.word_runs(self.config.count, self.workdir)
-    if self._cluster and not self._cluster.is_here:
-      return distributed.count_words(
-        self._text, self.workdir / "vocab",
-        source=self._source("vocab", self._vocab_inputs()), min_count=min_count,
-        run=self._cluster.map, progress=progress, runs=runs,
-      )  # fmt: skip
-    # The words of a text that fits in memory are kept for `_count`.
-    kept = compiled.Kept(out_of_core.max_kept(self.config.count))
-    found = compiled.count_words(
-      self._text,
-      min_count=min_count,
-      threads=self.config.count.threads or default_threads(),
-      progress=progress,
-      kept=kept,
-      runs=runs,
-    )
-    self._kept = kept, self._stages.hashes(self._text.paths)
-    return found
-
-  def _count(self, words: vocab.Vocab, output: pathlib.Path) -> None:
-    config, corpus = self.config.count, self.config.corpus
-    if corpus.records:
-      out_of_core.import_records(corpus.records, words, output, config)
-      return
-    added = [
-      out_of_core.Added(
-        pathlib.Path(folder, "counts"),
-        np.array([words.index.get(word, -1) for word, _ in old], np.int32),
-      )
-      for folder, old in zip(
-        corpus.add_to, inputs.added_words(corpus), strict=True
-      )
-    ]
-    kept, hashes = self._kept or (None, [])
-    self._kept = None
-    if kept and hashes != self._stages.hashes(self._text.paths):
-      kept = None
-    cluster = self._cluster
-    if cluster and cluster.is_here and out_of_core.fits(config, words):
-      cluster = None  # its workers would write and merge what one can hold
-    if cluster:
-      count_corpus, how = distributed.count_corpus, {"run": cluster.map}
-      num_sections = len(distributed.cut_sections(self._text.paths))
-    else:
-      count_corpus, how = out_of_core.count_corpus, {"kept": kept}
-      num_sections = 0
-    self._say(
-      forecast.forecast(self._text, words, output, config, added, num_sections)
-    )
-    total = int(words.counts.sum())
-    with metrics.progress("counting pairs", total, " words") as bar:
-      count_corpus(
-        self._text, words, output, config,
-        source=self._source("counts", self._count_inputs()), added=added,
-        progress=bar.update, **how,
-      )  # fmt: skip
 
   def _report_epoch(self, line: dict) -> None:
     self._say(
@@ -303,7 +220,9 @@ class Pipeline:
     folder = self.workdir / "checkpoints"
     config = self.config.train.resolved
     owner = folder / "settings.json"
-    settings = self._source("train", self._training_inputs())
+    settings = self._stages.source(
+      self.config, "train", self._training_inputs()
+    )
     settings |= {"recipe": checkpoint.RECIPE}
     if config.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
@@ -328,24 +247,6 @@ class Pipeline:
     folder.mkdir()
     atomic.write_json(owner, settings)
 
-  def _vocab_inputs(self) -> list[str]:
-    """The files that the vocabulary depends on."""
-    config = self.config.corpus
-    words = config.records_vocab if config.records else config.vocab
-    return [
-      *self._text.paths,
-      *filter(None, [words]),
-      *(f"{folder}/vocab.txt" for folder in config.add_to),
-    ]
-
-  def _count_inputs(self) -> list[str | pathlib.Path]:
-    """The files and folders that the counts depend on."""
-    config = self.config.corpus
-    records = [config.records] if config.records else []
-    added = [f"{folder}/counts" for folder in config.add_to]
-    vocab_path = self.workdir / "vocab.txt"
-    return [vocab_path, *self._text.paths, *records, *added]
-
   def _training_inputs(self) -> list[pathlib.Path]:
     made = [self.workdir / "counts", self.workdir / "vocab.txt"]
     return made + starting.files(self.config.train)
@@ -363,11 +264,6 @@ class Pipeline:
       if todo:
         artifacts.write_config(self.config, self.workdir, name)
       yield todo
-
-  def _source(self, stage: str, paths: Sequence[str | pathlib.Path]) -> dict:
-    """All that a stage's output depends on: settings, and content of files."""
-    hashes = {"inputs": self._stages.hashes(paths)}
-    return settings_of(self.config, stage) | hashes
 
 
 def train(

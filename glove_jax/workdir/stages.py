@@ -121,6 +121,12 @@ class Stages:
     """The fingerprints of files and folders."""
     return [self._fingerprints.of(path) for path in inputs]
 
+  def source(
+    self, config: Config, stage: str, inputs: Sequence[str | pathlib.Path]
+  ) -> dict:
+    """All that a stage's output depends on: settings, and content of files."""
+    return settings_of(config, stage) | {"inputs": self.hashes(inputs)}
+
   def _output(self, name: str) -> pathlib.Path:
     return self._workdir / STAGES[name].outputs[0]
 

@@ -13,8 +13,8 @@ import pytest
 from distributed_test import count, make_config, make_text, same_bytes
 
 from glove_jax.counts import dask_pool
-from glove_jax.counts import distributed as sections
-from glove_jax.text import compiled, vocab
+from glove_jax.counts import distributed as counting
+from glove_jax.text import compiled, sections, vocab
 
 REPO = pathlib.Path(__file__).parents[2]
 
@@ -85,7 +85,7 @@ def count_large(large, folder, run):
   text, words, _ = large
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(sections, "SECTION_BYTES", SECTION_BYTES)
-    sections.count_corpus(
+    counting.count_corpus(
       text, words, folder, make_config(), source={}, run=run,
       progress=lambda number: None,
     )  # fmt: skip
@@ -100,7 +100,7 @@ def test_a_worker_killed_at_work(workers, large, tmp_path):
     for result in job.map(task, items):
       yield result
       busy = [worker for worker, keys in client.processing().items() if keys]
-      if not killed and isinstance(result, sections.Counted) and busy:
+      if not killed and isinstance(result, counting.Counted) and busy:
         killed.append(pids[busy[0]])
         os.kill(killed[0], signal.SIGKILL)
 
@@ -114,9 +114,9 @@ CHILD = """
 import sys, time
 from glove_jax import config
 from glove_jax.counts import dask_pool, distributed
-from glove_jax.text import compiled, vocab
+from glove_jax.text import compiled, sections, vocab
 path, folder, address, size = sys.argv[1:]
-distributed.SECTION_BYTES = int(size)
+sections.SECTION_BYTES = int(size)
 text = compiled.Text([path], "whitespace")
 words = vocab.make_vocab(compiled.count_words(text))
 own = config.make_config(window=6, memory_gb=2.0, dask=address).count
@@ -150,7 +150,7 @@ def test_a_client_that_was_killed_goes_on(workers, large, tmp_path):
 
   def watched(task, items):
     for result in job.map(task, items):
-      if isinstance(result, sections.Counted):
+      if isinstance(result, counting.Counted):
         found.update(_made(run.file("json") for run in result.runs))
       yield result
 
@@ -172,7 +172,7 @@ def test_errors_of_workers_are_the_library_s(workers, large, tmp_path):
   options = {"source": {}, "progress": lambda number: None}
   with dask_pool.Cluster(own) as job:
     with pytest.raises(ValueError, match=r"^memory_gb=.* is too small"):
-      sections.count_corpus(*arguments, own, run=job.map, **options)
+      counting.count_corpus(*arguments, own, run=job.map, **options)
     gone = pathlib.Path(tmp_path / "nowhere")
     with pytest.raises(OSError, match=r"^Worker tcp://.* on .*nowhere.* All "):
       list(job.map(_read, [gone]))

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from glove_jax import config
-from glove_jax.counts import column_files, dask_pool, out_of_core, triplets
-from glove_jax.counts import distributed as sections
-from glove_jax.text import compiled, reading, tokenizers, vocab
+from glove_jax.counts import (
+  column_files,
+  dask_pool,
+  distributed,
+  out_of_core,
+  triplets,
+)
+from glove_jax.text import compiled, reading, sections, tokenizers, vocab
 from glove_jax.text.word_runs import WordRuns
 
 NAMES = ("row.npy", "col.npy", "count.npy", "manifest.json")
@@ -42,7 +47,7 @@ def count(text, words, folder, run=None, source=None, **options):
   """Counts into a folder: by sections that `run` has done, or all at once."""
   count_corpus, how = out_of_core.count_corpus, {}
   if run:
-    count_corpus, how = sections.count_corpus, {"run": run}
+    count_corpus, how = distributed.count_corpus, {"run": run}
   count_corpus(
     text, words, folder, make_config(**options), source=source or {},
     progress=lambda number: None, **how,
@@ -58,9 +63,9 @@ def small(monkeypatch):
   """Sizes at which a small text has many sections, runs, ranges and shards."""
   monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
   monkeypatch.setattr(sections, "SECTION_BYTES", 1700)
-  monkeypatch.setattr(sections, "_LEAD_BYTES", 5)
-  monkeypatch.setattr(sections, "_SAMPLED", 50)
-  monkeypatch.setattr(sections, "_RANGE", 400)
+  monkeypatch.setattr(distributed, "_LEAD_BYTES", 5)
+  monkeypatch.setattr(distributed, "_SAMPLED", 50)
+  monkeypatch.setattr(distributed, "_RANGE", 400)
   monkeypatch.setattr(column_files, "SHARD", 1000)
 
 
@@ -128,7 +133,7 @@ def test_words_of_sections_are_those_of_all(
   text = compiled.Text(paths, tokenizer, documents=documents)
   counted = []
   for min_count, max_bytes in ((1, 1), (3, math.inf)):
-    found = sections.count_words(
+    found = distributed.count_words(
       text, tmp_path / "vocab", source={}, min_count=min_count, run=run_here,
       progress=counted.append, runs=WordRuns(max_bytes, tmp_path),
     )  # fmt: skip
@@ -185,7 +190,7 @@ def test_added_counts_are_one_more_run(small, paths, tmp_path, monkeypatch):
     arguments = text, words, tmp_path / "here", make_config()
     out_of_core.count_corpus(*arguments, source={}, added=added)
     arguments = text, words, tmp_path / "parts", make_config()
-    sections.count_corpus(
+    distributed.count_corpus(
       *arguments, source={}, added=added, run=run_here,
       progress=lambda number: None,
     )  # fmt: skip
@@ -197,7 +202,7 @@ def test_tasks_that_are_done_twice_do_no_harm(small, paths, tmp_path):
   words = vocab.make_vocab(compiled.count_words(text))
   count(text, words, tmp_path / "whole")
   rng = np.random.default_rng(0)
-  write_folder = sections.atomic.write_folder
+  write_folder = distributed.atomic.write_folder
 
   @contextlib.contextmanager
   def at_once(path):
@@ -218,7 +223,7 @@ def test_tasks_that_are_done_twice_do_no_harm(small, paths, tmp_path):
       task(items[place], RESOURCES)
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(sections.atomic, "write_folder", at_once)
+    patch.setattr(distributed.atomic, "write_folder", at_once)
     count(text, words, tmp_path / "parts", twice)
   assert same_bytes(tmp_path / "whole", tmp_path / "parts")
 
@@ -238,7 +243,7 @@ def test_what_a_killed_job_has_finished_is_used(
   rng = np.random.default_rng(seed)
   total = len(sections.cut_sections(paths))
   counted, dies_at = [], int(rng.integers(3, total + 10))
-  write_run = sections.spill.write_run
+  write_run = distributed.spill.write_run
 
   def write_or_die(folder, *arguments):
     counted.append(folder.name.startswith(".section"))
@@ -246,7 +251,7 @@ def test_what_a_killed_job_has_finished_is_used(
       raise Killed
     return write_run(folder, *arguments)
 
-  monkeypatch.setattr(sections.spill, "write_run", write_or_die)
+  monkeypatch.setattr(distributed.spill, "write_run", write_or_die)
   with pytest.raises(Killed):
     count(text, words, tmp_path / "parts", run_here)
   assert not (tmp_path / "parts" / "manifest.json").exists()
@@ -277,4 +282,4 @@ def test_parts_of_another_job_are_not_used(small, paths, tmp_path):
   assert same_bytes(tmp_path / "whole", tmp_path / "parts")
   section = sections.cut_sections(paths)[0]
   with pytest.raises(FileNotFoundError):  # a worker that was late to hear of it
-    sections.count_section(old, make_config(), section, RESOURCES)
+    distributed.count_section(old, make_config(), section, RESOURCES)

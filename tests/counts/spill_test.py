@@ -1,5 +1,6 @@
 """Runs on disk: what a merge takes up again, and what it does not."""
 
+import errno
 import os
 import pathlib
 
@@ -60,6 +61,18 @@ def test_a_damaged_task_starts_anew(tmp_path):
   make_runs(tmp_path / "parts", 2)
   (tmp_path / "parts" / "task.json").write_bytes(b"\xff{")
   assert len(spill.Runs(tmp_path / "parts", {}, threads=1, entries=9)) == 0
+
+
+def test_a_run_that_cannot_be_opened_is_kept(tmp_path, monkeypatch):
+  def refuse(path):
+    raise OSError(errno.EMFILE, "Too many open files")
+
+  make_runs(tmp_path / "parts", 2)
+  monkeypatch.setattr(spill, "_checksums", refuse)
+  with pytest.raises(OSError, match="Too many"):
+    spill.Runs(tmp_path / "parts", {}, threads=1, entries=9)
+  monkeypatch.undo()
+  assert len(spill.Runs(tmp_path / "parts", {}, threads=1, entries=9)) == 2
 
 
 def test_data_of_a_run_is_on_disk_before_its_facts(tmp_path, monkeypatch):

@@ -270,11 +270,14 @@ def test_points_that_train_together_are_those_that_train_alone(tiny, tmp_path):
     np.testing.assert_allclose(many.word, alone.word, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+  "error", [RuntimeError("RESOURCE_EXHAUSTED: out of memory"), MemoryError()]
+)
 def test_too_little_memory_for_all_trains_one_by_one(
-  tiny, tmp_path, monkeypatch
+  tiny, tmp_path, monkeypatch, error
 ):
   def together(counts, configs, on_epoch=None):
-    raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    raise error
 
   monkeypatch.setattr(runner, "train_together", together)
   monkeypatch.setattr(runner, "can_train_together", lambda configs: True)

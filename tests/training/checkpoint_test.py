@@ -1,5 +1,7 @@
 """States come back as they were, whole or not at all."""
 
+import errno
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -178,14 +180,20 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
   assert noticed > 0.6 * len(whole)
 
 
-def test_a_file_that_may_not_be_read_is_not_damaged(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [
+  PermissionError("Permission denied"),
+  OSError(errno.EMFILE, "Too many open files"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_opened_is_not_damaged(
+  tmp_path, monkeypatch, error
+):
   checkpoint.save(tmp_path, 1, make_state())
 
   def refuse(*args, **kwargs):
-    raise PermissionError("Permission denied")
+    raise error
 
   monkeypatch.setattr(checkpoint.zipfile, "ZipFile", refuse)
-  with pytest.raises(PermissionError):
+  with pytest.raises(OSError, match=error.args[-1]):
     checkpoint.find_last(tmp_path, 1, print)
   assert (tmp_path / "epoch_000001.npz").exists()
 

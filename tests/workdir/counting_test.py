@@ -6,6 +6,7 @@ import pytest
 from glove_jax import config
 from glove_jax.counts import out_of_core, process_pool
 from glove_jax.text import compiled
+from glove_jax.workdir.counting import Counting
 from glove_jax.workdir.pipeline import Pipeline
 
 
@@ -40,13 +41,13 @@ def test_a_text_that_fits_in_memory_is_read_once(run, reads):
 def test_words_of_a_text_that_changed_are_not_used(
   run, reads, tmp_path, monkeypatch
 ):
-  count = Pipeline._count
+  count = Counting.count
 
   def change_and_count(*args):
     (tmp_path / "text.txt").write_text("c b c\n" * 9)
     return count(*args)
 
-  monkeypatch.setattr(Pipeline, "_count", change_and_count)
+  monkeypatch.setattr(Counting, "count", change_and_count)
   with pytest.raises(ValueError, match="The input of counts changed while"):
     run.count()
   assert len(reads) == 2

@@ -101,8 +101,7 @@ class BlockedEngine(abc.ABC):
     turns = self._line_jobs if plan.with_lines else []
     if self._strip_jobs:
       turns = turns + (self._strip_jobs.fit if plan.fits_strips else [])
-      joint = self._strip_jobs.joint[: plan.strip_sides]
-      turns = turns + [jobs for side in joint for jobs in side]
+      turns = turns + (self._strip_jobs.joint if plan.with_strips else [])
     jobs = [job for jobs in turns for job in jobs]
     return len(plan.tiles) + sum(int(job.num_steps.sum()) for job in jobs)
 
@@ -114,8 +113,7 @@ class BlockedEngine(abc.ABC):
       zip(turns, self._line_jobs, strict=True)
     ):
       jobs += line_jobs if plan.with_lines else []
-      for side in range(plan.strip_sides):
-        jobs += self._strip_jobs.joint[side][turn]
+      jobs += self._strip_jobs.joint[turn] if plan.with_strips else []
       for i in rng.permutation(len(jobs)):
         for job in (jobs[i], *jobs[i].then):
           yield job.load(), job.num_steps
@@ -309,7 +307,7 @@ class TileEngine(BlockedEngine):
 
 def _strip_shapes(strip_jobs: StripJobs | None) -> list:
   """The shape of a stack of each kind of strip job."""
-  turns = sum(strip_jobs.joint, strip_jobs.fit) if strip_jobs else []
+  turns = strip_jobs.fit + strip_jobs.joint if strip_jobs else []
   # Stacks would stay in memory while programs compile.
   return jax.eval_shape(list, [jobs[0].load() for jobs in turns if jobs])
 

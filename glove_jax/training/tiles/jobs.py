@@ -26,14 +26,11 @@ class StripJobs(NamedTuple):
   """The jobs of the words outside of the core."""
 
   core: int  # the words of the core
-  # Of the other words with the core, and of the core with the other contexts,
-  # of all processes.
-  num_counts: tuple[int, int]
+  num_counts: int  # of the other words with the core, of all processes
   fit: list[list[Job]]  # fit them to the core, in each turn of the fit
-  # Train the tiles of the words, and those of the contexts, in each turn of a
-  # joint pass. Empty if these tiles are among the others, and a joint pass
-  # visits more of them.
-  joint: tuple[list[list[Job]], list[list[Job]]]
+  # Train their tiles, in each turn of a joint pass. Empty if these tiles are
+  # among the others, and a joint pass visits more of them.
+  joint: list[list[Job]]
 
 
 def make_strip_jobs(
@@ -59,19 +56,16 @@ def make_strip_jobs(
     block = stack.block[0] % strips.num_blocks
     return stack._replace(pull=of_blocks(pull, block))
 
-  def jobs(load, num_steps, chosen) -> list[Job]:
+  def jobs(load, num_steps) -> list[list[Job]]:
     ones = np.ones(num_steps, int)
-    return [Job(functools.partial(load, strip), ones) for strip in chosen]
+    return [
+      [Job(functools.partial(load, i), ones) for i in range(strips.num_strips)]
+    ]
 
   read_tiles = functools.partial(layout.read_strip_tiles, strips)
-  all_strips = range(strips.num_strips)
-  words, contexts = np.split(np.array(all_strips), 2)
   return StripJobs(
     strips.core_blocks * strips.tile_size,
-    strips.num_counts,
-    [jobs(load, 1, all_strips)],
-    (
-      [jobs(read_tiles, strips.core_blocks, words)],
-      [jobs(read_tiles, strips.core_blocks, contexts)],
-    ),
+    len(strips.code),
+    jobs(load, 1),
+    jobs(read_tiles, strips.core_blocks),
   )

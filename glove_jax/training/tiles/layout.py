@@ -124,25 +124,21 @@ class Pass(NamedTuple):
   with_lines: bool
   num_triplets: int
   fits_strips: bool = False  # after the tiles and lines
-  strip_sides: int = 0  # as tiles, among the others; 1: of words, 2: of both
+  with_strips: bool = False  # as tiles, among the others
 
 
-def plan_pass(
-  blocks: Blocks, words: int | None = None, contexts: int | None = None
-) -> Pass:
+def plan_pass(blocks: Blocks, words: int | None = None) -> Pass:
   """Plans a pass.
 
   Args:
     blocks: tiles and lines.
     words: visit only tiles within this many most frequent words, and no lines;
       None visits everything but strips.
-    contexts: the same of contexts.
   """
-  size = len(blocks.position)
-  most = np.array([size if n is None else n for n in (words, contexts)])
-  block = blocks.pair - np.array([0, blocks.num_blocks])
-  inside = ((block + 1) * blocks.tile_size <= most) | (most >= size)
-  tiles, everything = np.flatnonzero(inside.all(axis=1)), min(most) >= size
+  everything = words is None or words >= len(blocks.position)
+  last = blocks.pair - np.array([0, blocks.num_blocks])
+  inside = (last.max(axis=1, initial=0) + 1) * blocks.tile_size <= (words or 0)
+  tiles = np.flatnonzero(inside | everything)
   outside = blocks.num_outside if everything else 0
   return Pass(tiles, outside > 0, int(blocks.num_counts[tiles].sum()) + outside)
 

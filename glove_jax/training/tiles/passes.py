@@ -19,33 +19,32 @@ def plan_passes(
     blocks: tiles and lines.
     config: the training settings.
     strips: the jobs of the words outside of the core, if there are any. The
-      last passes, `joint_epochs`, train them as words, and the last of all as
-      contexts too. The pass before these fits them.
+      last passes, `joint_epochs`, train them, and the one before fits them.
   """
   config = config.resolved
   joint = config.joint_epochs if strips else 0
   core = strips.core if strips else None
-  stages = [  # words, contexts, passes
-    (min(words, core or words),) * 2 + (passes,)
+  stages = [
+    (min(words, core or words), passes)
     for words, passes in growth_stages(config)
   ]
-  stages += [(core, core, config.epochs - joint)]
-  stages += [(None, core, joint - 1), (None, None, 1)] if joint else []
-  plans = []
-  for words, contexts, passes in stages:
-    plans += [layout.plan_pass(blocks, words, contexts)] * passes
+  stages += [(core, config.epochs - joint), (None, joint)]
+  plans = [
+    layout.plan_pass(blocks, words)
+    for words, passes in stages
+    for _ in range(passes)
+  ]
   if strips is None:
     return plans
   first_joint = len(plans) - joint
   for i in range(max(0, first_joint - 1), len(plans)):
-    fits, is_last = i < first_joint, i == len(plans) - 1
-    sides = 0 if fits else 1 + is_last
-    visited = strips.fit if fits else strips.joint[0]
-    counts = sum(strips.num_counts[: sides or 2]) if any(visited) else 0
+    fits = i < first_joint
+    jobs = strips.fit if fits else strips.joint
+    counts = strips.num_counts if any(jobs) else 0
     plans[i] = plans[i]._replace(
       num_triplets=plans[i].num_triplets + counts,
       fits_strips=fits,
-      strip_sides=sides,
+      with_strips=not fits,
     )
   return plans
 

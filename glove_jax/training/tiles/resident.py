@@ -273,9 +273,9 @@ def make_strip_jobs(
       stack = _pad(block, tile[:, :, chosen].swapaxes(1, 2), plan, group)
       load = functools.partial(_load, stack, pull, num_blocks)
       jobs.append(Job(load, np.array([len(block)])))
-  sides = index[core:, :core], index[:core, core:]
-  num_counts = tuple(int(blocks.num_counts[side].sum()) for side in sides)
-  return StripJobs(core * size, num_counts, [jobs], ([[]], [[]]))
+  in_core = blocks.num_counts[index[:core, :core]]
+  num_counts = int(blocks.num_counts.sum() - in_core.sum())
+  return StripJobs(core * size, num_counts, [jobs], [[]])
 
 
 def _even(num: int, most: int) -> int:

@@ -18,7 +18,7 @@ n turns all contexts are back.
 
 With `missing`, a pass of the fit of other words to the core has n turns too: in
 each, a device fits its words to the contexts of the core that it holds, and the
-contexts that it holds to its words of the core, see `cut_strips`.
+contexts that it holds to its words of the core, see `ring_jobs`.
 """
 
 import functools
@@ -53,7 +53,7 @@ from glove_jax.training.tiles import (
   steps,
 )
 from glove_jax.training.tiles.engine import BlockedEngine
-from glove_jax.training.tiles.jobs import Job
+from glove_jax.training.tiles.jobs import Job, StripJobs
 from glove_jax.training.tiles.layout import (
   OUTSIDE,
   Groups,
@@ -122,16 +122,9 @@ class RingEngine(BlockedEngine):
     num_parts = placement.num_devices
     self.placement, self._parts = placement, layout.deal(blocks, num_parts)
     self._batching = engine.device_settings(blocks, num_parts)
-    counts = self._parts, remainder, placement
-    if config.missing:
-      line_jobs = [[] for _ in range(num_parts)]
-      strip_jobs = cut_strip_jobs(*counts, config)
-    else:
-      line_jobs = cut_line_jobs(*counts, self._batching.line_cells)
-      strip_jobs = None
+    line_jobs, strip_jobs = self._cut_jobs(remainder)
     self._codes = None  # each device's tiles [M', T, T], if resident
     if self._batching.resident:
-      line_jobs = [[_keep_loaded(job) for job in turn] for turn in line_jobs]
       piece = functools.partial(_tiles_of, self._parts)
       self._codes = sharding.join(placement, P(AXIS), piece)
     super().__init__(blocks, config, line_jobs, strip_jobs)
@@ -143,6 +136,17 @@ class RingEngine(BlockedEngine):
     self._gather = jax.jit(
       lambda costs: costs, out_shardings=NamedSharding(placement.mesh, P())
     )
+
+  def _cut_jobs(self, remainder) -> tuple[list[list[Job]], StripJobs | None]:
+    """The remainder as lines of each turn or, with `missing`, as strips."""
+    counts, config = (self._parts, remainder, self.placement), self._config
+    if config.missing:
+      none = [[] for _ in range(self._parts.num_parts)]
+      return none, cut_strip_jobs(*counts, config)
+    line_jobs = cut_line_jobs(*counts, self._batching.line_cells)
+    if self._batching.resident:
+      line_jobs = [[_keep_loaded(job) for job in turn] for turn in line_jobs]
+    return line_jobs, None
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
     padding = engine.padding_bias(self._config)

@@ -224,10 +224,10 @@ def cut_strip_jobs(
     key: strips.cut(*counts, *sizes)
     for key, counts in _local_counts(parts, remainder, placement)
   }
-  num_counts = np.array([one.num_counts for one in cut.values()]).sum(axis=0)
+  num_counts = np.array([sum(len(one.code) for one in cut.values())])
   return StripJobs(
     core_blocks * local.tile_size,
-    tuple(multihost.sum_over_processes(num_counts).tolist()),
+    int(multihost.sum_over_processes(num_counts)[0]),
     *_strip_jobs(cut, placement, config),
   )
 
@@ -274,12 +274,10 @@ def _strip_jobs(
     num_steps = is_real.repeat(first.core_blocks).astype(int)
     return job(layout.read_strip_tiles, turn, group, num_steps)
 
-  def joint_turns(groups) -> list[list[Job]]:
-    return [[joint_job(turn, g) for g in groups] for turn in range(num_parts)]
-
-  fit = [[fit_job(i, plan, g) for g in groups] for i, plan in enumerate(plans)]
-  middle = len(groups) // 2  # words, then contexts
-  return fit, (joint_turns(groups[:middle]), joint_turns(groups[middle:]))
+  return (
+    [[fit_job(i, plan, g) for g in groups] for i, plan in enumerate(plans)],
+    [[joint_job(turn, g) for g in groups] for turn in range(num_parts)],
+  )
 
 
 def _group_strips(strips: Strips) -> list[np.ndarray]:

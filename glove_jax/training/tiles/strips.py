@@ -49,12 +49,6 @@ class Strips(NamedTuple):
     return len(self.start) - 1
 
   @property
-  def num_counts(self) -> tuple[int, int]:
-    """The counts in strips of words, and in those of contexts."""
-    words = int(self.start[self.num_strips // 2])
-    return words, int(self.start[-1]) - words
-
-  @property
   def piece_blocks(self) -> int:
     return piece_blocks(self.tile_size, self.core_blocks)
 

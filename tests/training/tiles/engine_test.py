@@ -108,14 +108,9 @@ def test_a_stack_is_released_once_its_costs_are_known(monkeypatch):
 
 
 def test_other_optimizers_train_too():
-  settings = {
-    "optimizer": "adam",
-    "learning_rate": 0.05,
-    "epochs": 5,
-    "joint_epochs": 3,
-  }
+  settings = {"optimizer": "adam", "learning_rate": 0.05, "joint_epochs": 2}
   _, costs = train(make_triplets(), **settings)
-  assert costs[-2] < 0.97 * costs[-3]  # of the same cells
+  assert costs[-1] < 0.97 * costs[-2]
 
 
 def test_stanfords_rule_is_for_missing_0():
@@ -134,25 +129,18 @@ def test_joint_epochs_lower_the_cost_of_all_pairs_with_the_core():
 
 @pytest.mark.parametrize("on_device", [False, True])
 def test_a_joint_epoch_visits_pairs_with_the_core_once(on_device, monkeypatch):
-  """The last one visits all, those before no contexts outside of the core."""
+  """So its cost is that of all pairs but those of two other words."""
   if on_device:
     monkeypatch.setattr(resident, "device_memory", lambda: 1 << 40)
   counts = make_triplets()
   params, costs = train(
-    counts, growth=(), epochs=3, joint_epochs=2, learning_rate=1e-9
+    counts, growth=(), epochs=2, joint_epochs=1, learning_rate=1e-9
   )
   matrix = matrix_of(counts)
   position = cutting.word_positions(
     np.count_nonzero(matrix, axis=1), cutting.CutSettings()
   )
-  others, core = np.flatnonzero(position >= 24), np.flatnonzero(position < 24)
-  to_core = params._replace(
-    context=params.context[core], context_bias=params.context_bias[core]
-  )
-  want = whole_loss(to_core, matrix[:, core]) / np.count_nonzero(
-    matrix[:, core]
-  )
-  np.testing.assert_allclose(costs[-2], want, rtol=1e-3)
+  others = np.flatnonzero(position >= 24)
   pairs = np.ix_(others, others)
   part = jax.tree.map(lambda array: array[others], params)
   want = whole_loss(params, matrix) - whole_loss(part, matrix[pairs])

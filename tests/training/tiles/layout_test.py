@@ -177,7 +177,7 @@ def test_unsorted_counts_make_the_same_blocks(tmp_path):
 def test_a_pass_over_the_most_frequent_words(tmp_path):
   counts = make_triplets()
   made = build(counts, tmp_path, tile_size=8, min_fill=0.0, first_tier=16)
-  plan = layout.plan_pass(made, words=32, contexts=32)
+  plan = layout.plan_pass(made, words=32)
   stacks, lines = one_pass(made, plan)
   tiles, rows, _ = matrix_of(made, stacks)
   assert not lines

@@ -23,23 +23,6 @@ LONGEST = (
 KEPT_BYTES = 1 << 29  # of programs; all tests have a tenth of it
 
 
-def pytest_configure(config):
-  """Equal programs compile once, in all processes and later runs of the tests.
-
-  `pytest --cache-clear` forgets them.
-  """
-  if "PYTEST_XDIST_WORKER" in os.environ:
-    return
-  folder = config.cache.mkdir(f"programs-{cpu()}")
-  if sum(path.stat().st_size for path in folder.iterdir()) > KEPT_BYTES:
-    shutil.rmtree(folder)
-  os.environ |= {
-    "JAX_COMPILATION_CACHE_DIR": str(folder),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
-  }
-
-
 def cpu() -> str:
   """The kind of CPU, as programs for one may not run on another."""
   about = pathlib.Path("/proc/cpuinfo")
@@ -47,6 +30,20 @@ def cpu() -> str:
   kind = {line for line in lines if line.startswith(("model name", "flags"))}
   text = platform.machine() + "".join(sorted(kind))
   return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+# Equal programs compile once, in all processes and later runs of the tests.
+# `pytest --cache-clear` forgets them.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+  kept = pathlib.Path(__file__).parents[1] / ".pytest_cache/d"
+  programs = kept / f"programs-{cpu()}"
+  if sum(path.stat().st_size for path in programs.glob("*")) > KEPT_BYTES:
+    shutil.rmtree(programs)
+  os.environ |= {
+    "JAX_COMPILATION_CACHE_DIR": str(programs),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+  }
 
 
 def pytest_collection_modifyitems(items):

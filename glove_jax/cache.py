@@ -1,6 +1,8 @@
 """The folder of what is fetched, extracted or compiled once."""
 
+import hashlib
 import os
+import pathlib
 import tempfile
 
 
@@ -24,6 +26,21 @@ def cache_folder() -> str:
       "GLOVE_JAX_CACHE to a folder."
     )
   return folder
+
+
+def kind_of_cpu() -> str:
+  """A short name for CPUs that run each other's programs; "" if unknown.
+
+  >>> kind_of_cpu() == kind_of_cpu()
+  True
+  """
+  try:
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+  except OSError:
+    return ""
+  names = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+  lines = sorted({x for x in text.splitlines() if x.startswith(names)})
+  return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
 
 
 def make_writable(folder: str | os.PathLike) -> None:

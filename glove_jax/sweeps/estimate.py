@@ -89,8 +89,8 @@ def work(config: configs.Config, size: Size) -> tuple[str, float]:
   engines rows and dense, where it is no default, is left out.
 
   >>> config = configs.make_config(dim=10, growth="100:2", epochs=3, core=200)
-  >>> work(config, Size(1e6, 300))  # 10 (2 100^2 + 3 200^2 + 6 100 200)
-  ('cells', 2600000)
+  >>> work(config, Size(1e6, 300))  # 10 (2 100^2 + 3 200^2 + 4 100 200)
+  ('cells', 2200000)
   """
   train = config.train.resolved
   if train.engine != "blocked" or not train.missing:

@@ -1,4 +1,4 @@
-"""The start of a device, and the programs that an accelerator compiled."""
+"""The start of a device, and the programs that were compiled for it."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import threading
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from glove_jax.cache import cache_folder, make_writable
+from glove_jax.cache import cache_folder, kind_of_cpu, make_writable
 
 # Environment variables by which a user may name a device that is not there.
 _DEVICE_VARIABLES = (
@@ -25,14 +25,19 @@ def keep_programs() -> None:
 
   A later process then reads them, which saves seconds of every start. They are
   where JAX's own setting `jax_compilation_cache_dir` says, if it is set.
-  `JAX_ENABLE_COMPILATION_CACHE=0` keeps none. Nothing is kept for a CPU, since
-  such a program may not run on another machine that shares the folder, nor
-  where there is no folder to write to.
+  `JAX_ENABLE_COMPILATION_CACHE=0` keeps none. Nothing is kept where there is no
+  folder to write to. A CPU's program may not run on another machine that shares
+  the folder, so each kind of CPU has a folder of its own.
   """
-  if jax.default_backend() == "cpu" or jax.config.jax_compilation_cache_dir:
+  if jax.config.jax_compilation_cache_dir:
     return
+  kind = "jax"
+  if jax.default_backend() == "cpu":
+    if not kind_of_cpu():
+      return
+    kind = f"jax-{kind_of_cpu()}"
   try:
-    folder = os.path.join(cache_folder(), "jax")
+    folder = os.path.join(cache_folder(), kind)
     make_writable(folder)
   except OSError:  # JAX would warn at each program
     return

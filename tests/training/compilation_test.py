@@ -49,12 +49,22 @@ def test_programs_read_longest_ago_are_removed(
   assert names == {"new", "newer", "folder"} and configured
 
 
-@pytest.mark.parametrize(("backend", "folder"), [("cpu", None), ("gpu", "/a")])
-def test_nothing_is_kept_for_a_cpu_or_against_a_setting(
-  configured, monkeypatch, backend, folder
+def test_each_kind_of_cpu_has_programs_of_its_own(
+  configured, monkeypatch, tmp_path
 ):
+  monkeypatch.setenv("GLOVE_JAX_CACHE", str(tmp_path))
+  found = []
+  for kind in ("one", "two", ""):
+    monkeypatch.setattr(compilation, "kind_of_cpu", lambda kind=kind: kind)
+    compilation.keep_programs()
+    found.append(configured.pop(FOLDER, None))
+  assert found == [str(tmp_path / "jax-one"), str(tmp_path / "jax-two"), None]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_nothing_is_kept_against_a_setting(configured, monkeypatch, backend):
   monkeypatch.setattr(jax, "default_backend", lambda: backend)
-  monkeypatch.setattr(type(jax.config), FOLDER, folder)
+  monkeypatch.setattr(type(jax.config), FOLDER, "/a")
   compilation.keep_programs()
   assert not configured
 

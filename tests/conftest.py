@@ -1,14 +1,14 @@
 """Fixtures that several test files share."""
 
-import hashlib
 import lzma
 import os
 import pathlib
-import platform
 import shutil
 
 import hypothesis
 import pytest
+
+from glove_jax.cache import kind_of_cpu
 
 # In CI the same examples every time; elsewhere new ones.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -23,20 +23,11 @@ LONGEST = (
 KEPT_BYTES = 1 << 29  # of programs; all tests have a tenth of it
 
 
-def cpu() -> str:
-  """The kind of CPU, as programs for one may not run on another."""
-  about = pathlib.Path("/proc/cpuinfo")
-  lines = about.read_text().splitlines() if about.exists() else []
-  kind = {line for line in lines if line.startswith(("model name", "flags"))}
-  text = platform.machine() + "".join(sorted(kind))
-  return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
 # Equal programs compile once, in all processes and later runs of the tests.
 # `pytest --cache-clear` forgets them.
 if "PYTEST_XDIST_WORKER" not in os.environ:
   kept = pathlib.Path(__file__).parents[1] / ".pytest_cache/d"
-  programs = kept / f"programs-{cpu()}"
+  programs = kept / f"programs-{kind_of_cpu()}"
   if sum(path.stat().st_size for path in programs.glob("*")) > KEPT_BYTES:
     shutil.rmtree(programs)
   os.environ |= {

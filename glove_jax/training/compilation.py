@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import threading
+import warnings
 
 import jax
 from jax.experimental.compilation_cache import compilation_cache
@@ -44,6 +45,8 @@ def keep_programs() -> None:
   if jax.config.jax_compilation_cache_max_size < 0:  # JAX drops none
     with contextlib.suppress(OSError):  # another process may drop them as well
       _drop_old(folder)
+  # A program that was cut off, as by a full disk, is compiled again.
+  warnings.filterwarnings("ignore", ".*persistent compilation cache entry")
   jax.config.update("jax_compilation_cache_dir", folder)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   compilation_cache.reset_cache()  # programs may have been compiled before

@@ -1,6 +1,8 @@
 """Where compiled programs are kept."""
 
 import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -59,6 +61,27 @@ def test_each_kind_of_cpu_has_programs_of_its_own(
     compilation.keep_programs()
     found.append(configured.pop(FOLDER, None))
   assert found == [str(tmp_path / "jax-one"), str(tmp_path / "jax-two"), None]
+
+
+def test_damaged_programs_are_compiled_again_without_a_word(tmp_path):
+  """In a process of its own, since JAX settles on its cache."""
+  code = (
+    "import jax, warnings; warnings.simplefilter('error')\n"
+    "from glove_jax.training.compilation import keep_programs\n"
+    "keep_programs(); print(jax.jit(lambda x: x + 1)(1.0))"
+  )
+  environment = {k: v for k, v in os.environ.items() if "JAX" not in k}
+  environment["GLOVE_JAX_CACHE"] = str(tmp_path)
+  for _ in range(2):
+    done = subprocess.run(
+      [sys.executable, "-c", code],
+      env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("2.0\n", "")
+    programs = [path for path in tmp_path.glob("jax-*/*") if path.is_file()]
+    assert programs
+    for path in programs:
+      path.write_bytes(path.read_bytes()[:20])
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])

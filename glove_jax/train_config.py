@@ -260,7 +260,7 @@ _MISSING_DEFAULTS: dict[str, Any] = {
   "missing": 0.05,
   "x_max": 30.0,
   "growth": ("8192:8",),
-  "epochs": 8,
+  "epochs": 7,
   "products": "bfloat16",
 }
 _JOINT_EPOCHS = 1

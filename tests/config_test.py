@@ -75,7 +75,7 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
   train = config.make_config(engine=engine).train
   other = dataclasses.replace(TrainConfig(engine="dense"), engine=engine)
   assert TrainConfig(engine=engine) == train == other
-  expected = {"blocked": (8, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
+  expected = {"blocked": (7, "linear", 0.2)}.get(engine, (15, "constant", 1.0))
   resolved = train.resolved
   assert (resolved.epochs, resolved.schedule, resolved.keep) == expected
   assert resolved.resolved == resolved
@@ -85,7 +85,7 @@ def test_every_way_to_name_an_engine_means_the_same(engine):
 @pytest.mark.parametrize(
   "given, missing, x_max, epochs",
   [
-    ({}, 0.05, 30.0, 8),
+    ({}, 0.05, 30.0, 7),
     ({"missing": 0}, 0.0, 10.0, 5),
     ({"missing": 0.1, "epochs": 3}, 0.1, 30.0, 3),
     ({"engine": "rows"}, 0.0, 10.0, 15),

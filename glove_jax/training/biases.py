@@ -136,7 +136,7 @@ def fit_biases(
   *,
   x_max: float = 100.0,
   alpha: float = 0.75,
-  rounds: int = 10,
+  rounds: int = 6,
   rows: slice = slice(None),
   reduce: Callable[[np.ndarray], np.ndarray] = lambda array: array,
   folder: str | os.PathLike | None = None,

@@ -48,7 +48,7 @@ def put(triplets: Triplets) -> DeviceCounts:
 
 
 def fit_biases(
-  counts: DeviceCounts, *, x_max: float, alpha: float, rounds: int = 10
+  counts: DeviceCounts, *, x_max: float, alpha: float, rounds: int = 6
 ) -> tuple[jax.Array, jax.Array]:
   """As `biases.fit_biases`, on the device and in float32.
 

@@ -41,7 +41,7 @@ class Batch(NamedTuple):
 
 
 def init_params(
-  key: jax.Array, vocab_size: int, dim: int, dtype=jnp.float32
+  key: jax.Array, vocab_size: int, dim: int, dtype=jnp.float32, **given
 ) -> Params:
   """Draws every parameter uniformly from +-0.5 / dim, as Stanford's code does.
 
@@ -50,6 +50,7 @@ def init_params(
     vocab_size: V, the number of words.
     dim: D, the number of dimensions.
     dtype: the type of all four tables.
+    **given: tables that need not be drawn.
 
   Returns:
     Params of shapes [V, D], [V, D], [V] and [V].
@@ -59,15 +60,17 @@ def init_params(
     >>> params.word.shape, params.word_bias.shape
     ((1000, 50), (1000,))
   """
-  shapes = [(vocab_size, dim)] * 2 + [(vocab_size,)] * 2
-  keys = jax.random.split(key, len(shapes))
+  shapes = Params(*[(vocab_size, dim)] * 2, *[(vocab_size,)] * 2)
+  keys = Params(*jax.random.split(key, len(shapes)))
   bound = 0.5 / dim
-  return Params(
-    *(
-      jax.random.uniform(k, shape, dtype, -bound, bound)
-      for k, shape in zip(keys, shapes, strict=True)
+  drawn = {
+    name: jax.random.uniform(
+      getattr(keys, name), getattr(shapes, name), dtype, -bound, bound
     )
-  )
+    for name in Params._fields
+    if name not in given
+  }
+  return Params(**drawn, **given)
 
 
 def weight(count, x_max: float = 100.0, alpha: float = 0.75):

@@ -58,23 +58,26 @@ def initial_params(
         for name, bias in zip(names, fitted, strict=True)
       }
     draw = random_rows if by_row and start is None else random_params
-    params = draw(vocab_size, config)._replace(**biases)
+    params = draw(vocab_size, config, **biases)
     jax.block_until_ready(params)
     memory.trim()
     return params if start is None else starts.fill(params, start)
 
 
-def random_params(vocab_size: int, config: TrainConfig) -> model.Params:
-  """Draws all parameters with the seed of the config."""
+def random_params(
+  vocab_size: int, config: TrainConfig, **given
+) -> model.Params:
+  """Draws all parameters but given ones, with the seed of the config."""
   return model.init_params(
     jax.random.key(config.seed),
     vocab_size,
     config.dim,
     jnp.dtype(config.dtype),
+    **given,
   )
 
 
-def random_rows(vocab_size: int, config: TrainConfig) -> model.Params:
+def random_rows(vocab_size: int, config: TrainConfig, **given) -> model.Params:
   """As `random_params`, without a number of the vectors that is not read.
 
   The vectors are float32 and equal, bit for bit, those of `random_params`.
@@ -82,11 +85,12 @@ def random_rows(vocab_size: int, config: TrainConfig) -> model.Params:
   keys = jax.random.split(jax.random.key(config.seed), 4)
   shape, bound = (vocab_size, config.dim), 0.5 / config.dim
   vectors = (RandomTable(key, shape) for key in keys[:2])
-  biases = (
-    jax.random.uniform(key, shape[:1], jnp.float32, -bound, bound)
-    for key in keys[2:]
-  )
-  return model.Params(*vectors, *biases)
+  biases = {
+    name: jax.random.uniform(key, shape[:1], jnp.float32, -bound, bound)
+    for name, key in zip(("word_bias", "context_bias"), keys[2:], strict=True)
+    if name not in given
+  }
+  return model.Params(*vectors, **biases, **given)
 
 
 @dataclasses.dataclass(frozen=True)

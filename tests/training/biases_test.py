@@ -111,6 +111,16 @@ def test_rows_that_are_drawn_alone_are_those_of_all():
     np.testing.assert_array_equal(table[words], some[words])
 
 
+def test_given_biases_are_not_drawn():
+  config, given = TrainConfig(dim=3), {"word_bias": np.ones(5)}
+  for draw in (biases.random_params, biases.random_rows):
+    usual, found = draw(5, config), draw(5, config, **given)
+    assert found.word_bias is given["word_bias"]
+    np.testing.assert_array_equal(found.context_bias, usual.context_bias)
+    rows = np.arange(5)
+    np.testing.assert_array_equal(found.context[rows], usual.context[rows])
+
+
 def test_rows_beyond_2_32_numbers_are_drawn():
   """Rows of 12 numbers, of which one has both sides of 2^32, and of 1 each."""
   draw = biases.RandomTable(jax.random.key(1), (2**31, 12)).__getitem__

@@ -31,7 +31,7 @@ def cache_folder() -> str:
 def kind_of_cpu() -> str:
   """A short name for CPUs that run each other's programs; "" if unknown.
 
-  >>> kind_of_cpu() == kind_of_cpu()
+  >>> len(kind_of_cpu()) in (0, 8)
   True
   """
   try:

@@ -20,6 +20,7 @@ from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training import starts
 from glove_jax.training.sorting import by_row
 
+ROUNDS = 6  # in which biases are fitted
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
 _MAPPED = 1 << 19  # counts of a chunk whose pages are mapped at a time
 # Sums of chunks are added as multiples of 2^-16, and their rests as multiples
@@ -140,7 +141,7 @@ def fit_biases(
   *,
   x_max: float = 100.0,
   alpha: float = 0.75,
-  rounds: int = 6,
+  rounds: int = ROUNDS,
   rows: slice = slice(None),
   reduce: Callable[[np.ndarray], np.ndarray] = lambda array: array,
   folder: str | os.PathLike | None = None,

@@ -32,13 +32,14 @@ def keep_programs() -> None:
   """
   if jax.config.jax_compilation_cache_dir:
     return
-  kind = "jax"
+  name = "jax"
   if jax.default_backend() == "cpu":
-    if not kind_of_cpu():
+    kind = kind_of_cpu()
+    if not kind:
       return
-    kind = f"jax-{kind_of_cpu()}"
+    name = f"jax-{kind}"
   try:
-    folder = os.path.join(cache_folder(), kind)
+    folder = os.path.join(cache_folder(), name)
     make_writable(folder)
   except OSError:  # JAX would warn at each program
     return

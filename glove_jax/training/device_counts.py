@@ -10,6 +10,7 @@ import numpy as np
 
 from glove_jax.counts.triplets import Triplets
 from glove_jax.threads import default_threads, ordered_map
+from glove_jax.training.biases import ROUNDS
 
 _PIECE = 1 << 22  # counts copied at a time
 
@@ -48,7 +49,7 @@ def put(triplets: Triplets) -> DeviceCounts:
 
 
 def fit_biases(
-  counts: DeviceCounts, *, x_max: float, alpha: float, rounds: int = 6
+  counts: DeviceCounts, *, x_max: float, alpha: float, rounds: int = ROUNDS
 ) -> tuple[jax.Array, jax.Array]:
   """As `biases.fit_biases`, on the device and in float32.
 

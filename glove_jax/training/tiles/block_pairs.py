@@ -40,6 +40,17 @@ class Counted(NamedTuple):
   total: int  # all counts
 
 
+class Rounds(NamedTuple):
+  """What K rounds of n blocks have, of which n devices have one each.
+
+  In turn s, device d trains its words with the contexts of device (d + s) mod
+  n, see `ring`.
+  """
+
+  num_counts: np.ndarray  # [K, K] int64, of words and contexts of two rounds
+  num_tiles: np.ndarray  # [n, n] int64, in turn s on device d, of dense pairs
+
+
 def count_blocks(
   source: BlockRows, numbers: list[int], kinds: Callable
 ) -> dict[int, Counted]:
@@ -51,28 +62,67 @@ def count_blocks(
     kinds: (block of words, counts in its pairs [B]) -> what becomes of each
       pair, [B].
   """
-  triplets, starts, words, position, tile_size = source
-  col, block_of = np.asarray(triplets.col), position // tile_size
-  num_blocks = -(-len(words) // tile_size)
 
-  def count(block: int) -> Counted:
-    num_counts = np.zeros(num_blocks, np.int64)
-    rows = words[block * tile_size :][:tile_size]
-    _count_rows(rows, starts, col, block_of, num_counts)
+  def visit(block: int, num_counts: np.ndarray) -> Counted:
     kind = kinds(block, num_counts)
     tiles = np.flatnonzero(kind == TILE)
     remains = num_counts[kind == REMAINS].sum()
     return Counted(tiles, num_counts[tiles], remains, num_counts.sum())
 
-  found, done = {}, 0
-  counted = ordered_map(count, numbers, default_threads())
-  for block, one in zip(numbers, counted, strict=True):
-    found[block] = one
-    done += one.total
+  counted = _visit_blocks(source, numbers, visit)
+  return dict(zip(numbers, counted, strict=True))
+
+
+def count_rounds(
+  source: BlockRows, numbers: list[int], size: int, least: float, reduce
+) -> Rounds:
+  """Counts what the pairs of two rounds of blocks have together.
+
+  With 5 blocks and rounds of 2 there are K = 3 rounds: blocks 0 and 1, blocks 2
+  and 3, and block 4.
+
+  Args:
+    source: the counts.
+    numbers: the blocks of words of this process.
+    size: n, the number of blocks in a round, and of devices.
+    least: the counts in a pair of blocks that would be a tile alone.
+    reduce: sums an array over the processes.
+  """
+  starts = np.arange(0, -(-len(source.words) // source.tile_size), size)
+
+  def visit(block: int, num_counts: np.ndarray):
+    turns = (np.flatnonzero(num_counts >= least) - block) % size
+    num_tiles = np.bincount(turns, minlength=size)
+    return np.add.reduceat(num_counts, starts), num_tiles
+
+  num_counts = np.zeros((len(starts), len(starts)), np.int64)
+  num_tiles = np.zeros((size, size), np.int64)
+  of_blocks = _visit_blocks(source, numbers, visit)
+  for block, (counts, tiles) in zip(numbers, of_blocks, strict=True):
+    num_counts[block // size] += counts
+    num_tiles[:, block % size] += tiles
+  return Rounds(reduce(num_counts), reduce(num_tiles))
+
+
+def _visit_blocks(source: BlockRows, numbers: list[int], visit: Callable):
+  """Yields visit(block of words, counts in its pairs [B]) of some blocks."""
+  triplets, starts, words, position, tile_size = source
+  col, block_of = np.asarray(triplets.col), position // tile_size
+  num_blocks = -(-len(words) // tile_size)
+
+  def count(block: int):
+    num_counts = np.zeros(num_blocks, np.int64)
+    rows = words[block * tile_size :][:tile_size]
+    _count_rows(rows, starts, col, block_of, num_counts)
+    return num_counts.sum(), visit(block, num_counts)
+
+  done = 0
+  for total, visited in ordered_map(count, numbers, default_threads()):
+    done += total
     if done >= CHUNK:
       memory.release(triplets.col)  # nothing else was read
       done = 0
-  return found
+    yield visited
 
 
 def all_tiles(counted: dict[int, Counted], num_blocks: int, reduce):

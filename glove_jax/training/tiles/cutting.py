@@ -30,6 +30,7 @@ from glove_jax.training.tiles.block_pairs import (
   Counted,
   all_tiles,
   count_blocks,
+  count_rounds,
 )
 from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
 from glove_jax.training.tiles.layout import Blocks
@@ -45,6 +46,9 @@ class CutSettings(NamedTuple):
   # whatever their fill; the counts of other words with the core are strips.
   core: int | None = None
   first_tier: int = 2048  # most frequent words that make up the first tier
+  # Blocks that as many devices train side by side. The pairs of two rounds are
+  # all tiles or none if that takes fewer steps; there is no core then.
+  round_size: int = 1
   seed: int = 0  # of the order of words within tiers
 
 
@@ -198,6 +202,9 @@ def cut(
   source = BlockRows(triplets, starts, words, position, tile_size)
 
   kinds = functools.partial(_kinds, settings, sizes)
+  if settings.round_size > 1:
+    in_rounds = _round_kinds(settings, source, numbers.tolist(), reduce)
+    kinds = in_rounds or kinds
   counted = count_blocks(source, numbers.tolist(), kinds)
   with metrics.progress(
     "cutting tiles", len(numbers), " blocks", enabled=not rows.start
@@ -232,6 +239,28 @@ def _kinds(
   is_core = np.arange(sizes.num_blocks) < sizes.core_blocks
   num_in_core = int(block < sizes.core_blocks) + is_core
   return np.array([DROPPED, REMAINS, TILE])[num_in_core]
+
+
+def _round_kinds(
+  settings: CutSettings, source: BlockRows, numbers: list[int], reduce
+) -> Callable | None:
+  """As `_kinds`, for all pairs of two rounds together, by their mean fill.
+
+  In each turn every device then takes one step for each such pair of rounds.
+
+  Returns:
+    None if a pass would not take fewer steps than with each pair alone.
+  """
+  size, num_words = settings.round_size, len(source.words)
+  least = max(1, settings.min_fill * source.tile_size**2)
+  counted = count_rounds(source, numbers, size, least, reduce)
+  round_of = np.arange(-(-num_words // source.tile_size)) // size
+  num_pairs = np.outer(*[np.bincount(round_of)] * 2)
+  is_tile = counted.num_counts >= least * num_pairs
+  if size * is_tile.sum() >= counted.num_tiles.max(axis=1).sum():
+    return None
+  kinds = np.where(is_tile, TILE, REMAINS)
+  return lambda block, _: kinds[block // size, round_of]
 
 
 def _write_tiles(

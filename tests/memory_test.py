@@ -79,6 +79,31 @@ def test_large_writes_go_in_small_pieces(tmp_path, monkeypatch):
   assert path.read_bytes()[:103] == b"de" + b"a" * 98 + b"bc\0"
 
 
+def test_arrays_are_written_as_numpy_writes_them(tmp_path):
+  arrays = {
+    "a": np.arange(6.0).reshape(2, 3),
+    "words": np.array(["é", "word"]),
+    "none": np.zeros((0, 4), np.float32),
+    "1:0-2,0-3": np.float32(7),
+  }
+  with memory.open_to_write(tmp_path / "ours") as file:
+    memory.write_arrays(file, arrays | {"columns": np.eye(3, 4).T})
+  with np.load(tmp_path / "ours") as read:
+    assert list(read) == [*arrays, "columns"]
+    assert (read["columns"] == np.eye(4, 3)).all()
+    for name, array in arrays.items():
+      assert read[name].dtype == np.asarray(array).dtype
+      np.testing.assert_array_equal(read[name], array)
+  for name, write in (("ours", memory.write_arrays), ("theirs", savez)):
+    with open(tmp_path / name, "wb") as file:
+      write(file, arrays)
+  assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def savez(file, arrays):
+  np.savez(file, **arrays)
+
+
 def test_what_is_not_in_the_file_is_kept(tmp_path):
   """Changes of a copy, and of an array that is mapped to be changed."""
   np.save(tmp_path / "a.npy", np.arange(10_000))

@@ -116,8 +116,7 @@ def save(folder: str | os.PathLike, epoch: int, state) -> None:
   for part in folder.glob(f".{ours.like}.*.part"):  # of a killed run
     part.unlink(missing_ok=True)
   with atomic.write_whole(folder / ours.name) as file:
-    np.savez(file, **pieces)
-  memory.trim()  # NumPy copies 16 MiB at a time
+    memory.write_arrays(file, pieces)
   kept = epochs(folder)[-_KEEP:]
   for old in _files(folder):
     is_ours = old.part == ours.part or (

@@ -15,6 +15,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from glove_jax import memory
+
 # Errors of opening a file that do not say that it is damaged.
 _OF_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -36,7 +38,7 @@ def write_whole(path: str | os.PathLike) -> Iterator[BinaryIO]:
   part = os.path.join(folder, f".{name}.{_token()}.part")
   try:
     with _renamed(part, path):
-      with open(part, "wb") as file:
+      with memory.open_to_write(part) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())

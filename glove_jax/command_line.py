@@ -44,6 +44,11 @@ _ADVICE = {  # on errors of the system
   errno.EACCES: "There is no permission for this: change it, or name another",
   errno.EROFS: "Nothing can be written there: name another folder",
 }
+_GUARDED = re.compile(r"Disallowed \S+ transfer")  # what JAX's guard says
+_UNGUARDED = (
+  "JAX is forbidden to copy to or from its device, as training does: unset "
+  "JAX_TRANSFER_GUARD, or set it to log."
+)
 # Control characters and marks that reverse the direction of text, by which a
 # word could steer a terminal, and lone surrogates, which cannot be printed.
 _UNPRINTABLE = re.compile(
@@ -205,6 +210,8 @@ def run(
     if memory.is_full(error):
       names = "--dim, --max_vocab or --batch_size"
       _fail(with_flags(str(memory.too_little(error, names))))
+    if _GUARDED.search(str(error)):
+      _fail(_UNGUARDED)
     if "jax" in sys.modules and (reason := compilation.why_no_device()):
       _fail(reason)
     if not _several():

@@ -78,6 +78,7 @@ def test_too_little_memory_is_a_sentence(tmp_path):
 
 @pytest.mark.parametrize("variable, sentence", [
   ("JAX_PLATFORMS=bogus", "no device to compute on with JAX_PLATFORMS=bogus"),
+  ("JAX_TRANSFER_GUARD=disallow", "forbidden to copy to or from its device"),
   ("NUMBA_DISABLE_JIT=1", "NUMBA_DISABLE_JIT turns off: unset it.\n"),
 ])  # fmt: skip
 def test_an_environment_that_cannot_train_is_a_sentence(

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import gzip
 import lzma
 import os
 import pathlib
@@ -7,6 +8,7 @@ import shutil
 
 import hypothesis
 import pytest
+from spaced_text import make_text
 
 from glove_jax.cache import kind_of_cpu
 
@@ -69,3 +71,22 @@ def parity(tmp_path_factory) -> pathlib.Path:
   for packed in sorted((DATA / "parity").glob("*.xz")):
     (folder / packed.stem).write_bytes(lzma.decompress(packed.read_bytes()))
   return folder
+
+
+@pytest.fixture
+def small_sections(monkeypatch):
+  """Sizes at which a small text has many blocks and sections."""
+  monkeypatch.setattr("glove_jax.text.reading.BLOCK_BYTES", 100)
+  monkeypatch.setattr("glove_jax.text.sections.SECTION_BYTES", 1700)
+
+
+@pytest.fixture
+def paths(tmp_path):
+  """A text, a compressed one, one on a single line, an empty one, a short."""
+  (tmp_path / "a.txt").write_text(make_text(0))
+  with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
+    file.write(make_text(1))
+  (tmp_path / "c.txt").write_text(make_text(2, spaces=" "))
+  (tmp_path / "d.txt").write_text("")
+  (tmp_path / "e.txt").write_text("é1 é2\n")
+  return [str(path) for path in sorted(tmp_path.glob("?.txt*"))]

@@ -1,6 +1,7 @@
-"""Arrays outside of the heap, and what is said when memory is full."""
+"""Memory of arrays and files, and what is said when it is full."""
 
 import mmap
+import os
 
 import numpy as np
 import pytest
@@ -63,6 +64,44 @@ def test_a_scratch_array_keeps_its_values_and_leaves_no_file(tmp_path):
 def test_a_scratch_array_that_the_disk_cannot_hold_is_an_error(tmp_path):
   with pytest.raises(OSError):
     memory.scratch(1 << 58, np.uint8, tmp_path)
+
+
+def test_large_writes_go_in_small_pieces(tmp_path, monkeypatch):
+  monkeypatch.setattr(memory, "_PIECE", 100)
+  path, array = tmp_path / "a", np.arange(9000).reshape(9, 1000)
+  with memory.open_to_write(path) as file:
+    assert file.raw.write(b"a" * 250) == 100  # its buffer writes the rest
+    file.write(b"bc")
+    file.write(array)
+  assert path.read_bytes() == b"a" * 100 + b"bc" + array.tobytes()
+  with memory.open_to_write(os.open(path, os.O_WRONLY)) as file:
+    file.write(b"de")  # over what is there
+  assert path.read_bytes()[:103] == b"de" + b"a" * 98 + b"bc\0"
+
+
+def test_arrays_are_written_as_numpy_writes_them(tmp_path):
+  arrays = {
+    "a": np.arange(6.0).reshape(2, 3),
+    "words": np.array(["é", "word"]),
+    "none": np.zeros((0, 4), np.float32),
+    "1:0-2,0-3": np.float32(7),
+  }
+  with memory.open_to_write(tmp_path / "ours") as file:
+    memory.write_arrays(file, arrays | {"columns": np.eye(3, 4).T})
+  with np.load(tmp_path / "ours") as read:
+    assert list(read) == [*arrays, "columns"]
+    assert (read["columns"] == np.eye(4, 3)).all()
+    for name, array in arrays.items():
+      assert read[name].dtype == np.asarray(array).dtype
+      np.testing.assert_array_equal(read[name], array)
+  for name, write in (("ours", memory.write_arrays), ("theirs", savez)):
+    with open(tmp_path / name, "wb") as file:
+      write(file, arrays)
+  assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def savez(file, arrays):
+  np.savez(file, **arrays)
 
 
 def test_what_is_not_in_the_file_is_kept(tmp_path):

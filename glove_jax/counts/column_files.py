@@ -180,7 +180,7 @@ def write_shard(
     # Write-only: if the file were readable too, NFS would write back whole
     # pages, and with them outdated bytes of the neighbouring shard.
     file = os.open(_part_path(folder, name), os.O_WRONLY)
-    with open(file, "wb") as column:
+    with memory.open_to_write(file) as column:
       column.seek(_HEADER + start * values.itemsize)
       column.write(values)
       column.flush()

@@ -220,7 +220,7 @@ def write_run(
   size, crcs = 0, [0, 0]
   with contextlib.ExitStack() as stack:
     files = [
-      stack.enter_context(run.file(suffix).open("wb"))
+      stack.enter_context(memory.open_to_write(run.file(suffix)))
       for suffix in ("keys", "units")
     ]
     for keys, units in blocks:

@@ -37,6 +37,7 @@ from glove_jax.model import Params
 from glove_jax.text import forms, records, vocab
 from glove_jax.training import loop
 from glove_jax.training.starts import Start
+from glove_jax.vectors.standard_errors import Once
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, inputs, starting
 from glove_jax.workdir.pipeline import Pipeline
@@ -102,10 +103,10 @@ def fit(
     params = _train(counts, config, objects, quiet)
   vectors = counts.combined(params, config.vectors)
   if not {"loss", "cell_loss"} & objects.keys():
-    vectors.errors = functools.partial(
+    vectors.errors = Once(functools.partial(
       artifacts.make_errors, counts.vocab.words, params, counts.triplets(),
       configs.all_settings(config) | counts.kind, config.vectors,
-    )  # fmt: skip
+    ))  # fmt: skip
   return vectors
 
 

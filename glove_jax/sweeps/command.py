@@ -210,8 +210,8 @@ def check_points(plan: Plan, workdir: pathlib.Path) -> None:
   """Finds mistakes in any point of a sweep before the first one runs.
 
   Raises:
-    FileNotFoundError: a corpus or an evaluation file of a point is missing.
-    ValueError, OSError: settings that cannot train, or a damaged file.
+    OSError: a file of a point is missing or cannot be read.
+    ValueError: settings that cannot train, or a damaged file.
   """
   checked = set()  # parts of configs: points share most of them
   for number, point in enumerate(plan.points, 1):
@@ -228,10 +228,10 @@ def check_points(plan: Plan, workdir: pathlib.Path) -> None:
       try:
         checks[part](part)
       except (ValueError, OSError) as error:
-        raise type(error)(
-          f"Point {number} of the sweep ({grid.describe(point.varied)}): "
-          f"{error}"
-        ) from error
+        where = f"Point {number} of the sweep ({grid.describe(point.varied)})"
+        # Not of the error's own type, which may take other arguments.
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"{where}: {error}") from error
       checked.add(part)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
-from glove_jax import atomic
+from glove_jax import atomic, memory
 from glove_jax.text.instructions import load_bytes, prefetch
 from glove_jax.text.symbols import END, UNK
 
@@ -144,10 +144,12 @@ def write(table: WordTable, path: str | os.PathLike) -> None:
   size = int(table.size[0])
   ends = table.ends[: size + 1]
   with atomic.write_whole(path) as file:
-    np.savez(
-      file, counts=table.counts[:size], ends=ends,
-      letters=table.letters[: ends[-1]],
-    )  # fmt: skip
+    arrays = {
+      "counts": table.counts[:size],
+      "ends": ends,
+      "letters": table.letters[: ends[-1]],
+    }
+    memory.write_arrays(file, arrays)
 
 
 def read(path: str | os.PathLike) -> WordTable:

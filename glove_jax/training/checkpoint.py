@@ -28,7 +28,7 @@ from glove_jax.training import multihost
 
 # Raised where equal settings come to train in other passes or steps. A run does
 # not resume what another recipe began.
-RECIPE = 3
+RECIPE = 4
 _NAME = re.compile(r"epoch_(\d{6})(?:\.(\d+)-of-(\d+))?\.npz")
 _KEEP = 2
 _SHARE = 0.1  # of the time of a run for saving
@@ -116,8 +116,7 @@ def save(folder: str | os.PathLike, epoch: int, state) -> None:
   for part in folder.glob(f".{ours.like}.*.part"):  # of a killed run
     part.unlink(missing_ok=True)
   with atomic.write_whole(folder / ours.name) as file:
-    np.savez(file, **pieces)
-  memory.trim()  # NumPy copies 16 MiB at a time
+    memory.write_arrays(file, pieces)
   kept = epochs(folder)[-_KEEP:]
   for old in _files(folder):
     is_ours = old.part == ours.part or (

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from glove_jax import atomic
+from glove_jax import atomic, memory
 from glove_jax.model import Params
 
 
@@ -159,7 +159,7 @@ def write(start: Start, path: str | os.PathLike) -> None:
     for i, table in enumerate(part or ())
   }
   with atomic.write_whole(path) as file:
-    np.savez(file, **leaves)
+    memory.write_arrays(file, leaves)
 
 
 def read(path: str | os.PathLike) -> Start:

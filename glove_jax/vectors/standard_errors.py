@@ -32,8 +32,9 @@ If pairs that never occur train too (`missing`), the curvature of their costs is
 added to A, as if they were further counts.
 """
 
+import functools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -184,6 +185,23 @@ class StandardErrors:
     squares = self._objective.weight(count) * (predicted - np.log(count)) ** 2
     free = max(num - len(self._word) * dim, num / 2)
     return float(squares.mean() * num / free)
+
+
+class Once:
+  """The standard errors that `make` returns, made when first called for.
+
+  Vectors and their subsets share one, so that tables are read once for all.
+  """
+
+  def __init__(self, make: Callable[[], StandardErrors]):
+    self._make = make
+
+  def __call__(self) -> StandardErrors:
+    return self._errors
+
+  @functools.cached_property
+  def _errors(self) -> StandardErrors:
+    return self._make()
 
 
 def cosine_error(

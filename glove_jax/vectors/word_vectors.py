@@ -1,6 +1,5 @@
 """Words with their vectors: neighbours, analogies and other forms."""
 
-import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 
@@ -31,7 +30,7 @@ class WordVectors(Neighbors):
     index: the row of each word.
     unit: [V, D] float32, the vectors scaled to length 1 (zero stays zero).
     is_cased: whether the words keep their capitals.
-    errors: makes the `StandardErrors` of a run's vectors, or None.
+    errors: returns the `StandardErrors` of a run's vectors, or None.
 
   >>> angles = np.deg2rad([90, 50, 0])
   >>> table = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -78,19 +77,15 @@ class WordVectors(Neighbors):
       for word in listed(words):
         weights[word] = weights.get(word, 0.0) + sign
     vectors = {word: self[word] for word in {*weights, second}}
-    found = standard_errors.cosine_error(
-      self._standard_errors, vectors, weights, second
-    )
-    return standard_errors.interval(*found, level)
-
-  @functools.cached_property
-  def _standard_errors(self) -> StandardErrors:
     if self.errors is None:
       raise ValueError(
         "These vectors have no standard errors, which are computed from counts "
         "and tables: take the vectors of a run's work directory."
       )
-    return self.errors()
+    found = standard_errors.cosine_error(
+      self.errors(), vectors, weights, second
+    )
+    return standard_errors.interval(*found, level)
 
   def subset(self, words: Sequence[str]) -> "WordVectors":
     """The vectors of some words, in their order.

@@ -191,7 +191,9 @@ def run_vectors(
   vectors = with_counts(make_vectors(words, params, config), workdir)
   # The tables are read again for these, so vectors do not keep them in memory.
   written = pathlib.Path(workdir, _TABLES).stat().st_mtime_ns
-  vectors.errors = functools.partial(_read_errors, workdir, config, written)
+  vectors.errors = standard_errors.Once(
+    functools.partial(_read_errors, workdir, config, written)
+  )
   return vectors
 
 

@@ -10,7 +10,8 @@ import sys
 import distributed
 import numpy as np
 import pytest
-from distributed_test import count, make_config, make_text, same_bytes
+from distributed_test import count, make_config, same_bytes
+from spaced_text import make_text
 
 from glove_jax.counts import dask_pool
 from glove_jax.counts import distributed as counting

@@ -1,8 +1,6 @@
 """Counting by sections, in this process, and resuming after a kill."""
 
 import contextlib
-import gzip
-import itertools
 import math
 import os
 
@@ -21,14 +19,6 @@ from glove_jax.text import compiled, reading, sections, tokenizers, vocab
 from glove_jax.text.word_runs import WordRuns
 
 NAMES = ("row.npy", "col.npy", "count.npy", "manifest.json")
-RARE_SPACES = ("  ", "\t", "\n", "\n\n", " \n \n", "\r\n", " \n\t")
-SPACES = (" ",) * 60 + RARE_SPACES
-
-
-def make_text(seed=0, words=2500, spaces=SPACES, size=400):
-  rng = np.random.default_rng(seed)
-  ids = np.minimum(rng.zipf(1.3, words), size)
-  return "".join(f"é{i}{spaces[rng.integers(len(spaces))]}" for i in ids)
 
 
 def make_config(**options):
@@ -59,10 +49,8 @@ def same_bytes(one, other):
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small(small_sections, monkeypatch):
   """Sizes at which a small text has many sections, runs, ranges and shards."""
-  monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
-  monkeypatch.setattr(sections, "SECTION_BYTES", 1700)
   monkeypatch.setattr(distributed, "_LEAD_BYTES", 5)
   monkeypatch.setattr(distributed, "_SAMPLED", 50)
   monkeypatch.setattr(distributed, "_RANGE", 400)
@@ -73,56 +61,6 @@ def few_words(monkeypatch, words):
   budget = out_of_core.Budget(threads=2, max_words=words, memory=0)
   monkeypatch.setattr(out_of_core, "make_budget", lambda *_: budget)
   monkeypatch.setattr(out_of_core.Budget, "entries", 1000)  # merged at once
-
-
-@pytest.fixture
-def paths(tmp_path):
-  """A text, a compressed one, one on a single line, an empty one, a short."""
-  (tmp_path / "a.txt").write_text(make_text(0))
-  with gzip.open(tmp_path / "b.txt.gz", "wt") as file:
-    file.write(make_text(1))
-  (tmp_path / "c.txt").write_text(make_text(2, spaces=" "))
-  (tmp_path / "d.txt").write_text("")
-  (tmp_path / "e.txt").write_text("é1 é2\n")
-  return [str(path) for path in sorted(tmp_path.glob("?.txt*"))]
-
-
-def test_sections_are_all_of_the_corpus(small, paths):
-  found = sections.cut_sections(paths)
-  assert len(found) > 15
-  assert found[0].start == reading.Position()
-  assert found[-1].end == reading.Position(len(paths))
-  for one, other in itertools.pairwise(found):
-    assert one.end == other.start
-  assert all(part.start.byte == 0 for part in found if part.start.file == 1)
-  assert any(part.start.begun for part in found if part.start.file == 2)
-  whole = b"".join(block.data for block in reading.read_blocks(paths))
-  parts = [
-    block for part in found for block in reading.read_blocks(paths, part)
-  ]
-  assert b"".join(block.data for block in parts) == whole
-  assert sections.cut_sections([]) == []
-
-
-@pytest.mark.parametrize(
-  "text, low, expected",
-  [
-    (b"ab cd\nef gh\n", 1, (0, 6, False)),
-    (b"ab cd\nef gh\n", 5, (0, 6, False)),
-    (b"ab cd ef", 1, (0, 3, True)),
-    (b"ab \t ef", 2, None),  # whether the line was blank so far is not known
-    (b"abcdef", 1, None),
-    (b"a" * 150 + b"\nb", 1, (0, 151, False)),
-    (b"ab cd " + b"e" * 100 + b"\n", 2, (0, 6, True)),
-  ],
-)
-def test_a_cut_is_behind_a_line_or_else_a_word(
-  tmp_path, monkeypatch, text, low, expected
-):
-  monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
-  path = tmp_path / "text.txt"
-  path.write_bytes(text)
-  assert reading.find_cut([str(path)], 0, low, len(text)) == expected
 
 
 @pytest.mark.parametrize("documents", reading.DOCUMENTS)

@@ -249,12 +249,17 @@ def test_vectors_of_fit_and_of_a_run_have_intervals(counts, tmp_path, files):
   assert glove_jax.load(tmp_path / "run").interval(first, second) == expected
   assert expected == pytest.approx((low, high), abs=1e-4)
   old = glove_jax.load(tmp_path / "run")
+  asked = glove_jax.load(tmp_path / "run")
+  assert asked.first(3).interval(first, second) == expected
   again = dataclasses.replace(
     settings, train=dataclasses.replace(settings.train, seed=1)
   )
   glove_jax.Pipeline(again, tmp_path / "run", say=lambda line: None).run()
   with pytest.raises(ValueError, match="run has trained again since these"):
     old.interval(first, second)
+  # Tables are read once, for the vectors and all their subsets.
+  assert asked.interval(first, second) == expected
+  assert asked.subset([first, second]).interval(first, second) == expected
 
 
 def test_load_reads_files_and_runs(tmp_path, files):

@@ -198,6 +198,14 @@ def test_all_points_are_checked_before_the_first_runs(
   assert not (tmp_path / "w").exists()
 
 
+def test_errors_of_any_form_name_their_point(tiny, tmp_path, monkeypatch):
+  monkeypatch.setattr(command.evaluate, "check", lambda _: b"\xff".decode())
+  with pytest.raises(ValueError, match=r"Point 1 .*can't decode byte"):
+    command.main(
+      SweepConfig(sweep="x_max=1,10"), tiny, None, tmp_path, "run.py", print
+    )
+
+
 def test_points_that_may_train_together_do(tiny, tmp_path, monkeypatch):
   calls = []
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glove_jax import model
+from glove_jax import memory, model
 from glove_jax.training import checkpoint, engine, optimizers
 
 
@@ -82,11 +82,11 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
   checkpoint.save(tmp_path, 1, make_state())
   before = (tmp_path / "epoch_000001.npz").read_bytes()
 
-  def full_disk(file, **arrays):
+  def full_disk(file, arrays):
     file.write(b"half")
     raise OSError("No space left on device")
 
-  monkeypatch.setattr(np, "savez", full_disk)
+  monkeypatch.setattr(memory, "write_arrays", full_disk)
   with pytest.raises(OSError, match="No space left"):
     checkpoint.save(tmp_path, 1, make_state(seed=1))
   assert (tmp_path / "epoch_000001.npz").read_bytes() == before

@@ -102,6 +102,19 @@ def test_the_folder_of_a_projector(counts, tmp_path):
     formats.write_vectors(made(), tmp_path / "mine", "projector")
 
 
+@pytest.mark.parametrize("vocab_size, dtype", [
+  (9, "f4"), (9, "f8"), (4500, "f4"),
+])  # fmt: skip
+def test_numbers_of_a_projector_have_6_decimals(vocab_size, dtype, tmp_path):
+  table = random_vectors(vocab_size, dim=30).vectors.astype(dtype)
+  table[:3, 0] = -0.0, 5e-7, 1e20  # some are too long for the compiled writer
+  words = [f"w{i}" for i in range(vocab_size)]
+  formats.write_vectors(WordVectors(words, table), tmp_path / "p", "projector")
+  expected = ["\t".join(f"{x:.6f}" for x in row) for row in table.tolist()]
+  found = (tmp_path / "p" / "tensors.tsv").read_text()
+  assert found == "\n".join(expected) + "\n"
+
+
 @pytest.mark.parametrize("name", ["v.txt", "v.vec", "v.bin", "v.npz"])
 def test_equal_vectors_are_equal_bytes_whatever_packs_them(name, tmp_path):
   plain = tmp_path / name

@@ -339,7 +339,7 @@ def _fill_file(
     tiles = buffer.tiles[: num_tiles[block]]
     tiles.fill(0)
     fill(block, tiles)
-    with open(path, "r+b") as file:
+    with memory.open_to_write(os.open(path, os.O_WRONLY)) as file:
       file.seek(start)
       file.write(tiles)
 

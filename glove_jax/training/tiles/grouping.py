@@ -33,7 +33,9 @@ def device_settings(blocks: Blocks, num_devices: int = 1) -> DeviceSettings:
     fit = max(1, _STREAMED_BYTES // (2 * tile_cells))
     groups = max(1, min(len(blocks.pair), fit, _STREAMED_TILES))
     is_large = 2 * groups * tile_cells > _STREAMED_BYTES // 2
-    stacks = 2 if is_large and groups % 2 == 0 else 1
+    # With strips as large as half a job, their program serves the tiles too.
+    parts = ((2, 1) if blocks.strips else (4, 2, 1)) if is_large else (1,)
+    stacks = next(n for n in parts if groups % n == 0)
     return DeviceSettings(False, 1, groups // stacks, 0, stacks)
   tiles = max(1, _DENSE_CELLS // tile_cells)
   # All processes must agree.

@@ -191,6 +191,7 @@ def compile_ahead(programs, inputs, stacks) -> dict[tuple, futures.Future]:
     with jax.enable_x64(False):
       lowered = programs[type(stack)].lower(*inputs, stack, multipliers)
       program = lowered.compile()
+    programs[type(stack)].clear_cache()  # it would keep what was lowered
     memory.trim()
     return program
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from glove_jax import memory
 from glove_jax.vectors.formats import opening, text
 from glove_jax.vectors.word_vectors import WordVectors, combine, floating
 
@@ -42,7 +43,7 @@ def write_tables(
   _check_tables(tables, words, path)
   arrays = {"words": pack_words(words, path)} | tables
   with opening.write_archive(path) as file:
-    np.savez(file, **arrays)
+    memory.write_arrays(file, arrays)
 
 
 def read_tables(
@@ -90,7 +91,7 @@ def write_npz(vectors: WordVectors, path: str | os.PathLike) -> None:
     ValueError: a word has a line break.
   """
   with opening.write_archive(path) as file:
-    np.savez(file, **_arrays(vectors, path, "vectors"))
+    memory.write_arrays(file, _arrays(vectors, path, "vectors"))
 
 
 def read_safetensors(opened: opening.Opened) -> WordVectors:

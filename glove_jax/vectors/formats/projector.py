@@ -43,9 +43,9 @@ def write(vectors: WordVectors, path: str | os.PathLike) -> None:
   with atomic.write_folder(path) as folder:
     config = _CONFIG_TEXT.format(*vectors.vectors.shape, _TENSORS, _METADATA)
     (folder / CONFIG).write_text(config)
-    form = "\t".join(["%.6f"] * vectors.vector_size) + "\n"
-    with (folder / _TENSORS).open("w") as file:
-      file.writelines(form % tuple(row.tolist()) for row in vectors.vectors)
+    with (folder / _TENSORS).open("wb") as file:
+      for numbers in text.with_decimals(vectors.vectors):
+        file.write(numbers[1:].replace(b" ", b"\t") + b"\n")
     with (folder / _METADATA).open("w", encoding="utf-8") as file:
       # A single column has no head; several have one.
       if vectors.counts is None:

@@ -304,13 +304,17 @@ def write(
   with opening.write_file(path) as file:
     if with_header:
       file.write(b"%d %d\n" % vectors.vectors.shape)
-    numbers = _with_decimals(vectors.vectors)
+    numbers = with_decimals(vectors.vectors)
     for word, text in zip(vectors.words, numbers, strict=True):
       file.write(word.encode(**ENCODING) + text + b"\n")
 
 
-def _with_decimals(table: np.ndarray) -> Iterator[bytes]:
-  """The numbers of each row with 6 decimals, a blank before each."""
+def with_decimals(table: np.ndarray) -> Iterator[bytes]:
+  """The numbers of each row with 6 decimals, a blank before each.
+
+  >>> list(with_decimals(np.array([[0.5, -1]])))
+  [b' 0.500000 -1.000000']
+  """
   if table.dtype != np.float32 or table.size < _MANY:
     yield from map(_format, table)
     return

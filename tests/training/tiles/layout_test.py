@@ -25,6 +25,7 @@ from glove_jax.training.tiles import (
   tile_files,
 )
 from glove_jax.training.tiles.grouping import DeviceSettings
+from glove_jax.training.tiles.lines import join_widths
 
 
 def jitted(function, **fixed):
@@ -100,6 +101,20 @@ def test_a_pass_visits_every_count_once(
   num_lines = sum(number.sum() for _, number in line_stacks)
   assert num_lines == sum(len(line.trained) for line in made.lines)
   assert plan.num_triplets == len(counts.row)
+
+
+@given(st.lists(st.integers(0, 3000), min_size=9, max_size=9))
+def test_joined_widths_add_little(numbers):
+  """From 0 to 3000 lines of each width from 1 to 256."""
+  widths = np.repeat(2 ** np.arange(9), numbers)
+  joined = join_widths(widths)
+  assert (joined >= widths).all()
+  assert set(joined) <= set(widths)
+  before = widths.sum()
+  for width in np.unique(joined):
+    below = joined[(joined == width) & (widths < width)]
+    narrowest = np.unique(widths)[np.unique(widths) < width][-1:]
+    assert len(below) * (width - narrowest).sum() <= 0.01 * before
 
 
 def test_min_fill_decides_what_is_dense(tmp_path):

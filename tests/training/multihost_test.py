@@ -67,12 +67,12 @@ def by_slurm(number, *arguments):
 
 
 @pytest.mark.parametrize("number, launch, names", [
-  (2, by_slurm, "blocks,batch"), (4, by_flags, "own,missing,batch,dim"),
+  (2, by_slurm, "blocks,batch"), (4, by_flags, "own,missing,rounds,batch,dim"),
 ])  # fmt: skip
 def test_several_processes_train_as_one_with_as_many_devices(
   tmp_path, number, launch, names
 ):
-  """Counts that a process should not read are bad in 'own' and 'missing'."""
+  """Counts that a process should not read are bad in RUNS that say so."""
   for name in ("one", "several"):
     (tmp_path / name).mkdir()
   (end,) = finish([start(SCRIPT, tmp_path / "one", names, devices=number)])

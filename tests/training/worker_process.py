@@ -49,6 +49,8 @@ RUNS = {
   "blocks": (False, {}),
   "own": (True, ALONE),
   "missing": (True, ALONE | {"missing": 0.1, "core": 64}),
+  # Of which pairs of rounds of blocks are tiles on four devices.
+  "rounds": (True, ALONE | {"missing": 0.0, "min_fill": 0.65}),
   "batch": (False, {"engine": "rows", "placement": "batch"}),
   "dim": (False, {"engine": "rows", "placement": "dim"}),
 }
@@ -62,7 +64,7 @@ def main(folder: str, names: str, where="", number=0, process=-1) -> None:
     is_spoiled, how = RUNS[name]
     small = {"dim": 8, "epochs": 2, "batch_size": 500, "growth": ["64:2"]}
     tiles = {"tile_size": TILE_SIZE, "min_fill": 0.5}
-    settings = config.make_config(**small, **tiles, **how)
+    settings = config.make_config(**small | tiles | how)
     data = spoil_others(counts) if is_spoiled else counts
     params = loop.train(data, settings.train)
     assert len(params.word) == (SIZE if multihost.is_first() else 0)

@@ -209,10 +209,17 @@ def codes_by_count(parts, stacks):
   return tiles, rows, cols
 
 
-@pytest.mark.parametrize("mesh", [2, 4, 8])
-def test_a_pass_visits_every_count_where_it_may(counts, tmp_path, mesh):
-  """Tiles and lines hold all counts, none of a row of another device."""
-  engine, *_ = start(counts, mesh=mesh)
+@pytest.mark.parametrize("mesh, min_fill", [
+  (2, 0.5), (4, 0.5), (8, 0.5), (8, 0.65),
+])  # fmt: skip
+def test_a_pass_visits_every_count_where_it_may(
+  counts, tmp_path, mesh, min_fill
+):
+  """Tiles and lines hold all counts, none of a row of another device.
+
+  With a fill of 0.65 the pairs of two rounds of blocks are all tiles or none.
+  """
+  engine, *_ = start(counts, mesh=mesh, min_fill=min_fill)
   parts = cut(counts, tmp_path, mesh)
   tiles, rows, cols = codes_by_count(parts, engine.stacks(4))
   assert rows == cols and tiles and rows

@@ -20,11 +20,13 @@ def by_device(made, n):
   return np.bincount(turn * n + word_part, minlength=n * n).reshape(n, n)
 
 
-@pytest.mark.parametrize("size, n", [(64, 4), (64, 8), (70, 8)])
-def test_pairs_of_rounds_are_all_tiles_or_none(tmp_path, size, n):
-  """By their mean fill, so that no device of a full round has more tiles."""
+@pytest.mark.parametrize("size, n, first_tier", [
+  (64, 4, 32), (64, 8, 32), (70, 5, 128),
+])  # fmt: skip
+def test_pairs_of_rounds_are_all_tiles_or_none(tmp_path, size, n, first_tier):
+  """By their mean fill, also where the last round has 3 blocks of 5."""
   counts, least = make_triplets(size, fill=0.4), 0.4 * 4**2
-  how = {"tile_size": 4, "min_fill": 0.4, "first_tier": 32}
+  how = {"tile_size": 4, "min_fill": 0.4, "first_tier": first_tier}
   made = build(counts, tmp_path / "rounds", round_size=n, **how)
   round_of = np.arange(made.num_blocks) // n
   row, col = made.position[np.stack(counts[:2])] // 4
@@ -40,7 +42,7 @@ def test_pairs_of_rounds_are_all_tiles_or_none(tmp_path, size, n):
   assert made.num_counts.sum() + made.num_outside == len(counts.row)
 
   steps = by_device(made, n)
-  if size % (4 * n) == 0:
+  if size % (4 * n) == 0:  # all rounds are full
     assert (steps == steps[0, 0]).all()
   alone = build(counts, tmp_path / "alone", **how)
   assert steps.max(axis=1).sum() < by_device(alone, n).max(axis=1).sum()

@@ -34,7 +34,7 @@ from glove_jax.training.tiles.strips import Strip, Strips
 _MAX_POWER = 32  # lines are narrower than 2^32
 # Words along a side of a tile; smaller ones would be all overhead.
 _SMALLEST_TILE = 32
-# To launch a step takes about as long as to train this many counts of lines.
+# Cells of padding on a device, in a turn, that lines may cost to save a step.
 _STEP_CELLS = 4096
 _STRIP_WORDS = 512  # words, or contexts, that are trained with the core at once
 
@@ -212,9 +212,11 @@ def ring_settings(
 
   Blocks are halved until they can be dealt evenly, see `_is_even`: those of the
   core, or of all words without `missing`, and those of each stage of `growth`.
-  The core is extended to a multiple of n blocks. Without `missing` the first
-  tier of words is, so that each device has as many words of each tier, and the
-  pairs of two rounds of n blocks are all tiles or none.
+  The core is extended to a multiple of n blocks.
+
+  Without `missing`, the first tier of words is extended to such a multiple, so
+  that all devices have equally many words of each tier. The pairs of two rounds
+  of n blocks are all tiles or none if that takes fewer steps.
 
   Example:
     With 16,384 words in the core, of which 8,192 train first:

@@ -55,7 +55,7 @@ def initial_params(
       fitted = fit(x_max=config.resolved.x_max, alpha=config.alpha)
       names = ("word_bias", "context_bias")
       biases = {
-        name: jnp.asarray(bias, config.dtype)
+        name: jax.device_put(bias.astype(config.dtype))
         for name, bias in zip(names, fitted, strict=True)
       }
     draw = random_rows if by_row and start is None else random_params

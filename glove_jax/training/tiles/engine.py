@@ -197,7 +197,7 @@ class TileEngine(BlockedEngine):
       strip_jobs,
       jax.device_put(pull) if pull else None,
     )
-    self._position = jnp.asarray(self.blocks.position)
+    self._position = jax.device_put(self.blocks.position)
     stacks = [job.load() for job in line_jobs] + _strip_shapes(strip_jobs)
     stacks += [self._pull] if pull else []
     self._compile(tile_shapes(self.blocks, self._batching) + stacks)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from glove_jax import memory, model
 from glove_jax.config import TrainConfig
@@ -37,15 +38,14 @@ class Hyper(NamedTuple):
 
 def make_hyper(config, together):
   """The hyperparameters, and what maps a function over points."""
-  values = Hyper(
-    *(
-      jnp.array([getattr(c, name) for c in together or [config]], jnp.float32)
-      for name in Hyper._fields
-    )
-  )
-  if not together:
-    return Hyper(*(value[0] for value in values)), lambda function, _: function
-  return values, lambda function, axes: jax.vmap(function, axes)
+  values = [
+    np.array([getattr(c, name) for c in together or [config]], np.float32)
+    for name in Hyper._fields
+  ]
+  if together:
+    return Hyper(*jax.device_put(values)), jax.vmap
+  scalars = [value[0] for value in values]
+  return Hyper(*jax.device_put(scalars)), lambda function, _: function
 
 
 def make_programs(

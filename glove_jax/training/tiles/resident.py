@@ -153,7 +153,7 @@ def cut(
   Raises:
     ValueError: a count that has no code, see `codec`.
   """
-  of_word = jnp.bincount(counts.row, length=counts.vocab_size)
+  of_word = _count_words(counts.row, length=counts.vocab_size)
   position = word_positions(np.asarray(of_word), settings)
   codes, num_counts, lowest, highest = _scatter(
     *counts[:3],
@@ -165,6 +165,10 @@ def cut(
   check_range(float(lowest), float(highest))
   num_counts = np.asarray(num_counts, np.int64)
   return blocks._replace(position=position, num_counts=num_counts), codes
+
+
+# One program: without jit, each of its ten steps would be one.
+_count_words = jax.jit(jnp.bincount, static_argnames="length")
 
 
 @functools.partial(jax.jit, static_argnames=("num_tiles", "size"))

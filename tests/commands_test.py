@@ -41,6 +41,9 @@ def test_questions_of_neighbors():
   assert ask("a b") == [("a b", ["a", "b"], [])]
   assert ask("new york") == [("new york", ["new york"], [])]
   assert ask("-") == [("-", ["-"], [])]
+  for arguments in (["a", "-"], ["a -"]):
+    with pytest.raises(ValueError, match="'a -' has no word after its last"):
+      ask(*arguments)
 
 
 def test_counting_loads_only_what_it_needs(tmp_path):

@@ -76,6 +76,7 @@ import scipy.linalg.cython_blas  # which was held back only for a moment
     (["--seeds=3"], "--seeds is for sweeps"),
     (["--trials=3", "--sweep=dim=1,2"], "--trials is for searches"),
     (["export", "--output=v.npz", "--input=v", "--seed=3"], "--seed"),
+    (["convert", "a", "b", "--max_vocab=-3"], "--max_vocab must be at least 0"),
   ],
 )
 def test_a_flag_without_effect_is_an_error(arguments, flag):

@@ -260,7 +260,7 @@ class Runner:
     """Evaluates a point, and removes the checkpoints of its training."""
     folder = point_folder(self.workdir, point)
     results, answers = scores.evaluate_point(
-      vectors, point.config.evaluate, self._evaluator
+      vectors, point.config.evaluate, self._evaluator, point.varied
     )
     atomic.remove(folder / "checkpoints")
     scores.write_answers(answers, folder / ANSWERS)

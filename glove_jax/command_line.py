@@ -43,6 +43,12 @@ _ADVICE = {  # on errors of the system
   errno.EISDIR: "A file is needed where there is a folder: name another",
   errno.EACCES: "There is no permission for this: change it, or name another",
   errno.EROFS: "Nothing can be written there: name another folder",
+  errno.EFBIG: "Files may not be larger here: see ulimit -f",
+  errno.EMFILE: "More files may not be open here: see ulimit -n",
+  errno.ENOMEM: (
+    "There is too little memory: close other programs, see ulimit -v, or lower "
+    "--dim, --max_vocab or --memory_gb"
+  ),
 }
 _GUARDED = re.compile(r"Disallowed \S+ transfer")  # what JAX's guard says
 _UNGUARDED = (
@@ -282,10 +288,11 @@ def with_flags(message: str) -> str:
 
   A name is a setting at the start of the message or of a clause, before =, and
   wherever it has an underscore: "x_max must be ..." -> "--x_max must be ...".
+  "remove it" and "keep the others" are advice, in which no setting is named.
   """
   name = f"({'|'.join(_names)})"
   long = f"({'|'.join(name for name in _names if '_' in name)})"
-  first = rf"(^|(?<=: ))(?={name} )"
+  first = rf"(^|(?<=: ))(?={name} (?!(its?|the|only|by)\b))"
   inside = rf"(?<!\S)(?<!, )(?={name}=|{long}\b[^/])"
   return re.sub(f"{first}|{inside}", "--", message)
 

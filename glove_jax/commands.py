@@ -43,7 +43,7 @@ from glove_jax.run_flags import (
   workdir,
 )
 from glove_jax.sweeps.options import SweepConfig
-from glove_jax.workdir import artifacts, exports, pipeline
+from glove_jax.workdir import artifacts, exports, pipeline, stages
 
 if TYPE_CHECKING:
   from glove_jax.vectors.word_vectors import WordVectors
@@ -185,6 +185,7 @@ def export(arguments: list[str]) -> None:
     is_folder = flags.format in ("projector", "model2vec")
     what = "FOLDER" if is_folder else "FILE"
     raise ValueError(f"export needs --output={what}.")
+  stages.refuse_own(flags.output)
   form = flags.format or formats.format_of(flags.output) or "stanford_text"
   _check_export(form, flags)
   if flags.input:
@@ -231,6 +232,7 @@ def convert(arguments: list[str]) -> None:
   form = flags.format or formats.format_of(output)
   if form and exports.EXPORTS[form] == "counts":
     raise ValueError(f"{form} is for counts: use export with --workdir.")
+  stages.refuse_own(output)
   vectors = _for_sentences(read_input(source, flags), flags)
   formats.write_vectors(vectors, output, form)
   say(f"{len(vectors):,} vectors are in {output}")

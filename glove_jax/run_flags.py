@@ -161,6 +161,7 @@ def trained() -> tuple["WordVectors", configs.Config]:
 def read_input(path: str, flags: RunFlags) -> "WordVectors":
   """The vectors of a file, as many as --max_vocab says."""
   settings = given(configs.fields())
+  configs.make_config(**settings)  # which checks their ranges
   return artifacts.load(
     path,
     limit=settings.get("max_vocab") or None,

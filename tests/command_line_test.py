@@ -23,6 +23,8 @@ RUN = pathlib.Path(__file__).parents[1] / "run.py"
     ("x_max must be at least 1.", "--x_max must be at least 1."),
     ("Use a smaller learning_rate.", "Use a smaller --learning_rate."),
     ("Point 2 (dim=0, x_max=1): dim is", "Point 2 (dim=0, x_max=1): --dim is"),
+    ("a.json is damaged: remove it.", "a.json is damaged: remove it."),
+    ("remove must be at least 0.", "--remove must be at least 0."),
     ("Use engine=rows.", "Use --engine=rows."),
     ("Use --engine=rows.", "Use --engine=rows."),
     ("Point 2 (dim=0): dim is low.", "Point 2 (dim=0): --dim is low."),
@@ -32,7 +34,7 @@ RUN = pathlib.Path(__file__).parents[1] / "run.py"
   ],
 )
 def test_settings_become_flags(message, shown, monkeypatch):
-  names = ["x_max", "learning_rate", "dim", "engine", "sweep"]
+  names = ["x_max", "learning_rate", "dim", "engine", "sweep", "remove"]
   monkeypatch.setattr(command_line, "_names", names)
   assert command_line.with_flags(message) == shown
 
@@ -60,6 +62,8 @@ def test_errors_of_the_system_say_what_to_do():
   assert place.startswith("A file is needed where there is a folder: name an")
   place = command_line.sentence(OSError(errno.ENOENT, "Not there", "nodir/a"))
   assert place.startswith("There is no folder nodir: make it, or name another")
+  place = command_line.sentence(OSError(errno.ENOMEM, "Cannot allocate"))
+  assert place.startswith("There is too little memory: close other programs")
   other = FileNotFoundError(errno.ENOENT, "No such file", "a.txt")
   assert command_line.sentence(other) == str(other)
 

@@ -41,6 +41,9 @@ def test_questions_of_neighbors():
   assert ask("a b") == [("a b", ["a", "b"], [])]
   assert ask("new york") == [("new york", ["new york"], [])]
   assert ask("-") == [("-", ["-"], [])]
+  for arguments in (["a", "-"], ["a -"]):
+    with pytest.raises(ValueError, match="'a -' has no word after its last"):
+      ask(*arguments)
 
 
 def test_counting_loads_only_what_it_needs(tmp_path):
@@ -73,6 +76,7 @@ import scipy.linalg.cython_blas  # which was held back only for a moment
     (["--seeds=3"], "--seeds is for sweeps"),
     (["--trials=3", "--sweep=dim=1,2"], "--trials is for searches"),
     (["export", "--output=v.npz", "--input=v", "--seed=3"], "--seed"),
+    (["convert", "a", "b", "--max_vocab=-3"], "--max_vocab must be at least 0"),
   ],
 )
 def test_a_flag_without_effect_is_an_error(arguments, flag):

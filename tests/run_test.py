@@ -105,6 +105,11 @@ def test_an_export_has_a_card_beside_it_but_replaces_no_page(trained, tmp_path):
   done = run("export", workdir, f"--output={tmp_path}/v.npz")
   assert done.returncode == 0 and "model card" not in done.stdout
   assert (tmp_path / "v.md").read_text() == "# My page\n"
+  own = trained[0] / "run" / "tables.npz"
+  tables = own.read_bytes()
+  done = run("export", workdir, f"--output={own}")
+  assert done.returncode == 1 and f"{own} belongs to the run" in done.stderr
+  assert own.read_bytes() == tables
 
 
 def test_a_static_embedding_model_is_exported(trained, tmp_path):

@@ -168,17 +168,24 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
   (('frequent', 'rare'), [[4.0, 1.0], [1.0, 0.0]])
 
   Args:
-    matrix: [V, V] with X_ij >= 0: a sparse matrix of SciPy, or an array.
+    matrix: [V, V] with X_ij >= 0: a sparse matrix of SciPy, an array, or a
+      data frame, whose columns may be in another order than its rows.
     words: the V words; by default the index of a data frame.
 
   Raises:
     ValueError: the matrix is not square, has another number of words, has an
-      entry that is negative or not finite, or has none; or a word occurs twice.
+      entry that is negative or not finite, or has none; or a word occurs twice,
+      or a data frame has other columns than rows.
   """
+  matrix = _aligned(matrix)
   if words is None:
     words = getattr(matrix, "index", None)
   if words is None or callable(words):
-    raise ValueError("words is missing: give the word of each row of matrix.")
+    is_text = isinstance(matrix, list | tuple)  # or may be meant as such
+    hint = " If its rows are sentences, give their words as strings." * is_text
+    raise ValueError(
+      "words is missing: give the word of each row of matrix." + hint
+    )
   if isinstance(words, str) or not isinstance(words, Iterable):
     raise ValueError(f"words must be a list of strings, got {words!r:.80}.")
   words = list(words)
@@ -205,6 +212,25 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
   col = table.indices.astype(np.int32, copy=False)
   counts = triplets.check(Triplets(row, col, table.data, len(words)))
   return Cooccurrences(counts, Vocab(tuple(words), np.zeros(len(words))))
+
+
+def _aligned(matrix):
+  """A data frame with its columns in the order of its rows.
+
+  Rows or columns that have no names, but the numbers 0 to V - 1, are in order.
+  """
+  if not (hasattr(matrix, "columns") and hasattr(matrix, "reindex")):
+    return matrix
+  rows, cols = list(matrix.index), list(matrix.columns)
+  unnamed = list(range(len(rows)))
+  if cols in (rows, unnamed) or rows == unnamed:
+    return matrix
+  if sorted(map(str, rows)) != sorted(map(str, cols)):
+    raise ValueError(
+      "matrix has other columns than rows: it needs a row and a column for "
+      "each word."
+    )
+  return matrix[rows]
 
 
 def _summed(matrix) -> scipy.sparse.csr_array:

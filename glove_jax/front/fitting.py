@@ -114,15 +114,16 @@ def _counted(given, words, config, settings, quiet: bool) -> Cooccurrences:
   """The counts that `fit` was given, or those of the text."""
   is_matrix = _is_matrix(given)
   if not is_matrix and words is not None:
-    raise ValueError("words is for a matrix: leave it out.")
+    raise ValueError("words is for a matrix of numbers only: leave it out.")
   if not is_matrix and not isinstance(given, Cooccurrences):
     return _count(given, config, settings, quiet)
+  counts = from_matrix(given, words) if is_matrix else given
   counting = {f.name for f in fields(COUNTING)}
   if unused := sorted(settings.keys() & counting):
     raise ValueError(
       f"{unused[0]} is for counting, which is done: leave it out."
     )
-  return from_matrix(given, words) if is_matrix else given
+  return counts
 
 
 def _is_matrix(given) -> bool:

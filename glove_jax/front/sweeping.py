@@ -54,7 +54,8 @@ def sweep(
       `evaluate` they have their defaults.
     workdir: keeps what is done: the same sweep goes on from there after an
       interruption, and writes the tables, plots and page that the command line
-      does. A sweep of other points is refused. By default a temporary folder.
+      does. A sweep of other points is refused. Finished points keep the scores
+      of an earlier `evaluate`. By default a temporary folder.
     preset: the settings of a published recipe; those given as well win.
     quiet: shows no progress and prints nothing.
     **options: settings of a run.

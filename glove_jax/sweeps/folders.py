@@ -56,8 +56,8 @@ def adopt(points: Sequence[Point], workdir: pathlib.Path) -> None:
   for path in done:
     if _settings_of(path.name) not in names:
       raise ValueError(
-        f"{workdir} has results of another sweep, such as {path.name}, which "
-        "its report would lose: name another workdir."
+        f"{workdir} has results of another sweep, such as points/{path.name}, "
+        "which its report would lose: name another workdir."
       )
   for path in done:
     name = names[_settings_of(path.name)]

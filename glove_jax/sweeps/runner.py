@@ -106,6 +106,10 @@ class Runner:
     """
     num_started = sum(is_done(self.workdir, point) for point in points)
     self.say(f"{num_started} of {len(points)} points are done.")
+    if self._keep_tables and (num := self._num_without_tables(points)):
+      self.say(
+        f"The tables of {num} of these were not kept: a new workdir keeps all."
+      )
     failed = {}
     for group in by_counts(points):
       if all(is_done(self.workdir, point) for point in group) and not (
@@ -128,6 +132,15 @@ class Runner:
             failed |= self._run_batch(claimed, folder)
             self._on_points()
     return failed
+
+  def _num_without_tables(self, points: Sequence[Point]) -> int:
+    """The number of points that are done and have no tables."""
+    return sum(
+      is_done(self.workdir, point)
+      and point.varied.get(grid.LABEL) not in self._trainers
+      and not (point_folder(self.workdir, point) / "tables.npz").exists()
+      for point in points
+    )
 
   def _drop_stale(self, group: Sequence[Point], counts) -> list[Point]:
     """Removes what was made from other counts or questions; returns the rest.
@@ -247,7 +260,7 @@ class Runner:
     """Evaluates a point, and removes the checkpoints of its training."""
     folder = point_folder(self.workdir, point)
     results, answers = scores.evaluate_point(
-      vectors, point.config.evaluate, self._evaluator
+      vectors, point.config.evaluate, self._evaluator, point.varied
     )
     atomic.remove(folder / "checkpoints")
     scores.write_answers(answers, folder / ANSWERS)

@@ -3,7 +3,7 @@
 import io
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -20,11 +20,16 @@ Evaluator = Callable[[WordVectors], float | Mapping[str, float]]
 Answers = dict[str, np.ndarray]
 PEOPLE = "/people"
 
+# Columns beside the scores and the settings that vary.
+_COLUMNS = {"point", "seed", "cost", "train_seconds", "wall_seconds", "error"}
 _PARTS = ("semantic", "syntactic")
 
 
 def evaluate_point(
-  vectors: WordVectors, config: EvaluateConfig, evaluator: Evaluator | None
+  vectors: WordVectors,
+  config: EvaluateConfig,
+  evaluator: Evaluator | None,
+  varied: Collection[str] = (),
 ) -> tuple[dict, Answers]:
   """Scores vectors.
 
@@ -32,15 +37,24 @@ def evaluate_point(
     vectors: the vectors.
     config: the question sets.
     evaluator: a score of one's own, beside them.
+    varied: the settings that are columns too.
 
   Returns:
     Results as evaluation.json holds them, and the answers.
+
+  Raises:
+    ValueError: a score has the name of another column.
   """
   asked: dict = {}
   results = evaluate.evaluate_vectors(vectors, config, asked=asked)
   if evaluator:
     found = evaluator(vectors)
     scores = found if isinstance(found, Mapping) else {"score": found}
+    if taken := sorted(scores.keys() & {*_COLUMNS, *varied, *results}):
+      raise ValueError(
+        f"evaluate returns a score named {taken[0]}, which names another "
+        "column of the results: rename it."
+      )
     results |= {
       name: {"kind": "score", "score": float(score)}
       for name, score in scores.items()

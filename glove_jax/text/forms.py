@@ -182,6 +182,11 @@ def _check_documents(documents: Iterable) -> Iterator[Iterable]:
         f"An item of sentences is {document!r:.80}: give lists of words only, "
         "or texts only."
       )
+    if isinstance(document, set | frozenset):
+      raise ValueError(
+        "A document of sentences is a set, whose words have no order: give "
+        "lists of words."
+      )
     yield document
 
 

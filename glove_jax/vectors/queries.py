@@ -43,6 +43,9 @@ def questions(
   ["king", "queen"]              each word by itself
   ["king", "-", "man"]           one question: near king, far from man
   ["king - man + woman"]         the same in one argument
+
+  Raises:
+    ValueError: a sign has no word after it.
   """
   signs = {"+", "-"}
   if len(arguments) > 1 and signs & {*arguments}:
@@ -59,6 +62,8 @@ def questions(
 def _question(tokens: list[str]) -> tuple[str, list[str], list[str]]:
   words: dict[str, list[str]] = {"+": [], "-": []}
   sign = "+"
+  if tokens[-1:] in (["+"], ["-"]):
+    raise ValueError(f"{' '.join(tokens)!r} has no word after its last sign.")
   for token in tokens:
     if token in words:
       sign = token

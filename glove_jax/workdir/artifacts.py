@@ -243,6 +243,11 @@ def make_errors(
 
 def tables_path(workdir: str | os.PathLike) -> pathlib.Path:
   path = pathlib.Path(workdir, _TABLES)
+  if not path.exists() and (path.parent / "training.json").exists():
+    raise FileNotFoundError(
+      f"The sweep of {workdir} has not kept the tables of this point: train "
+      "its settings in a workdir of their own."
+    )
   if not path.exists() or not stages.is_valid(workdir, "train"):
     raise FileNotFoundError(
       f"There are no trained tables in {workdir}: finish the training with "

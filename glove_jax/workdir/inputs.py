@@ -22,9 +22,15 @@ def check(config: CorpusConfig, workdir: pathlib.Path) -> None:
     FileNotFoundError: a name is no file, glob, folder or named corpus, or a
       folder of `add_to` or another file is missing.
     ValueError: settings that do not fit each other, a vocabulary that cannot be
-      read, or a run that is to be added to itself.
+      read, or a run that is to be added to itself, or twice.
   """
-  for folder in config.add_to:
+  folders = [os.path.realpath(folder) for folder in config.add_to]
+  for folder, path in zip(config.add_to, folders, strict=True):
+    if folders.count(path) > 1:
+      raise ValueError(
+        f"add_to names {folder} twice, which would add its counts twice: name "
+        "it once."
+      )
     _check_added(folder, workdir)
   if config.records and not config.records_vocab:
     raise ValueError("records needs records_vocab=vocab.txt, its words.")

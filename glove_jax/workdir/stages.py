@@ -185,6 +185,21 @@ class Stages:
     return {"settings": settings, "inputs": hashes, "paths": paths}
 
 
+def refuse_own(path: str | os.PathLike) -> None:
+  """Refuses to write a file that a run has made in its work directory.
+
+  Raises:
+    ValueError: the file is one of a run's.
+  """
+  path = pathlib.Path(path).expanduser()
+  outputs = {name for stage in STAGES.values() for name in stage.outputs}
+  is_own = path.name in outputs | {_NOTES, _HASHES, "config.json"}
+  if is_own and (path.parent / _NOTES).is_file():
+    raise ValueError(
+      f"{path} belongs to the run in {path.parent}: name another file."
+    )
+
+
 def is_workdir(path: str | os.PathLike) -> bool:
   """Whether a path is the folder of a run, or of counts that were saved."""
   return any(pathlib.Path(path, n).is_file() for n in (_NOTES, "vocab.txt"))

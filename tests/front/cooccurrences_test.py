@@ -40,6 +40,14 @@ def test_types_of_matrices():
   assert from_matrix(frame).matrix().toarray().tolist() == (
     from_matrix(np.array(X, np.int8), WORDS).matrix().toarray().tolist()
   )
+  shuffled = pd.DataFrame(X, WORDS, WORDS)[WORDS[::-1]]
+  assert from_matrix(shuffled).matrix().toarray().tolist() == (
+    from_matrix(frame).matrix().toarray().tolist()
+  )
+  named = pd.DataFrame(X, columns=WORDS)
+  assert from_matrix(named, WORDS).vocab.words == from_matrix(frame).vocab.words
+  with pytest.raises(ValueError, match="has other columns than rows"):
+    from_matrix(pd.DataFrame(X, WORDS, [*WORDS[1:], "d"]))
   for dtype in (np.float32, np.float64):
     assert (
       from_matrix(np.array(X, dtype), WORDS).triplets().count.dtype == dtype

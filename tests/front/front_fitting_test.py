@@ -181,6 +181,8 @@ def test_a_preset_and_the_way_of_combining(counts):
   (lambda c: glove_jax.fit(c, init=np.eye(3)), "init is of type ndarray: give"),
   (lambda c: glove_jax.fit([[1, 2], [3]], ["a", "b"]), "rows differ in length"),
   (lambda c: glove_jax.fit([[1, 2], [3, 1]]), "words is missing"),
+  (lambda c: glove_jax.fit([[1, 2], [3]], min_count=1),
+   "If its rows are sentences, give their words as strings"),
   (lambda c: glove_jax.from_matrix(np.eye(3), "abc"), "words must be a list"),
   (lambda c: glove_jax.from_matrix("abc", ["a"]), "matrix must be a table of"),
   (lambda c: glove_jax.load("a.txt", limit=0), "limit must be at least 1"),

@@ -76,6 +76,18 @@ def test_a_point_that_fails_says_why(counts, capsys):
   assert "failed: seed=0" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["x_max", "cost", "score"])
+def test_a_score_has_a_column_of_its_own(counts, name):
+  frame = glove_jax.sweep(
+    counts, x_max=[3, 9], evaluate=lambda vectors: {name: 0.5}, **BASE
+  )
+  assert frame["x_max"].tolist() == [3, 9]
+  if name == "score":
+    assert frame["score"].tolist() == [0.5, 0.5]
+  else:
+    assert f"a score named {name}, which names another" in frame["error"][1]
+
+
 def test_settings_that_are_lists_vary_by_lists(counts):
   frame = glove_jax.sweep(
     counts, growth=[["8192:1"], []], preset="glove", evaluate=cosine, **BASE

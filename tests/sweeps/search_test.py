@@ -95,7 +95,9 @@ def test_a_sweep_and_a_search_refuse_the_folder_of_another(
 ):
   with pytest.raises(ValueError, match="has a search"):
     run(plan(tiny, sweep="x_max=1,10"), searched)
-  with pytest.raises(ValueError, match=r"of another sweep, such as x_max=1_"):
+  with pytest.raises(
+    ValueError, match=r"of another sweep, such as points/x_max=1_"
+  ):
     run(plan(tiny, sweep="x_max=10,30", seeds=2), swept[0])
   with pytest.raises(ValueError, match="of another sweep"):
     search_for(tiny, swept[0], print, sweep="x_max=1..9", trials=1)

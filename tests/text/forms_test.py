@@ -67,6 +67,7 @@ def test_a_field_of_tables_and_dicts(given):
   (7, "of type int"),
   (b"a b", "of type bytes"),
   ([1, 2], "An item of sentences is 1"),
+  ([WORDS[0], {"a", "b"}], "a set, whose words have no order"),
   ([*WORDS, "a b"], "'a b': give lists of words only"),
   ([*TEXTS, ["a"]], r"\['a'\], others are strings"),
 ])  # fmt: skip

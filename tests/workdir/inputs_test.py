@@ -100,6 +100,7 @@ def test_records_without_the_field_are_named(tmp_path):
     ({"records": "c.bin"}, "records needs records_vocab"),
     ({"records": "c.bin", "records_vocab": "v.txt"}, "no file 'c.bin'"),
     ({"add_to": "gone"}, "no finished counts in gone"),
+    ({"add_to": ("gone", "./gone")}, "add_to names gone twice"),
     ({"add_to": "run"}, "cannot be added to itself"),
     ({"add_to": "./run/../run"}, "cannot be added to itself"),
   ],

@@ -154,3 +154,12 @@ def test_a_damaged_file_is_said(folder):
   (folder / "stages.json").write_text("{")
   with pytest.raises(ValueError, match=r"stages\.json is damaged .* remove it"):
     run(folder)
+
+
+def test_files_of_a_run_are_not_for_other_output(tmp_path):
+  stages.refuse_own(tmp_path / "vocab.txt")  # there is no run
+  (tmp_path / "stages.json").write_text("{}")
+  for name in ("vocab.txt", "tables.npz", "vectors.txt", "config.json"):
+    with pytest.raises(ValueError, match=f"{name} belongs to the run in"):
+      stages.refuse_own(tmp_path / name)
+  stages.refuse_own(tmp_path / "vectors.bin")

@@ -93,6 +93,7 @@ _ZIP_KINDS = (
 # Bytes that text does not have: neither blanks, backspace nor escape.
 _CONTROLS = bytes({*range(32), 127} - {8, 9, 10, 11, 12, 13, 27})
 _MOST_CONTROLS = 0.01, 0.1  # of text that is not UTF-8, of text that is
+_MOST_INVALID = 0.001  # of the bytes of text that is meant to be UTF-8
 _FEW_CONTROLS = 8  # as many are accepted in any text
 _JSON_KEY = re.compile(r'[ \t\r\n]*(\[\s*)?\{\s*"(?:[^"\\]|\\.)*"\s*:', re.S)
 
@@ -225,6 +226,19 @@ def _is_utf8(head: bytes) -> bool:
   except UnicodeDecodeError:
     return False
   return True
+
+
+def is_other_encoding(head: bytes) -> bool:
+  """Whether text is likely in another encoding than UTF-8, such as Latin-1.
+
+  >>> is_other_encoding("cafés".encode()), is_other_encoding(b"caf\\xe9s")
+  (False, True)
+  """
+  if _is_utf8(head):
+    return False
+  text = head.decode("utf-8", "surrogateescape")
+  invalid = sum("\udc80" <= character <= "\udcff" for character in text)
+  return invalid > _MOST_INVALID * len(head)
 
 
 def _order_of_utf16(head: bytes) -> str | None:

@@ -127,6 +127,7 @@ class _Search(NamedTuple):
   excluded: frozenset[str]  # real paths
   why_not: streams.WhyNot
   say: Callable[[str], object]
+  doubtful: list[str]  # texts that are likely not UTF-8
 
 
 def resolve(
@@ -149,7 +150,8 @@ def resolve(
       that is in them. A file that is named itself is never excluded.
     records: list files of JSON and Parquet, for `records.extract_field`,
       instead of text.
-    say: called with a line about what was left out because it is no text.
+    say: called with a line about what was left out because it is no text, and
+      about text that is likely not UTF-8.
 
   Returns:
     Paths in the order of the patterns.
@@ -165,6 +167,7 @@ def resolve(
     frozenset(os.path.realpath(path) for path in exclude),
     content.why_no_records if records else content.why_no_text,
     say,
+    [],
   )
   paths: dict[object, str] = {}  # by identity
   for pattern in patterns:
@@ -172,6 +175,13 @@ def resolve(
       paths.setdefault(_identity(path), path)
   if not paths:
     raise FileNotFoundError("No corpus was named: give a file, a folder or -.")
+  if search.doubtful and not records:
+    more = len(search.doubtful) - 1
+    say(
+      f"{search.doubtful[0]}{f' and {more} more' * bool(more)}: some bytes "
+      "are not UTF-8, and are not read as letters. If the text is in another "
+      "encoding, such as Latin-1, save it as UTF-8."
+    )
   return list(paths.values())
 
 
@@ -195,7 +205,7 @@ def _find(pattern: str, search: _Search) -> list[str]:
     if not os.path.exists(pattern):
       found, in_runs = _glob(pattern, search.excluded)
     for path in found:
-      members = streams.check_file(path, search.why_not)
+      members = _check(path, search)
       _say_left_out(path, members, search.say)
   if not found and in_runs:
     raise ValueError(
@@ -274,7 +284,7 @@ def _keep_text(folder: str, paths: list[str], search: _Search) -> list[str]:
       left_out.append(f"{path} is a pipe, a device or a broken link.")
     else:
       try:
-        left_out += streams.check_file(path, search.why_not)
+        left_out += _check(path, search)
         found.append(path)
       except ValueError as error:
         left_out.append(str(error))
@@ -282,6 +292,19 @@ def _keep_text(folder: str, paths: list[str], search: _Search) -> list[str]:
     raise ValueError(f"Corpus {folder!r} holds no text: {left_out[0]}")
   _say_left_out(folder, left_out, search.say)
   return found
+
+
+def _check(path: str, search: _Search) -> list[str]:
+  """As `streams.check_file`; notes a text that is likely not UTF-8."""
+
+  def why_not(head: bytes) -> str | None:
+    why = search.why_not(head)
+    is_known = path in search.doubtful[-1:]  # by another member of an archive
+    if not (why or is_known) and content.is_other_encoding(head):
+      search.doubtful.append(path)
+    return why
+
+  return streams.check_file(path, why_not)
 
 
 def _say_left_out(name: str, whys: list[str], say) -> None:

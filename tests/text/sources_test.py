@@ -11,7 +11,7 @@ import types
 import pytest
 from text_files import TEXT, read, written, zipped
 
-from glove_jax.text import sources
+from glove_jax.text import content, sources
 
 # Standard input and pipes
 
@@ -253,3 +253,17 @@ def test_a_folder_cannot_be_opened_nor_what_is_missing(tmp_path):
     sources.open_text(tmp_path)
   with pytest.raises(FileNotFoundError, match=r"Corpus .*gone.*no such file"):
     sources.open_text(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("data, is_said", [
+  ("un café près du marché\n".encode("latin-1"), True),
+  ("привет мир\n".encode("cp1251") * 9, True),
+  ("un café près du marché\n".encode(), False),
+  (b"caf\xe9 " + b"the text is in UTF-8 " * 100, False),  # a slip
+  (b"a" + ("é" * content.HEAD_BYTES).encode(), False),  # cut by the head
+])  # fmt: skip
+def test_text_in_another_encoding_is_said_to_be(tmp_path, data, is_said):
+  path, lines = tmp_path / "a.txt", []
+  path.write_bytes(data)
+  assert sources.resolve(tmp_path, say=lines.append) == [str(path)]
+  assert [line[: len(str(path))] for line in lines] == [str(path)] * is_said

@@ -70,7 +70,7 @@ def random_params(
 ) -> model.Params:
   """Draws all parameters but given ones, with the seed of the config."""
   return model.init_params(
-    jax.random.key(config.seed),
+    _key(config),
     vocab_size,
     config.dim,
     jnp.dtype(config.dtype),
@@ -78,12 +78,17 @@ def random_params(
   )
 
 
+def _key(config: TrainConfig) -> jax.Array:
+  """The key of the seed, whatever JAX_DEFAULT_PRNG_IMPL says."""
+  return jax.random.key(config.seed, impl="threefry2x32")
+
+
 def random_rows(vocab_size: int, config: TrainConfig, **given) -> model.Params:
   """As `random_params`, without a number of the vectors that is not read.
 
   The vectors are float32 and equal, bit for bit, those of `random_params`.
   """
-  keys = jax.random.split(jax.random.key(config.seed), 4)
+  keys = jax.random.split(_key(config), 4)
   shape, bound = (vocab_size, config.dim), 0.5 / config.dim
   vectors = (RandomTable(key, shape) for key in keys[:2])
   biases = {

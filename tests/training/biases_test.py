@@ -111,6 +111,14 @@ def test_rows_that_are_drawn_alone_are_those_of_all():
     np.testing.assert_array_equal(table[words], some[words])
 
 
+def test_another_default_generator_draws_the_same():
+  usual = biases.random_params(9, TrainConfig(dim=3))
+  with jax.default_prng_impl("rbg"):
+    for draw in (biases.random_params, biases.random_rows):
+      found = draw(9, TrainConfig(dim=3))
+      np.testing.assert_array_equal(found.word[np.arange(9)], usual.word)
+
+
 def test_given_biases_are_not_drawn():
   config, given = TrainConfig(dim=3), {"word_bias": np.ones(5)}
   for draw in (biases.random_params, biases.random_rows):

@@ -16,7 +16,9 @@ batched to minimise the number of steps.
 import abc
 import functools
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 
@@ -204,7 +206,7 @@ class TileEngine(BlockedEngine):
 
   def _open(self, triplets: Triplets, config, folder) -> None:
     """Cuts counts into files, or reads files cut earlier."""
-    folder, self._keeper = keep_folder(folder)
+    folder = keep_folder(folder, self)
     with futures.ThreadPoolExecutor(1) as pool:
       pool.submit(jax.devices)  # initialise an accelerator meanwhile
       blocks = _open_blocks(triplets, config, folder)
@@ -332,12 +334,13 @@ def _open_blocks(triplets, config, folder) -> Blocks:
   return cutting.build(triplets, folder, cutting.cut_settings(config))
 
 
-def keep_folder(folder):
-  """The folder, and the object that deletes it when dropped, or None."""
+def keep_folder(folder, owner: BlockedEngine):
+  """The folder, or a temporary one that goes with its owner."""
   if folder is not None:
-    return folder, None
-  keeper = tempfile.TemporaryDirectory(prefix="glove_jax_")
-  return keeper.name, keeper
+    return folder
+  folder = tempfile.mkdtemp(prefix="glove_jax_")
+  weakref.finalize(owner, shutil.rmtree, folder, ignore_errors=True)
+  return folder
 
 
 def check_settings(config: TrainConfig) -> None:

@@ -47,7 +47,7 @@ def cut_lines(
   """
   widths = _widths(remainder, half)
   if batch_cells is not None:
-    widths = join_widths(widths)
+    widths = _join_rare(widths)
   start, size = np.zeros(2 * half, np.int64), 0
   batched = []  # [K, R] trained rows of each width
   for width in np.unique(widths[widths > 0]):
@@ -87,33 +87,43 @@ def _widths(remainder: Remainder, half: int) -> np.ndarray:
   return np.where(length, widths, 0).astype(np.int64)
 
 
-def join_widths(widths: np.ndarray) -> np.ndarray:
-  """Widens lines of rare widths, since each width has a program of its own.
+def _join_rare(widths: np.ndarray) -> np.ndarray:
+  """Widens the lines of rare widths; each width has a program of its own."""
+  power = np.log2(np.maximum(1, widths)).astype(np.int64)
+  number = np.bincount(power)
+  number[0] = 0  # there is no line
+  widths = widths.copy()
+  for narrow, wide in joins(number, _MOST_ADDED * widths.sum()):
+    widths[widths == 1 << narrow] = 1 << wide
+  return widths
 
-  From narrow to wide, all lines of a width get the next one that occurs, if
-  that adds at most 1% to the cells of all lines.
+
+def joins(number: np.ndarray, most_added: float) -> list[tuple[int, int]]:
+  """Finds the widths whose lines are padded to the next one that occurs.
+
+  Each width costs something, however few lines have it: a program on one
+  device, a step of all devices on several.
 
   Args:
-    widths: [L], powers of two; 0 for no line.
+    number: [P], of the lines of width 2^p.
+    most_added: the cells that a join may add.
 
   Returns:
-    [L], the new widths.
+    Pairs (p, q), to be joined in this order: from width 2^p to width 2^q.
 
   Example:
-    Of 6,608 cells in all, two lines of width 8 become 24 longer each. As lines
-    of width 64, the 202 of width 32 would become 6,464 longer.
+    2 lines of width 8 have 2 * 24 cells more as lines of width 32. The 1000
+    lines of width 32 would have 32,000 more as lines of width 64.
 
-    >>> widths = np.repeat([8, 32, 64], [2, 200, 3])
-    >>> print(*np.unique(join_widths(widths), return_counts=True))
-    [32 64] [202   3]
+    >>> joins(np.array([0, 0, 0, 2, 0, 998, 5]), most_added=4096)
+    [(3, 5)]
   """
-  joined = widths.copy()
-  most = _MOST_ADDED * joined.sum()
-  for narrow, wide in itertools.pairwise(np.unique(widths[widths > 0])):
-    lines = joined == narrow
-    if np.count_nonzero(lines) * (wide - narrow) <= most:
-      joined[lines] = wide
-  return joined
+  number, found = number.copy(), []
+  for narrow, wide in itertools.pairwise(np.flatnonzero(number).tolist()):
+    if number[narrow] * ((1 << wide) - (1 << narrow)) <= most_added:
+      found.append((narrow, wide))
+      number[wide] += number[narrow]
+  return found
 
 
 @numba.njit(nogil=True, cache=True)

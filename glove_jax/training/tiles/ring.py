@@ -107,7 +107,7 @@ class RingEngine(BlockedEngine):
     """
     engine.check_settings(config)
     self._config = config = config.resolved
-    folder, self._keeper = engine.keep_folder(folder)
+    folder = engine.keep_folder(folder, self)
     local = sharding.local_devices(placement)
     blocks, remainder = cutting.cut(
       triplets,

@@ -5,7 +5,6 @@ are those of part (d + s) mod n in turn s, see `ring`.
 """
 
 import functools
-import itertools
 from collections.abc import Iterator
 
 import numba
@@ -27,7 +26,12 @@ from glove_jax.training.tiles.layout import (
   Tiles,
   pad_end,
 )
-from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
+from glove_jax.training.tiles.lines import (
+  BATCH_CELLS,
+  Remainder,
+  cut_lines,
+  joins,
+)
 from glove_jax.training.tiles.passes import growth_stages
 from glove_jax.training.tiles.strips import Strip, Strips
 
@@ -68,7 +72,7 @@ def cut_line_jobs(
     for width, lines in by_width.items():
       number[width.bit_length() - 1, turn, part] = len(lines.trained)
   number = multihost.sum_over_processes(number)
-  for narrow, wide in _joins(number):
+  for narrow, wide in joins(number.max(axis=(1, 2)), _STEP_CELLS):
     number[wide] += number[narrow]
     number[narrow] = 0
     for by_width in pieces.values():
@@ -87,35 +91,6 @@ def cut_line_jobs(
         lines, number[power, turn], (*shape, width), placement
       )
   return jobs
-
-
-def _joins(number: np.ndarray) -> list[tuple[int, int]]:
-  """Finds the widths whose lines are padded to the next width.
-
-  In a turn the lines of a width take a step of all devices, however few there
-  are. Few lines are padded, which saves a step.
-
-  Args:
-    number: [P, n, n] the lines of width 2^p in each turn, on each device.
-
-  Returns:
-    Pairs (p, q), to be joined in this order: from width 2^p to width 2^q.
-
-  Example:
-    2 lines of width 8 cost 2 * 24 cells more as lines of width 32. The 1000
-    lines of width 32 would cost 32,000 more as lines of width 64.
-
-    >>> number = np.zeros((32, 1, 1), int)
-    >>> number[[3, 5, 6], 0, 0] = 2, 998, 5
-    >>> _joins(number)
-    [(3, 5)]
-  """
-  most, joins = number.max(axis=(1, 2)), []
-  for narrow, wide in itertools.pairwise(np.flatnonzero(most).tolist()):
-    if most[narrow] * ((1 << wide) - (1 << narrow)) <= _STEP_CELLS:
-      joins.append((narrow, wide))
-      most[wide] += most[narrow]
-  return joins
 
 
 def _join_lines(by_width: dict[int, Lines], narrow: int, wide: int) -> None:

@@ -1,5 +1,9 @@
 """The blocked engine with `missing`, against the dense engine."""
 
+import gc
+import tempfile
+import warnings
+
 import jax
 import numpy as np
 import pytest
@@ -220,6 +224,16 @@ def test_a_stage_without_a_tile_is_skipped(tmp_path):
   np.testing.assert_allclose([x["cost"] for x in lines], costs, rtol=0.02)
   again = loop.train(counts, make_config(**settings, **stage), workdir=tmp_path)
   assert_equal(again, skipped)
+
+
+def test_a_temporary_folder_goes_with_its_engine(tmp_path, monkeypatch):
+  monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+  made = TileEngine(make_triplets(), make_config())
+  assert list(tmp_path.glob("glove_jax_*/*"))
+  del made
+  with warnings.catch_warnings(action="error"):
+    gc.collect()
+  assert not list(tmp_path.iterdir())
 
 
 def test_without_compilation_another_engine_is_named():

@@ -25,7 +25,7 @@ from glove_jax.training.tiles import (
   tile_files,
 )
 from glove_jax.training.tiles.grouping import DeviceSettings
-from glove_jax.training.tiles.lines import join_widths
+from glove_jax.training.tiles.lines import joins
 
 
 def jitted(function, **fixed):
@@ -106,15 +106,14 @@ def test_a_pass_visits_every_count_once(
 @given(st.lists(st.integers(0, 3000), min_size=9, max_size=9))
 def test_joined_widths_add_little(numbers):
   """From 0 to 3000 lines of each width from 1 to 256."""
-  widths = np.repeat(2 ** np.arange(9), numbers)
-  joined = join_widths(widths)
-  assert (joined >= widths).all()
-  assert set(joined) <= set(widths)
-  before = widths.sum()
-  for width in np.unique(joined):
-    below = joined[(joined == width) & (widths < width)]
-    narrowest = np.unique(widths)[np.unique(widths) < width][-1:]
-    assert len(below) * (width - narrowest).sum() <= 0.01 * before
+  number, most = np.array(numbers), 0.01 * (numbers @ 2 ** np.arange(9))
+  for narrow, wide in joins(number, most):
+    assert 0 < number[narrow] * (2**wide - 2**narrow) <= most
+    number[wide] += number[narrow]
+    number[narrow] = 0
+  left = np.flatnonzero(number)
+  assert (number[left[:-1]] * np.diff(2**left) > most).all()
+  assert number.sum() == sum(numbers)
 
 
 def test_min_fill_decides_what_is_dense(tmp_path):

@@ -219,7 +219,7 @@ def _aligned(matrix):
 
   Rows or columns that have no names, but the numbers 0 to V - 1, are in order.
   """
-  if not (hasattr(matrix, "columns") and hasattr(matrix, "reindex")):
+  if not (hasattr(matrix, "columns") and hasattr(matrix, "iloc")):
     return matrix
   rows, cols = list(matrix.index), list(matrix.columns)
   unnamed = list(range(len(rows)))
@@ -230,7 +230,9 @@ def _aligned(matrix):
       "matrix has other columns than rows: it needs a row and a column for "
       "each word."
     )
-  return matrix[rows]
+  # A table that was read from a file has texts on one side for numbers.
+  place = {str(name): i for i, name in enumerate(cols)}
+  return matrix.iloc[:, [place[str(name)] for name in rows]]
 
 
 def _summed(matrix) -> scipy.sparse.csr_array:

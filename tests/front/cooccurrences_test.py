@@ -44,6 +44,10 @@ def test_types_of_matrices():
   assert from_matrix(shuffled).matrix().toarray().tolist() == (
     from_matrix(frame).matrix().toarray().tolist()
   )
+  numbered = pd.DataFrame(X, ["7", "5", "6"], [7, 5, 6])[[5, 6, 7]]
+  assert from_matrix(numbered).matrix().toarray().tolist() == (
+    from_matrix(frame).matrix().toarray().tolist()
+  )
   named = pd.DataFrame(X, columns=WORDS)
   assert from_matrix(named, WORDS).vocab.words == from_matrix(frame).vocab.words
   with pytest.raises(ValueError, match="has other columns than rows"):

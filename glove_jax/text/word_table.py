@@ -116,7 +116,7 @@ def copy_words(table, order, ends, letters):
   for i, word in enumerate(order):
     first, last = table.ends[word], table.ends[word + 1]
     ends[i + 1] = ends[i] + last - first
-    letters[ends[i] : ends[i + 1]] = table.letters[first:last]
+    _copy(table.letters, first, last, letters, ends[i])
 
 
 def _grow(old: WordTable) -> WordTable:
@@ -214,7 +214,7 @@ def count_spans(table, data, spans, counts, begin, words):
         last = first + end - start
         if size == len(table.counts) or last + SLACK > len(table.letters):
           return i
-        table.letters[first:last] = data[start:end]
+        _copy(data, start, end, table.letters, first)
         table.ends[size + 1] = last
         table.counts[size] = 0
         table.size[0] = size + 1
@@ -240,7 +240,7 @@ def find_spans(table, data, spans, keep_places, ids):
   Returns:
     The number of ids.
   """
-  codes = _hash_spans(data, spans, 0)
+  codes = _hash_spans(data, spans, np.int64(0))
   found = 0
   for i in range(len(spans)):
     _look_ahead(table, codes, i)
@@ -287,6 +287,13 @@ def _fill_slots(table):
     code = _hash(table.letters, start, end)
     slot = _find(table, table.letters, start, end, code)
     table.slots[slot] = _entry(code, word)
+
+
+@njit(nogil=True, cache=True)
+def _copy(data, start, end, letters, first):
+  """Copies the bytes of a word; numba compiles a slice for a second longer."""
+  for i in range(end - start):
+    letters[first + i] = data[start + i]
 
 
 @njit(nogil=True, cache=True)

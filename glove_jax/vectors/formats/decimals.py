@@ -37,10 +37,10 @@ def lines(rows: np.ndarray) -> list[bytes]:
 def _write(rows, text, lengths):
   """Writes each row to its text; a row with too large numbers has length 0."""
   for i in range(len(rows)):
-    end = 0
+    end = np.int64(0)  # as for all other numbers of `_append`
     for x in rows[i]:
       if not abs(x) < _LIMIT:  # or NaN
-        end = 0
+        end = np.int64(0)
         break
       end = _append(np.float64(x), text[i], end)
     lengths[i] = end
@@ -57,7 +57,7 @@ def _append(x, text, end):
   whole, part = divmod(np.int64(np.rint(abs(x) * 1e6)), 1_000_000)
   end = _append_digits(np.uint32(whole), _num_digits(whole), text, end)
   text[end] = 46  # the point
-  return _append_digits(np.uint32(part), 6, text, end + 1)
+  return _append_digits(np.uint32(part), np.int64(6), text, end + 1)
 
 
 @numba.njit(nogil=True, cache=True)

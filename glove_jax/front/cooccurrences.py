@@ -49,18 +49,25 @@ class Cooccurrences:
     """
     self.vocab = vocab
     self.kind = kind or {}
-    self._counts = counts
+    self._counts = counts._replace(
+      row=_read_only(counts.row),
+      col=_read_only(counts.col),
+      count=_read_only(counts.count),
+    )
 
   def __repr__(self) -> str:
     num_words, num_counts = len(self.vocab), len(self._counts.row)
     return f"Cooccurrences({num_words} words, {num_counts} counts)"
 
   def triplets(self) -> Triplets:
-    """The non-zero X_ij as columns i, j and X_ij, sorted by (i, j)."""
+    """The non-zero X_ij as columns i, j and X_ij, sorted by (i, j).
+
+    The arrays are read-only, since these counts are made of them.
+    """
     return self._counts
 
   def matrix(self) -> scipy.sparse.csr_array:
-    """X: [V, V]."""
+    """X: [V, V]. It is read-only; `matrix().copy()` can be changed."""
     row, col, count, vocab_size = self._counts
     starts = np.searchsorted(row, np.arange(vocab_size + 1))
     return scipy.sparse.csr_array(
@@ -212,6 +219,12 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
   col = table.indices.astype(np.int32, copy=False)
   counts = triplets.check(Triplets(row, col, table.data, len(words)))
   return Cooccurrences(counts, Vocab(tuple(words), np.zeros(len(words))))
+
+
+def _read_only(column: np.ndarray) -> np.ndarray:
+  column = column.view()
+  column.setflags(write=False)
+  return column
 
 
 def _aligned(matrix):

@@ -24,6 +24,17 @@ def test_words_are_sorted_by_their_counts():
   assert (np.diff(keys) > 0).all() and row.dtype == col.dtype == np.int32
 
 
+def test_a_change_of_the_matrix_does_not_reach_the_counts():
+  counts = from_matrix(X, WORDS)
+  for table in (counts.matrix(), counts.triplets().count):
+    with pytest.raises(ValueError, match="read-only"):
+      table *= 0
+  changed = counts.matrix().copy()
+  changed.data[:] = 0
+  changed.eliminate_zeros()
+  assert counts.matrix().sum() == np.sum(X)
+
+
 def test_entries_of_a_cell_are_summed_and_zeros_dropped():
   entries = ([1, 2, 1, 0, 5], ([0, 0, 1, 1, 0], [1, 1, 0, 0, 0]))
   counts = from_matrix(

@@ -267,6 +267,15 @@ def test_iteration_gives_words():
   assert repr(made) == "WordVectors(5 words, 2 dimensions, float32)"
 
 
+def test_a_change_of_a_vector_does_not_reach_the_table():
+  made = circle()
+  vector = made["north"]
+  with pytest.raises(ValueError, match="read-only"):
+    vector -= made["south"]
+  made[["north"]][:] = 0
+  np.testing.assert_array_equal(made.vectors, circle().vectors)
+
+
 def test_several_words_stand_for_their_mean():
   made = random_vectors()
   assert made.neighbors(["w1", "w2"]) == made.most_similar(["w1", "w2"])

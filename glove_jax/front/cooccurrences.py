@@ -196,6 +196,7 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
   if isinstance(words, str) or not isinstance(words, Iterable):
     raise ValueError(f"words must be a list of strings, got {words!r:.80}.")
   words = list(words)
+  _check_order(matrix, words)
   table = _summed(matrix)
   if not table.nnz:
     raise ValueError("matrix has no counts: all its entries are 0.")
@@ -248,11 +249,29 @@ def _aligned(matrix):
   return matrix.iloc[:, [place[str(name)] for name in rows]]
 
 
+def _check_order(matrix, words: list[str]) -> None:
+  """Refuses words that a data frame has in another order."""
+  for side, what in (("index", "rows"), ("columns", "columns")):
+    names = getattr(matrix, side, ())
+    names = [] if callable(names) else list(map(str, names))
+    if names != words and sorted(names) == sorted(map(str, words)):
+      raise ValueError(
+        f"words has another order than the {what} of matrix: give both in one "
+        "order."
+      )
+
+
 def _summed(matrix) -> scipy.sparse.csr_array:
   """The matrix without duplicates and zeros, as float32 or float64."""
   if matrix is None or isinstance(matrix, str):
     raise ValueError(f"matrix must be a table of numbers, got {matrix!r:.80}.")
+  if np.ma.is_masked(matrix):
+    raise ValueError(
+      "matrix has masked entries: give matrix.filled(0), if they are no counts."
+    )
   try:
+    if not scipy.sparse.issparse(matrix):
+      matrix = _dense(matrix)
     table = scipy.sparse.coo_array(matrix)
     if table.dtype.kind == "c":
       raise TypeError("they are complex")
@@ -265,6 +284,16 @@ def _summed(matrix) -> scipy.sparse.csr_array:
   table.sum_duplicates()
   table.eliminate_zeros()
   return table
+
+
+def _dense(matrix) -> np.ndarray:
+  """An array of a type that SciPy knows; it has no half floats, nor objects.
+
+  A data frame whose columns may have missing values holds objects.
+  """
+  array = np.asarray(matrix)
+  is_known = array.dtype.kind in "biufcUS" and array.dtype != np.float16
+  return array if is_known else array.astype(np.float64)
 
 
 def _check_positive(table: scipy.sparse.csr_array, words: list[str]) -> None:

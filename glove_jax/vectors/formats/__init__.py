@@ -21,7 +21,6 @@ Formats of word2vec load in gensim with
 word2vec and npz. `load_vectors` knows a file by its content.
 """
 
-import functools
 import os
 import pathlib
 import warnings
@@ -46,10 +45,7 @@ __all__ = [
   "PACKED",
   "format_of",
   "load_vectors",
-  "read_stanford_text",
   "read_tables",
-  "read_word2vec_binary",
-  "read_word2vec_text",
   "write_stanford_text",
   "write_tables",
   "write_vectors",
@@ -245,23 +241,3 @@ def _refuse_other_files(name: str, head: bytes) -> None:
       f"{name} is neither text nor another format of vectors: name a file of "
       "vectors, or unpack it."
     )
-
-
-def _read_as(read, path: Path, **options):
-  with opening.open_file(path) as opened:
-    return read(opened, **options)
-
-
-def read_stanford_text(path: Path) -> WordVectors:
-  """Reads lines of a word and D numbers, with any header, see `text.read`.
-
-  Raises:
-    FileNotFoundError: there is no such file.
-    ValueError: there are no lines, a line does not end in D numbers, or the
-      header gives another number of lines; the message names the line.
-  """
-  return _read_as(text.read, path, limit=None, skip_bad_lines=False)[0]
-
-
-read_word2vec_text = read_stanford_text
-read_word2vec_binary = functools.partial(_read_as, binary.read, limit=None)

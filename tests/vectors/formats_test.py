@@ -230,6 +230,8 @@ def test_words_that_could_not_be_read_back_are_not_written(
   assert path.read_text() == "old"
 
 
+# The byte-order marks of UTF-8 and UTF-16.
+MARKS = ("\udcef\udcbb\udcbf", "\udcff\udcfe", "\udcfe\udcff")
 # As the reader of bytes hands them out: characters, and bytes that are none.
 WORDS = st.lists(
   st.binary(max_size=9).map(lambda b: b.decode("utf-8", "surrogateescape")),
@@ -249,7 +251,9 @@ def test_any_words_survive_or_are_refused(
   try:
     WRITERS[form](WordVectors(words, table), path)
   except ValueError:
-    assert any({*" \n\t\r\x0b\x0c\ufeff"} & {*word} for word in words)
+    is_mark = words[0].startswith(MARKS)  # in a first word of any bytes
+    blank = any({*" \n\t\r\x0b\x0c\ufeff"} & {*word} for word in words)
+    assert blank or is_mark
     return
   read = formats.load_vectors(path)
   assert read.words == tuple(words)

@@ -28,6 +28,7 @@ from collections.abc import Callable
 
 from glove_jax import effects
 from glove_jax.text import content
+from glove_jax.text.streams import PACKED
 from glove_jax.vectors.formats import (
   arrays,
   binary,
@@ -37,12 +38,10 @@ from glove_jax.vectors.formats import (
   text,
 )
 from glove_jax.vectors.formats.arrays import read_tables, write_tables
-from glove_jax.vectors.formats.opening import PACKED
 from glove_jax.vectors.word_vectors import WordVectors
 
 __all__ = [
   "FORMATS",
-  "PACKED",
   "format_of",
   "load_vectors",
   "read_tables",
@@ -101,7 +100,7 @@ def format_of(path: Path) -> str | None:
   ('fasttext', None)
   """
   path = pathlib.Path(path)
-  if path.suffix.lower() in opening.PACKED:
+  if path.suffix.lower() in PACKED:
     path = path.with_suffix("")
   return _ENDINGS.get(path.suffix.lower())
 
@@ -178,7 +177,7 @@ def load_vectors(
     effects.check([{"vectors": how or "sum"}], ["context_weight"])
   path = os.fsdecode(path)
   folder = pathlib.Path(path).expanduser()
-  if (folder / projector.CONFIG).is_file():
+  if projector.is_projector(folder):
     arrays.refuse_how(how, context_weight, str(folder))
     vectors = projector.read(folder)
   elif model2vec.is_model(folder):

@@ -72,3 +72,13 @@ def decode(code: jax.Array, *, x_max: float, alpha: float):
   log_count = log_counts(code)
   weight = jnp.minimum(1.0, jnp.exp(alpha * (log_count - jnp.log(x_max))))
   return log_count, jnp.where(code > 0, weight, 0.0)
+
+
+def check_range(lowest: float, highest: float) -> None:
+  """Raises a ValueError if some count between these has no code."""
+  for count in (lowest, highest):
+    if not LOWEST <= count <= HIGHEST:
+      raise ValueError(
+        f"The count {count:g} is outside of {LOWEST:g} to {HIGHEST:g}, which "
+        "engine=blocked can store: use engine=rows."
+      )

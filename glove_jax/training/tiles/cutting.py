@@ -1,38 +1,33 @@
 """Cuts counts into tiles and lines, which `layout` describes, in a folder.
 
-The tiles are written one block of rows at a time, and the other counts lie in
-files that are mapped into memory, so memory grows with the vocabulary, not with
-the number of counts.
+The tiles are written a few rows at a time, and the other counts lie in files
+that are mapped into memory, so memory grows with the vocabulary, not with the
+number of counts.
 """
 
 import functools
 import os
 import pathlib
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
-from numba import uint64
 
 from glove_jax import atomic, memory, metrics
 from glove_jax.config import TrainConfig
-from glove_jax.counts.triplets import Triplets, release
-from glove_jax.threads import default_threads, ordered_map
+from glove_jax.counts.triplets import Triplets
 from glove_jax.training.sorting import by_row
-from glove_jax.training.tiles import block_pairs, strips, tile_files
+from glove_jax.training.tiles import strips, tile_files
 from glove_jax.training.tiles.block_pairs import (
   DROPPED,
   REMAINS,
   TILE,
   BlockRows,
-  Counted,
   all_tiles,
   count_blocks,
   count_rounds,
 )
-from glove_jax.training.tiles.codec import HIGHEST, LOWEST, encode
+from glove_jax.training.tiles.filling import write_tiles
 from glove_jax.training.tiles.layout import Blocks
 from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
 
@@ -210,7 +205,7 @@ def cut(
     "cutting tiles", len(numbers), " blocks", enabled=not rows.start
   ) as bar:
     path = folder / "tiles.bin"
-    remainder = _write_tiles(source, counted, kinds, path, bar)
+    remainder = write_tiles(source, counted, kinds, path, bar)
   pair, num_counts = all_tiles(counted, num_blocks, reduce)
   here = np.isin(pair[:, 0], numbers)
   file_index = np.where(here, np.cumsum(here) - 1, -1)
@@ -261,129 +256,3 @@ def _round_kinds(
     return None
   kinds = np.where(is_tile, TILE, REMAINS)
   return lambda block, _: kinds[block // size, round_of]
-
-
-def _write_tiles(
-  source: BlockRows,
-  counted: dict[int, Counted],
-  kinds,
-  path: pathlib.Path,
-  bar,
-) -> Remainder:
-  """Writes the tiles of some blocks of words; returns their other counts.
-
-  Args:
-    source: the counts.
-    counted: what each of the blocks has, in order.
-    kinds: from `_kinds`.
-    path: of the file for the codes of one tile after the other.
-    bar: shows progress.
-  """
-  triplets, starts, words, position, tile_size = source
-  col, count = np.asarray(triplets.col), np.asarray(triplets.count)
-  places = position, *np.divmod(position, tile_size)
-  nothing = np.zeros(-(-len(words) // tile_size), np.int64)
-  remains, total = (
-    np.cumsum([getattr(one, name) for one in counted.values()] or [0])
-    for name in ("remains", "total")
-  )
-  remainder = Remainder(
-    *(memory.scratch(remains[-1], t, path.parent) for t in ("i4", "i4", "u2"))
-  )
-  ends = dict(zip(counted, remains.tolist(), strict=False))
-  releases = np.diff(total // block_pairs.CHUNK, prepend=0) > 0
-  releases = dict(zip(counted, releases, strict=False))
-
-  def cut_rows(block, tiles: np.ndarray) -> None:
-    rows, has = words[block * tile_size :][:tile_size], counted[block]
-    slot = kinds(block, nothing)  # where there is no tile
-    slot[has.tiles] = np.arange(len(has.tiles))
-    outside = slice(ends[block] - has.remains, ends[block])
-    part = Remainder(*(column[outside] for column in remainder))
-    part.row[:] = block * tile_size
-    columns = map(np.asarray, part)
-    bad = _cut_rows(rows, starts, col, *places, count, slot, tiles, *columns)
-    if bad >= 0:
-      check_range(count[bad], count[bad])
-    memory.release(*part)
-    if releases[block]:
-      release(triplets)
-
-  num_tiles = {block: len(has.tiles) for block, has in counted.items()}
-  _fill_file(path, cut_rows, num_tiles, tile_size, bar)
-  release(triplets)
-  return remainder
-
-
-def _fill_file(
-  path, fill, num_tiles: dict[int, int], tile_size: int, bar
-) -> None:
-  """Writes the tiles of some blocks of words, in threads.
-
-  Args:
-    path: of the file.
-    fill: (block, zeros [M, T, T] uint16) -> None; fills the tiles of a block.
-    num_tiles: M of each block, in order.
-    tile_size: T.
-    bar: shows progress.
-  """
-  sizes = np.array(list(num_tiles.values()), np.int64)
-  starts = 2 * tile_size**2 * (np.cumsum(sizes) - sizes)
-  buffer = threading.local()  # a new array would cost more than to clear one
-
-  def write(block_at: tuple[int, int]) -> None:
-    block, start = block_at
-    if not hasattr(buffer, "tiles"):
-      shape = max(sizes, default=0), tile_size, tile_size
-      buffer.tiles = memory.lazy_zeros(shape, np.uint16)
-    tiles = buffer.tiles[: num_tiles[block]]
-    tiles.fill(0)
-    fill(block, tiles)
-    with memory.open_to_write(os.open(path, os.O_WRONLY)) as file:
-      file.seek(start)
-      file.write(tiles)
-
-  path.unlink(missing_ok=True)  # an earlier engine may still read it
-  path.touch()
-  blocks = zip(num_tiles, starts.tolist(), strict=True)
-  for _ in ordered_map(write, blocks, default_threads()):
-    bar.update()
-
-
-@numba.njit(nogil=True, cache=True)
-def _cut_rows(
-  words, starts, col, position, block, local, count, slot, tiles,
-  outside_row, outside_col, outside_code,
-):  # fmt: skip
-  """Writes counts to tiles[slot], or to the remainder if the slot says so.
-
-  Contexts have their position, and the block and the row there.
-
-  Returns the index of a count that has no code; -1 if all have one.
-  """
-  outside = 0
-  for row, word in enumerate(words):
-    for i in range(starts[word], starts[word + 1]):
-      context = uint64(col[i])  # numba would check the sign of an index
-      tile = slot[block[context]]
-      code = encode(count[i])
-      if code == 0:
-        return i
-      if tile >= 0:
-        tiles[tile, row, local[context]] = code
-      elif tile == REMAINS:
-        outside_row[outside] += row
-        outside_col[outside] = position[context]
-        outside_code[outside] = code
-        outside += 1
-  return -1
-
-
-def check_range(lowest: float, highest: float) -> None:
-  """Raises a ValueError if some count between these has no code."""
-  for count in (lowest, highest):
-    if not LOWEST <= count <= HIGHEST:
-      raise ValueError(
-        f"The count {count:g} is outside of {LOWEST:g} to {HIGHEST:g}, which "
-        "engine=blocked can store: use engine=rows."
-      )

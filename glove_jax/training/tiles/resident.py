@@ -29,7 +29,6 @@ from glove_jax.training.tiles.cutting import (
   BlockSizes,
   CutSettings,
   block_sizes,
-  check_range,
   cut_settings,
   word_positions,
 )
@@ -162,7 +161,7 @@ def cut(
     num_tiles=len(blocks.pair),
     size=blocks.tile_size,
   )
-  check_range(float(lowest), float(highest))
+  codec.check_range(float(lowest), float(highest))
   num_counts = np.asarray(num_counts, np.int64)
   return blocks._replace(position=position, num_counts=num_counts), codes
 

@@ -20,6 +20,7 @@ from glove_jax.training.tiles import (
   block_pairs,
   codec,
   cutting,
+  filling,
   layout,
   steps,
   tile_files,
@@ -132,20 +133,24 @@ def test_min_fill_decides_what_is_dense(tmp_path):
 def test_chunks_and_threads_do_not_change_what_is_cut(
   tmp_path, monkeypatch, core
 ):
-  """All files have the bytes that one thread cuts from one chunk."""
+  """All files have the bytes that one thread cuts from one chunk.
+
+  It writes whole tiles; the other threads 2 rows of 9 tiles, or more of fewer.
+  """
   counts = make_triplets()
 
-  def cut(threads, chunk):
-    for module in (cutting, block_pairs):
+  def cut(threads, chunk, buffer):
+    for module in (filling, block_pairs):
       monkeypatch.setattr(module, "default_threads", lambda: threads)
     monkeypatch.setattr(block_pairs, "CHUNK", chunk)
+    monkeypatch.setattr(filling, "_BUFFER", buffer)
     build(counts, tmp_path, tile_size=8, core=core)
     return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-  files = cut(1, 1 << 22)
+  files = cut(1, 1 << 22, 1 << 25)
   tiles = 9 if core else len(np.load(tmp_path / "filled.npy"))
   assert len(files["tiles.bin"]) == 2 * 8 * 8 * tiles
-  assert cut(3, 50) == files
+  assert cut(3, 50, 2 * 2 * 9 * 8) == files
   assert tile_files.is_complete(tmp_path)
   (tmp_path / "tiles.bin").write_bytes(files["tiles.bin"][:-1])
   assert not tile_files.is_complete(tmp_path)

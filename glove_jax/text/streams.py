@@ -6,6 +6,7 @@ decoded. `_Chunks` turns the last generator into a file.
 
 import bz2
 import codecs
+import contextlib
 import functools
 import io
 import lzma
@@ -16,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
+from glove_jax import lazy
 from glove_jax.text import content
 
 _CHUNK_BYTES = 1 << 16  # read at a time
@@ -206,20 +208,16 @@ def _make_zstandard():
   Raises:
     ImportError: no package reads Zstandard.
   """
-  try:
+  with contextlib.suppress(ImportError):
     from compression import zstd  # Python 3.14
 
     options = {zstd.DecompressionParameter.window_log_max: 31}
     return zstd.ZstdDecompressor(options=options)
-  except ImportError:
-    pass
-  try:
+  with lazy.needed(
+    "it is packed with Zstandard: unpack it with unzstd, or install the "
+    "package that reads it (pip install zstandard)."
+  ):
     import zstandard
-  except ImportError:
-    raise ImportError(
-      "it is packed with Zstandard: unpack it with unzstd, or install the "
-      "package that reads it (pip install zstandard)."
-    ) from None
   unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 31)
   return _Zstandard(unpacker.decompressobj())
 

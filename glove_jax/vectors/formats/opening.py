@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from glove_jax import atomic
+from glove_jax import atomic, lazy
 from glove_jax.text import content, streams
 from glove_jax.text.pipes import refuse_pipe
 from glove_jax.text.streams import PACKED
@@ -173,12 +173,10 @@ def _zstandard_writer(file: BinaryIO):
     from compression import zstd  # Python 3.14
 
     return zstd.ZstdFile(file, "wb")
-  try:
+  with lazy.needed(
+    "Files that end in .zst need zstandard: pip install zstandard."
+  ):
     import zstandard
-  except ImportError as error:
-    raise ImportError(
-      "Files that end in .zst need zstandard: pip install zstandard."
-    ) from error
   return zstandard.ZstdCompressor().stream_writer(file, closefd=False)
 
 

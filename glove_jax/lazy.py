@@ -1,10 +1,12 @@
-"""Modules that are loaded when they are first used.
+"""Modules that are loaded when they are first used, and optional packages.
 
 Counting a text needs neither jax nor what imports it, which would take longer
 to load than a small text to count.
 """
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -26,3 +28,24 @@ def module(name: str) -> Any:
     name: such as 'glove_jax.training.loop'.
   """
   return _Module(name)
+
+
+@contextlib.contextmanager
+def needed(sentence: str) -> Iterator[None]:
+  """Says in a sentence that a package is missing, which the block imports.
+
+  >>> with needed("A picnic needs sandwiches: pip install sandwiches."):
+  ...   import sandwiches
+  Traceback (most recent call last):
+  ModuleNotFoundError: A picnic needs sandwiches: pip install sandwiches.
+
+  Args:
+    sentence: what needs which package, and how to install it.
+
+  Raises:
+    ModuleNotFoundError: the block raised an ImportError.
+  """
+  try:
+    yield
+  except ImportError as error:
+    raise ModuleNotFoundError(sentence) from error

@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-from glove_jax import atomic
+from glove_jax import atomic, lazy
 
 if "ipykernel" in sys.modules:  # in a notebook, which has bars of its own
   from tqdm.auto import tqdm
@@ -129,12 +129,10 @@ def write_tensorboard(
   Raises:
     ModuleNotFoundError: tensorboardX is not installed.
   """
-  try:
+  with lazy.needed(
+    "TensorBoard's files need tensorboardX: pip install tensorboardX."
+  ):
     from tensorboardX import SummaryWriter, summary
-  except ImportError as error:
-    raise ModuleNotFoundError(
-      "TensorBoard's files need tensorboardX: pip install tensorboardX."
-    ) from error
   shutil.rmtree(folder, ignore_errors=True)
   with SummaryWriter(os.fspath(folder)) as writer:
     for line in lines:

@@ -69,7 +69,7 @@ class TrainConfig(Part):
   epochs: int | None = setting(
     None,
     "passes over all counts, or with --core over all pairs of the core, after "
-    "those of --growth (default: 6, or 5 without --missing, or 15 for the "
+    "those of --growth (default: 7, or 5 without --missing, or 15 for the "
     "engines rows and dense)",
     low=0,
     high=MOST,

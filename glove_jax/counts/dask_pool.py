@@ -17,6 +17,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from glove_jax import lazy
 from glove_jax.config import CountConfig
 from glove_jax.counts.process_pool import Workers
 from glove_jax.memory import machine_memory
@@ -143,13 +144,11 @@ class Cluster:
 
 
 def _import():
-  try:
+  with lazy.needed(
+    "dask needs Dask: pip install -r requirements-optional.txt, or pip install "
+    "distributed."
+  ):
     import distributed
-  except ImportError as error:
-    raise ImportError(
-      "dask needs Dask: pip install -r requirements-optional.txt, "
-      "or pip install distributed."
-    ) from error
   return distributed
 
 

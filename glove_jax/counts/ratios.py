@@ -36,26 +36,6 @@ def conditional_probabilities(
   )
 
 
-def log_counts(counts: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
-  """log X_ij of the non-zero X_ij: the targets of the model.
-
-  A stored 0 is the log of a count of 1; a missing entry is a count of 0.
-
-  >>> counts = scipy.sparse.csr_array([[0.0, 1.0], [np.e, 0.0]])
-  >>> log_counts(counts).data.tolist()
-  [0.0, 1.0]
-
-  Args:
-    counts: [V, V], from `Counts.matrix()`.
-
-  Returns:
-    [V, V] float64, with the entries of `counts`.
-  """
-  return scipy.sparse.csr_array(
-    (np.log(counts.data), counts.indices, counts.indptr), shape=counts.shape
-  )
-
-
 def probabilities_of(
   probabilities: scipy.sparse.csr_array,
   vocab: Vocab,

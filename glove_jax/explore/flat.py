@@ -4,6 +4,8 @@ import importlib.util
 
 import numpy as np
 
+from glove_jax import lazy
+
 METHODS = ("tsne", "pca")  # the first that can be had is the default
 _NEIGHBORS = 30.0  # perplexity of t-SNE: about how many words are near one
 
@@ -56,13 +58,9 @@ def _pca(table: np.ndarray) -> np.ndarray:
 
 
 def _tsne(table: np.ndarray) -> np.ndarray:
-  try:
+  with lazy.needed("t-SNE needs scikit-learn: pip install scikit-learn."):
     import threadpoolctl  # here, since they take a second to import
     from sklearn import manifold
-  except ImportError as error:
-    raise ImportError(
-      "t-SNE needs scikit-learn: pip install scikit-learn."
-    ) from error
   start = _pca(table)
   if start.std() < 1e-6:  # vectors that are all equal would crash it
     return start

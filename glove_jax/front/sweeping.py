@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from glove_jax import config as configs
-from glove_jax import effects, metrics, settings
+from glove_jax import effects, lazy, metrics, settings
 from glove_jax.counts import stanford
 from glove_jax.front import fitting
 from glove_jax.front.cooccurrences import Cooccurrences
@@ -70,10 +70,8 @@ def sweep(
     ValueError: an unknown setting or value, or text that cannot be counted.
     ImportError: pandas is not installed.
   """
-  try:
+  with lazy.needed("sweep needs pandas: pip install pandas."):
     import pandas
-  except ImportError as error:
-    raise ImportError("sweep needs pandas: pip install pandas.") from error
   if not (evaluate is None or callable(evaluate)):
     raise ValueError(f"evaluate must be a function, got {evaluate!r:.80}.")
   if evaluate:

@@ -95,8 +95,8 @@ def _without_file(sweep: grid.Sweep) -> SimpleNamespace:
   names = dict.fromkeys(name for point in sweep for name in point)
   names = [name for name in names if name not in results.REPEATS]
 
-  def make_plots(results) -> list[Plot]:
-    del results
+  def make_plots(rows) -> list[Plot]:
+    del rows
     return [_plot_over(name, names, sweep) for name in names]
 
   return SimpleNamespace(get_config=dict, report=make_plots, __doc__="")

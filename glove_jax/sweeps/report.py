@@ -140,7 +140,7 @@ def read_record(points: Sequence[Point], workdir: pathlib.Path) -> dict:
     "versions": {name: ", ".join(found) for name, found in versions.items()},
     "devices": list(dict.fromkeys(d for r in records for d in r["devices"])),
     "commits": list(dict.fromkeys(r.get("commit") for r in records)),
-    "seconds": round(sum(time["wall_seconds"] for time in times), 1),
+    "seconds": round(sum(x["wall_seconds"] for x in times), 1),
   }
 
 

@@ -62,7 +62,6 @@ LABELS = {
   "epochs": "passes over all counts",
 }
 _COUNTED = ("vocab_size", "num_counts")
-SIZES = ("train_seconds", "wall_seconds", *_COUNTED)  # measures of every row
 
 
 def read_results(points: Sequence[Point], workdir: pathlib.Path) -> list[Row]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from glove_jax import config as configs
+from glove_jax import lazy
 from glove_jax.sweeps import folders, grid, results, runner
 from glove_jax.sweeps.grid import Point
 from glove_jax.sweeps.options import SIMILARITY, SweepConfig
@@ -221,12 +222,10 @@ def open_study(first: Plan, config: SweepConfig, workdir: pathlib.Path):
     ValueError: the study in the work directory is of another search, or there
       are results of a sweep.
   """
-  try:
+  with lazy.needed(
+    "search=optuna needs the package optuna: pip install optuna."
+  ):
     import optuna
-  except ImportError as error:
-    raise ModuleNotFoundError(
-      "search=optuna needs the package optuna: pip install optuna."
-    ) from error
   optuna.logging.set_verbosity(optuna.logging.WARNING)
   path = workdir / STUDY
   if not path.exists():

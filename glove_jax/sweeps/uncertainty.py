@@ -109,7 +109,7 @@ class _Draws:
       return self._known[key]
     if not np.array_equal(seen, self._mask):
       num = np.count_nonzero(seen)
-      counts = intervals.resamples(num, intervals.DRAWS, 0)
+      counts = intervals.resamples(num, intervals.DRAWS)
       self._counts = np.concatenate([c.astype(np.float32) for c in counts])
       self._mask = seen
     scores = self._scores(i, seen, self._counts)

@@ -148,10 +148,7 @@ def is_json(head: bytes) -> bool:
   text = head.decode("utf-8", "replace").lstrip(" \t\r\n")
   try:
     value, end = json.JSONDecoder().raw_decode(text)
-  except (
-    ValueError,
-    RecursionError,
-  ):  # or only cut by the end of the head
+  except (ValueError, RecursionError):  # or only cut by the end of the head
     return len(head) >= HEAD_BYTES and bool(_JSON_KEY.match(text))
   if text[end:].split("\n", 1)[0].strip(" \t\r"):
     return False
@@ -264,8 +261,5 @@ def _order_of_utf16(head: bytes) -> str | None:
     decoded = decoder.decode(head)
   except UnicodeDecodeError:
     return None
-  return order if _letters(decoded) > 0.75 * len(decoded) else None
-
-
-def _letters(text: str) -> int:
-  return sum(character.isalnum() or character.isspace() for character in text)
+  letters = sum(x.isalnum() or x.isspace() for x in decoded)
+  return order if letters > 0.75 * len(decoded) else None

@@ -223,14 +223,14 @@ def _continues(byte):
 @njit(nogil=True, cache=True)
 def _add_span(spans, found, data, start, end):
   if end - start > MAX_TOKEN_BYTES:
-    end = _whole_characters(data, start, start + MAX_TOKEN_BYTES)
+    end = _whole_characters(data, start + MAX_TOKEN_BYTES)
   spans[found, 0] = start
   spans[found, 1] = end
   return found + 1
 
 
 @njit(nogil=True, cache=True)
-def _whole_characters(data, start, end):
+def _whole_characters(data, end):
   """The end moved back if it would split a character."""
   for back in range(1, 4):
     lead = data[end - back]

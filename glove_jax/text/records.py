@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from glove_jax import atomic
+from glove_jax import atomic, lazy
 from glove_jax.text import content, sources, streams
 
 _MAX_BYTES = 1 << 28  # of one line of JSON, and of an array
@@ -160,14 +160,12 @@ def _parse(data: bytes, place: str) -> Any:
 
 
 def _parquet_texts(path: str, field: str) -> Iterator[str | None]:
-  try:
+  with lazy.needed(
+    f"{path} is a Parquet file: install the package that reads it (pip install "
+    "pyarrow), or export its text to JSON lines."
+  ):
     import pyarrow
     from pyarrow import parquet
-  except ImportError:
-    raise ImportError(
-      f"{path} is a Parquet file: install the package that reads it (pip "
-      "install pyarrow), or export its text to JSON lines."
-    ) from None
   try:
     with parquet.ParquetFile(path) as file:
       names = file.schema_arrow.names

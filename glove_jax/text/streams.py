@@ -6,6 +6,7 @@ decoded. `_Chunks` turns the last generator into a file.
 
 import bz2
 import codecs
+import contextlib
 import functools
 import io
 import lzma
@@ -16,12 +17,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
+from glove_jax import lazy
 from glove_jax.text import content
 
 _CHUNK_BYTES = 1 << 16  # read at a time
 _OUT_BYTES = 1 << 20  # decompressed at a time, at most
 _ZSTD_BYTES = 1 << 11  # decompressed at a time, to 64 MiB at most
-_PACKED_NAMES = (".gz", ".bz2", ".xz", ".zst", ".zip")
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")  # endings of packed files
 
 # The head of a file -> what the file is, if it is not wanted; else None.
 WhyNot = Callable[[bytes], str | None]
@@ -55,7 +57,7 @@ def open_stream(path: str | os.PathLike, why_not: WhyNot) -> BinaryIO:
     if packing:
       unpacked = _unpack(path, file, _UNPACKERS[packing])
       file = io.BufferedReader(_Chunks(unpacked, file), content.HEAD_BYTES)
-    elif path.lower().endswith(_PACKED_NAMES):
+    elif path.lower().endswith(PACKED):
       raise OSError(
         f"{path}: cannot be read to its end: it is named like a packed file "
         "but does not begin as one. If it is text, rename it."
@@ -71,8 +73,7 @@ def open_stream(path: str | os.PathLike, why_not: WhyNot) -> BinaryIO:
 
 def _open_file(path: str) -> io.BufferedReader:
   if path == "-":
-    stdin = sys.stdin.buffer
-    chunks = iter(functools.partial(stdin.read, _CHUNK_BYTES), b"")
+    chunks = _read_chunks(sys.stdin.buffer)
     return io.BufferedReader(_Chunks(chunks), content.HEAD_BYTES)
   if os.path.isdir(path):
     raise IsADirectoryError(f"{path} is a folder: name its files instead.")
@@ -81,8 +82,13 @@ def _open_file(path: str) -> io.BufferedReader:
   if os.path.isfile(path):
     return io.BufferedReader(_File(path), content.HEAD_BYTES)
   pipe = open(path, "rb")  # noqa: SIM115, `_Chunks` closes it
-  chunks = iter(functools.partial(pipe.read, _CHUNK_BYTES), b"")
+  chunks = _read_chunks(pipe)
   return io.BufferedReader(_Chunks(chunks, pipe), content.HEAD_BYTES)
+
+
+def _read_chunks(file: BinaryIO) -> Iterator[bytes]:
+  while chunk := file.read(_CHUNK_BYTES):
+    yield chunk
 
 
 def _peek(file: io.BufferedReader) -> bytes:
@@ -202,20 +208,16 @@ def _make_zstandard():
   Raises:
     ImportError: no package reads Zstandard.
   """
-  try:
+  with contextlib.suppress(ImportError):
     from compression import zstd  # Python 3.14
 
     options = {zstd.DecompressionParameter.window_log_max: 31}
     return zstd.ZstdDecompressor(options=options)
-  except ImportError:
-    pass
-  try:
+  with lazy.needed(
+    "it is packed with Zstandard: unpack it with unzstd, or install the "
+    "package that reads it (pip install zstandard)."
+  ):
     import zstandard
-  except ImportError:
-    raise ImportError(
-      "it is packed with Zstandard: unpack it with unzstd, or install the "
-      "package that reads it (pip install zstandard)."
-    ) from None
   unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 31)
   return _Zstandard(unpacker.decompressobj())
 
@@ -339,8 +341,7 @@ def _member_chunks(
     raise ValueError(f"{name} is encrypted: unpack it and name its text files.")
   try:
     with archive.open(info) as file:
-      while chunk := file.read(_CHUNK_BYTES):
-        yield chunk
+      yield from _read_chunks(file)
   except GeneratorExit:
     raise
   except Exception as error:  # BadZipFile, zlib.error, RuntimeError and more
@@ -351,13 +352,11 @@ def _join(
   first: io.BufferedReader, members: Iterator[_Member]
 ) -> Iterator[bytes]:
   """The text members, with an empty line between them that ends a document."""
-  while chunk := first.read(_CHUNK_BYTES):
-    yield chunk
+  yield from _read_chunks(first)
   for member in members:
     if member.text:
       yield b"\n\n"
-      while chunk := member.text.read(_CHUNK_BYTES):
-        yield chunk
+      yield from _read_chunks(member.text)
 
 
 # Encodings
@@ -369,7 +368,7 @@ def _decode(name: str, file: io.BufferedReader) -> io.BufferedReader:
   if not mark:
     return file
   file.read(mark)
-  chunks = iter(functools.partial(file.read, _CHUNK_BYTES), b"")
+  chunks = _read_chunks(file)
   if encoding != "utf-8":
     chunks = _to_utf8(name, chunks, encoding)
   return io.BufferedReader(_Chunks(chunks, file), content.HEAD_BYTES)

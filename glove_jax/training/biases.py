@@ -17,8 +17,8 @@ from glove_jax import memory, metrics, model
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.threads import default_threads, ordered_map
-from glove_jax.training import starts
-from glove_jax.training.sorting import by_row
+from glove_jax.training import sorting
+from glove_jax.training.starts import Start, fill
 
 ROUNDS = 6  # in which biases are fitted
 _CHUNK = 1 << 22  # counts in a chunk of rows, the work of one thread at a time
@@ -34,7 +34,7 @@ def initial_params(
   vocab_size: int,
   config: TrainConfig,
   fit: Callable,
-  start: starts.Start | None = None,
+  start: Start | None = None,
   *,
   by_row: bool = False,
 ) -> model.Params:
@@ -62,7 +62,7 @@ def initial_params(
     params = draw(vocab_size, config, **biases)
     jax.block_until_ready(params)
     memory.trim()
-    return params if start is None else starts.fill(params, start)
+    return params if start is None else fill(params, start)
 
 
 def random_params(
@@ -184,7 +184,7 @@ def fit_biases(
     >>> print(np.exp(word[row] + context[col]).round(3))
     [ 3.  5.  6. 10.]
   """
-  triplets, starts = by_row(triplets, rows, reduce)
+  triplets, starts = sorting.by_row(triplets, rows, reduce)
   chunks = _chunks(starts, rows)
   fit = _Fit(triplets, starts, chunks, folder)
   is_first = not rows.start  # one progress bar, however many processes

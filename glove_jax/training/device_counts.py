@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from glove_jax import model
 from glove_jax.counts.triplets import Triplets
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.biases import ROUNDS
@@ -68,7 +69,7 @@ def fit_biases(
 
 @functools.partial(jax.jit, static_argnames=("size", "rounds"))
 def _fit(row, col, count, size, x_max, alpha, rounds):
-  weight = jnp.minimum(1.0, (count / x_max) ** alpha)
+  weight = model.weight(count, x_max, alpha)
   target = weight * jnp.log(count)
 
   def sums(values, ids):

@@ -116,11 +116,6 @@ class Engine(Protocol):
     """
 
 
-def init_state(params: Params, tx: optax.GradientTransformation) -> TrainState:
-  """The state before the first step."""
-  return TrainState(params, tx.init(params))
-
-
 def apply_gradients(tx, grads, opt_state, params, multiplier):
   """Returns (params, opt_state) after one update, times the multiplier."""
   updates, opt_state = tx.update(grads, opt_state, params)

@@ -61,7 +61,7 @@ def align(
 
 
 def shared(first: WordVectors, second: WordVectors) -> list[str]:
-  """The words that both have, in the order of the first."""
+  """The words that both have."""
   return [word for word in first.index if word in second]
 
 

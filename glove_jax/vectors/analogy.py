@@ -69,8 +69,7 @@ def evaluate_analogies(
   >>> evaluate_analogies(vectors, questions)["total"]["accuracy"]
   1.0
   """
-  answers = ask(vectors, sections, method, lowercase)
-  return {"kind": "analogies", "method": method} | scores(answers, sections)
+  return result(ask(vectors, sections, method, lowercase), sections, method)
 
 
 def ask(
@@ -101,19 +100,15 @@ def ask(
   return Answers(section, seen, correct)
 
 
-def scores(answers: Answers, sections: Sections) -> dict:
-  """The score of each section, and of the semantic, syntactic and all ones.
-
-  Returns:
-    {"sections": {name: score}, "semantic", "syntactic", "total"}, where a
-    score is {"correct", "seen", "all", "accuracy", "coverage"}.
-  """
-  return {
-    "sections": {
-      name: _score(answers, answers.section == i)
-      for i, name in enumerate(sections)
-    }
-  } | {name: _score(answers, kind) for name, kind in kinds(answers, sections)}
+def result(answers: Answers, sections: Sections, method: str) -> dict:
+  """The result of a set from the answers to its questions by one method."""
+  each = {
+    name: _score(answers, answers.section == i)
+    for i, name in enumerate(sections)
+  }
+  return {"kind": "analogies", "method": method, "sections": each} | {
+    name: _score(answers, kind) for name, kind in kinds(answers, sections)
+  }
 
 
 def kinds(answers: Answers, sections: Sections) -> list[tuple[str, np.ndarray]]:

@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from glove_jax import lazy
+
 _PROBES = 8  # a question looks at one cell of so many
 _LEAST = 39  # vectors for each cell, or faiss warns that they are few
 
@@ -31,7 +33,11 @@ class Index:
   """
 
   def __init__(self, unit: np.ndarray, never: np.ndarray):
-    faiss = _faiss()
+    with lazy.needed(
+      "Approximate search needs faiss: pip install faiss-cpu, or leave out "
+      "approximate."
+    ):
+      import faiss
     self._rows = np.setdiff1d(np.arange(len(unit)), never)
     table = np.ascontiguousarray(unit[self._rows])
     cells = min(math.isqrt(len(table)), len(table) // _LEAST)
@@ -66,14 +72,3 @@ class Index:
     cosines = np.take_along_axis(cosines, order, axis=1)
     rows[cosines == -np.inf] = 0
     return rows, cosines
-
-
-def _faiss():
-  try:
-    import faiss
-  except ImportError as error:
-    raise ImportError(
-      "Approximate search needs faiss: pip install faiss-cpu, or leave out "
-      "approximate."
-    ) from error
-  return faiss

@@ -28,7 +28,7 @@ each method. A set of the suite that cannot be had has "missing": the reason.
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -174,14 +174,13 @@ def compare_analogies(
   items = [item for section in sections.values() for item in section[:1]]
   if items and all(isinstance(item, Relation) for item in items):
     methods.append("avg")
-  known, scores = {method: given}, {}
+  known, results = {method: given}, {}
   for name in methods:
     ours = known.get(name) or analogy.ask(vectors, sections, name, lowercase)
     theirs = analogy.ask(other, sections, name) if other is not None else None
-    scores[name] = _analogy_scores(ours, theirs, sections)
-  totals = {name: score["total"] for name, score in scores.items()}
-  head = {"kind": "analogies", "method": method}
-  return head | scores[method] | {"methods": totals}
+    results[name] = _compared(ours, theirs, sections, name)
+  totals = {name: result["total"] for name, result in results.items()}
+  return results[method] | {"methods": totals}
 
 
 def compare_similarity(
@@ -252,8 +251,7 @@ def _evaluate(content, vectors, config, other, lowercase):
   method = config.analogy_method
   answers = analogy.ask(vectors, content, method, lowercase)
   if is_plain:
-    head = {"kind": "analogies", "method": method}
-    return head | analogy.scores(answers, content), answers
+    return analogy.result(answers, content, method), answers
   return compare_analogies(
     vectors, content, method, other, lowercase, answers
   ), answers
@@ -265,16 +263,25 @@ def _missing(kind: str, reason: str, method: str) -> dict:
     return similarity.score(np.zeros(0), []) | {"missing": reason}
   none = np.zeros(0, bool)
   answers = analogy.Answers(np.zeros(0, np.int64), none, none)
-  head = {"kind": "analogies", "method": method}
-  return head | analogy.scores(answers, {}) | {"missing": reason}
+  return analogy.result(answers, {}, method) | {"missing": reason}
 
 
-def _analogy_scores(
-  ours: analogy.Answers, theirs: analogy.Answers | None, sections: Sections
+def _compared(
+  ours: analogy.Answers,
+  theirs: analogy.Answers | None,
+  sections: Sections,
+  method: str,
 ) -> dict:
-  """The scores of one method, each with its interval and comparison."""
-
-  def finish(score: dict, chosen: np.ndarray) -> dict:
+  """The result of one method, each score with its interval and comparison."""
+  result = analogy.result(ours, sections, method)
+  parts = [
+    (score, ours.section == i)
+    for i, score in enumerate(result["sections"].values())
+  ]
+  parts += [
+    (result[name], kind) for name, kind in analogy.kinds(ours, sections)
+  ]
+  for score, chosen in parts:
     score["interval"] = intervals.accuracy_interval(
       score["correct"], score["seen"]
     )
@@ -286,27 +293,7 @@ def _analogy_scores(
         intervals.accuracy_difference(ours.correct[both], right),
         len(right),
       )
-    return score
-
-  return _each_score(analogy.scores(ours, sections), ours, sections, finish)
-
-
-def _each_score(
-  scores: dict,
-  answers: analogy.Answers,
-  sections: Sections,
-  change: Callable[[dict, np.ndarray], dict],
-) -> dict:
-  """The scores with `change(score, its questions [N] bool)` for each."""
-  out = {
-    "sections": {
-      name: change(score, answers.section == i)
-      for i, (name, score) in enumerate(scores["sections"].items())
-    }
-  }
-  for name, chosen in analogy.kinds(answers, sections):
-    out[name] = change(scores[name], chosen)
-  return out
+  return result
 
 
 def _against(score: float | None, difference: Mapping | None, seen: int):

@@ -12,11 +12,12 @@ import numpy as np
 
 LEVEL = 0.95
 DRAWS = 1000
+_SEED = 0  # of all draws, so that equal answers have equal intervals
 _CHUNK = 1 << 21  # items of resamples held at once
 
 
 def accuracy_interval(
-  correct: int, seen: int, draws: int = DRAWS, seed: int = 0
+  correct: int, seen: int, draws: int = DRAWS
 ) -> list[float] | None:
   """The percentile interval of correct / seen.
 
@@ -27,19 +28,18 @@ def accuracy_interval(
     correct: the number of right answers.
     seen: the number of answers.
     draws: the number of resamples.
-    seed: of the draws.
 
   Returns:
     [low, high], or None if nothing was answered.
   """
   if not seen:
     return None
-  rng = np.random.default_rng(seed)
+  rng = np.random.default_rng(_SEED)
   return percentiles(rng.binomial(seen, correct / seen, draws) / seen)
 
 
 def accuracy_difference(
-  first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0
+  first: np.ndarray, second: np.ndarray, draws: int = DRAWS
 ) -> dict | None:
   """Compares the right answers of two models to the same questions.
 
@@ -50,7 +50,6 @@ def accuracy_difference(
     first: [N] bool, the questions that one model answers rightly.
     second: [N] bool, the same of the other.
     draws: the number of paired resamples, for the interval.
-    seed: of the draws.
 
   Returns:
     {"difference": first - second, "interval": [low, high], "p", "seen": N}, or
@@ -68,7 +67,7 @@ def accuracy_difference(
   lost = int(np.count_nonzero(second & ~first))
   num = len(first)
   shares = np.array([gained, lost, num - gained - lost]) / num
-  drawn = np.random.default_rng(seed).multinomial(num, shares, draws)
+  drawn = np.random.default_rng(_SEED).multinomial(num, shares, draws)
   p = 1.0
   if gained + lost:
     p = stats.binomtest(gained, gained + lost, 0.5).pvalue
@@ -81,7 +80,7 @@ def accuracy_difference(
 
 
 def spearman_interval(
-  first: np.ndarray, second: np.ndarray, draws: int = DRAWS, seed: int = 0
+  first: np.ndarray, second: np.ndarray, draws: int = DRAWS
 ) -> list[float] | None:
   """The percentile interval of Spearman's rho.
 
@@ -89,14 +88,13 @@ def spearman_interval(
     first: [N] values.
     second: [N] values.
     draws: the number of resamples.
-    seed: of the draws.
 
   Returns:
     [low, high], or None if rho is not defined.
   """
   if spearman(first, second) is None:
     return None
-  counts = resamples(len(first), draws, seed)
+  counts = resamples(len(first), draws)
   return percentiles(
     np.concatenate([resampled(first, second, part) for part in counts])
   )
@@ -107,7 +105,6 @@ def spearman_difference(
   second: np.ndarray,
   scores: np.ndarray,
   draws: int = DRAWS,
-  seed: int = 0,
 ) -> dict | None:
   """Compares two models' rank correlations with the same scores.
 
@@ -119,7 +116,6 @@ def spearman_difference(
     second: [N] those of the other.
     scores: [N] of people.
     draws: the number of resamples.
-    seed: of the draws.
 
   Returns:
     {"difference": first - second, "interval": [low, high], "p", "seen": N}, or
@@ -131,7 +127,7 @@ def spearman_difference(
   drawn = np.concatenate(
     [
       resampled(first, scores, counts) - resampled(second, scores, counts)
-      for counts in resamples(len(scores), draws, seed)
+      for counts in resamples(len(scores), draws)
     ]
   )
   return {
@@ -157,13 +153,13 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
   return float(resampled(first, second, once)[0])
 
 
-def resamples(num: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+def resamples(num: int, draws: int) -> Iterator[np.ndarray]:
   """How often each of `num` items is in each resample.
 
   Yields:
     [some of the draws, num] int, as many at once as fit in about 100 MiB.
   """
-  rng = np.random.default_rng(seed)
+  rng = np.random.default_rng(_SEED)
   step = max(1, _CHUNK // num)
   for start in range(0, draws, step):
     rows = min(step, draws - start)

@@ -106,9 +106,9 @@ def closest(
     score[:, _columns_of(never, start, score.shape[1])] = -np.inf
     _exclude(score, excluded, start)
     row = score.argmax(axis=1)
-    top = np.take_along_axis(score, row[:, None], axis=1)[:, 0]
-    answer = np.where(top > best, row + start, answer)
-    best = np.maximum(top, best)
+    highest = np.take_along_axis(score, row[:, None], axis=1)[:, 0]
+    answer = np.where(highest > best, row + start, answer)
+    best = np.maximum(highest, best)
   return answer
 
 

@@ -18,6 +18,7 @@ order mark, CRLF, blank lines and comments (`#`) do no harm.
 
 import collections
 import csv
+import itertools
 import os
 import pathlib
 import re
@@ -98,7 +99,7 @@ def read_analogies(path: str | os.PathLike) -> Sections:
   path = pathlib.Path(path)
   if path.is_dir():
     return _read_folder(path)
-  rows = [(number, _words(line)) for number, line in _lines(path, ("#", "//"))]
+  rows = [(number, _words(line)) for number, line in _lines(path)]
   data = [(number, row) for number, row in rows if row[:1] != [_SECTION]]
   if not data:
     raise ValueError(
@@ -330,7 +331,7 @@ def _first_word(rows, column: int) -> int:
 
 def _looks_like_pairs(path: str | os.PathLike) -> bool:
   """Whether most of the first lines are two words and a number."""
-  lines = [line for _, line in zip(range(50), _texts(path), strict=False)]
+  lines = [line for _, line in itertools.islice(_lines(path), 50)]
   if any(line.startswith(":") for line in lines):
     return False
   rows = [_columns(line) for line in lines]
@@ -338,11 +339,7 @@ def _looks_like_pairs(path: str | os.PathLike) -> bool:
   return 2 * sum(map(bool, scored)) >= max(1, len(rows))
 
 
-def _texts(path) -> Iterator[str]:
-  return (line for _, line in _lines(path, ("#", "//")))
-
-
-def _lines(path, comments) -> Iterator[tuple[int, str]]:
+def _lines(path, comments=("#", "//")) -> Iterator[tuple[int, str]]:
   """(number, stripped text) of each line that is neither empty nor comment."""
   refuse_pipe(path)
   if not os.path.isfile(path):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from glove_jax import lazy
 from glove_jax.cache import cache_folder, make_writable
 from glove_jax.config import EvaluateConfig, check_type
 from glove_jax.text import datasets
@@ -212,13 +213,11 @@ def fetch(name: str) -> pathlib.Path:
       be written to.
     ValueError: the file at the address is not the one that was published.
   """
-  try:
+  with lazy.needed(
+    "Downloading needs pooch: pip install pooch, or name a folder that has the "
+    "set by sets=FOLDER."
+  ):
     import pooch  # here, since only downloads need it
-  except ImportError as error:
-    raise ModuleNotFoundError(
-      "Downloading needs pooch: pip install pooch, or name a folder that has "
-      "the set by sets=FOLDER."
-    ) from error
   source, path = STANDARD[name], _cached(name)
   if not path.exists():
     make_writable(path.parent)

@@ -191,6 +191,7 @@ class Once:
   """The standard errors that `make` returns, made when first called for.
 
   Vectors and their subsets share one, so that tables are read once for all.
+  Vectors with it can be pickled, which those with a `functools.cache` cannot.
   """
 
   def __init__(self, make: Callable[[], StandardErrors]):

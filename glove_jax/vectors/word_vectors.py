@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from glove_jax import lazy
 from glove_jax.config import EvaluateConfig, make_part
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import sentences, standard_errors
@@ -218,12 +219,8 @@ class WordVectors(Neighbors):
     Raises:
       ImportError: pandas is not installed.
     """
-    try:
+    with lazy.needed("A data frame needs pandas: pip install pandas."):
       import pandas
-    except ImportError as error:
-      raise ImportError(
-        "A data frame needs pandas: pip install pandas."
-      ) from error
     return pandas.DataFrame(self.vectors, pandas.Index(self.words, name="word"))
 
   def _rows(self, rows) -> "WordVectors":

@@ -271,7 +271,7 @@ def write_results(results: dict, workdir: str | os.PathLike) -> None:
 
 
 def summary(
-  workdir: str | os.PathLike, vectors: "WordVectors", results: dict, k: int = 6
+  workdir: str | os.PathLike, vectors: "WordVectors", results: dict
 ) -> str:
   """The outcome of a run as text: cost, some neighbours, the evaluation.
 
@@ -279,7 +279,6 @@ def summary(
     workdir: the work directory; its metrics.jsonl has the cost.
     vectors: of the run.
     results: of the evaluation.
-    k: how many neighbours each word is shown with.
   """
   lines, path = [], pathlib.Path(workdir, "metrics.jsonl")
   if not stages.is_as_written(workdir, "train", path.name):
@@ -295,7 +294,7 @@ def summary(
   ranks = np.geomspace(200, 2000, len(_SHOWN)).astype(int)
   others = [vectors.words[rank] for rank in ranks[ranks < len(vectors)]]
   for word in [word for word in _SHOWN if word in vectors] or others:
-    near = ", ".join(other for other, _ in vectors.neighbors(word, k))
+    near = ", ".join(other for other, _ in vectors.neighbors(word, k=6))
     lines.append(f"  {word}: {near}")
   return "\n".join([*lines, evaluate.format_table(results)])
 

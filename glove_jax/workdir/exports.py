@@ -6,6 +6,7 @@ import pathlib
 from glove_jax import config as configs
 from glove_jax import lazy
 from glove_jax.config import Config
+from glove_jax.text.streams import PACKED
 from glove_jax.workdir import artifacts
 
 # What a help page does not need.
@@ -88,7 +89,7 @@ def export(
 
 
 def _export_counts(workdir, config: Config, form: str, output: str) -> None:
-  if pathlib.Path(output).suffix.lower() in formats.PACKED:
+  if pathlib.Path(output).suffix.lower() in PACKED:
     raise ValueError(f"{form} is not packed: name a file without {output}.")
   counts = artifacts.read_counts(workdir)
   if form == "stanford_records":

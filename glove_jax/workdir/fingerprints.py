@@ -70,12 +70,9 @@ class Fingerprints:
     settled = time.time_ns() - max(state[1:3]) > _SETTLED_NS
     if settled and _state(path) == state:
       self._known[key] = [*state, found]
-      self._save()
+      if self._path:
+        atomic.write_json(self._path, self._known)
     return found
-
-  def _save(self) -> None:
-    if self._path:
-      atomic.write_json(self._path, self._known)
 
 
 def hash_file(path: str | os.PathLike) -> str:

@@ -40,7 +40,7 @@ def check(config: CorpusConfig, workdir: pathlib.Path) -> None:
     raise FileNotFoundError(f"There is no file {config.records!r} of records.")
   for path in filter(None, (config.records_vocab, config.vocab)):
     vocab.read_vocab(path)
-  for name in _names(config):
+  for name in () if config.records else config.corpus:
     path = os.path.expanduser(name)
     if not (
       name in datasets.corpora()
@@ -70,11 +70,6 @@ def _check_added(folder: str, workdir: pathlib.Path) -> None:
   words = vocab.read_vocab(pathlib.Path(folder, "vocab.txt"))
   triplets.check_vocab(pathlib.Path(folder, "counts"), vocab.fingerprint(words))
   triplets.verify_triplets(pathlib.Path(folder, "counts"))
-
-
-def _names(config: CorpusConfig) -> tuple[str, ...]:
-  """The names of the corpus; none if all counts are there already."""
-  return () if config.records else config.corpus
 
 
 def corpus_paths(

@@ -8,7 +8,8 @@ from glove_jax import config as configs
 from glove_jax.config import Config
 from glove_jax.counts import column_files
 from glove_jax.text import vocab
-from glove_jax.vectors import card, formats
+from glove_jax.text.streams import PACKED
+from glove_jax.vectors import card
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import stages
 
@@ -88,7 +89,7 @@ def write_beside(path: str | os.PathLike, text: str) -> pathlib.Path | None:
     Where the card is, or None if it was not written.
   """
   path = pathlib.Path(path).expanduser()
-  if path.suffix.lower() in formats.PACKED:
+  if path.suffix.lower() in PACKED:
     path = path.with_suffix("")
   output = path.with_suffix(".md")
   old = output.read_text(errors="replace") if output.is_file() else ""

@@ -15,12 +15,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glove_jax import atomic, lazy
+from glove_jax import atomic
 from glove_jax import config as configs
 from glove_jax.config import CorpusConfig
 from glove_jax.text import datasets
-
-opening = lazy.module("glove_jax.vectors.formats.opening")
+from glove_jax.text.streams import PACKED
 
 _ROOT = pathlib.Path("runs")
 _TEXTS = (".txt", ".text", ".json", ".jsonl", ".ndjson", ".parquet", ".bin")
@@ -87,7 +86,7 @@ def _readable(source: str) -> tuple[str, bool]:
   if path.is_relative_to("/dev") or path.is_relative_to("/proc"):
     return "pipe", True
   name = path.name
-  for endings in (opening.PACKED, _TEXTS):
+  for endings in (PACKED, _TEXTS):
     stem, ending = os.path.splitext(name)
     if ending.lower() in endings and not os.path.isdir(source):
       name = stem

@@ -44,14 +44,6 @@ def test_hand_worked_ratios(probabilities):
   assert back.tolist() == [np.inf]
 
 
-def test_hand_worked_targets():
-  x = cooccur.count([[0, 1]] * 3 + [[1, 2]] * 6 + [[2, 3]], 4, window=1)
-  targets = ratios.log_counts(x.matrix())
-  assert targets[1, 0] == pytest.approx(1.099, abs=5e-4)
-  assert targets[1, 2] == pytest.approx(1.792, abs=5e-4)
-  assert targets.nnz == x.units.nnz  # the log of a count of 1 is stored
-
-
 def test_log_of_a_ratio_of_a_half():
   p = scipy.sparse.csr_array(np.array([[0.0, 0.3], [0.0, 0.6]]))
   words = vocab.Vocab(("a", "b"), [1, 1])
@@ -74,7 +66,6 @@ def test_probabilities_leave_the_counts_alone():
   x = cooccur.count([[0, 1, 1]], 2, window=1).matrix()
   before = x.toarray()
   ratios.conditional_probabilities(x)
-  ratios.log_counts(x)
   np.testing.assert_array_equal(x.toarray(), before)
 
 

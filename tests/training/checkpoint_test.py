@@ -13,7 +13,8 @@ from glove_jax.training import checkpoint, engine, optimizers
 
 def make_state(dtype=jnp.float32, dim=3, seed=0):
   params = model.init_params(jax.random.key(seed), 5, dim, dtype)
-  return engine.init_state(params, optimizers.make_optimizer("adam"))
+  opt_state = optimizers.make_optimizer("adam").init(params)
+  return engine.TrainState(params, opt_state)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])

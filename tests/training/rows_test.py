@@ -31,7 +31,7 @@ def test_rows_equals_dense(name):
     for kind in ("dense", "rows"):
       params = model.init_params(jax.random.key(1), 30, 4, jnp.float64)
       run_steps = rows.make_run_steps(kind, LOSS, tx)
-      state = engine.init_state(params, tx)
+      state = engine.TrainState(params, tx.init(params))
       ends[kind], costs[kind] = run_steps(state, stack, np.ones(20))
   np.testing.assert_allclose(costs["rows"], costs["dense"], rtol=1e-11)
   assert np.ptp(costs["dense"]) > 1
@@ -46,7 +46,8 @@ def test_rows_equals_dense(name):
 def test_the_rate_scales_the_step(name):
   tx = optimizers.make_optimizer(name, learning_rate=0.05)
   batch = jax.tree.map(lambda x: x[0], random_stack(1, 40, 9))
-  start = engine.init_state(model.init_params(jax.random.key(1), 9, 3), tx)
+  params = model.init_params(jax.random.key(1), 9, 3)
+  start = engine.TrainState(params, tx.init(params))
   step = jax.jit(functools.partial(rows.dense_step, loss=LOSS, tx=tx))
   whole, half = (step(start, batch, rate)[0] for rate in (1.0, 0.5))
   for a, b, old in zip(whole.params, half.params, start.params, strict=True):
@@ -66,7 +67,7 @@ def test_rows_touches_only_the_rows_of_its_batch():
     jnp.ones(2),
   )
   state, _, _ = jax.jit(functools.partial(rows.rows_step, loss=LOSS, tx=tx))(
-    engine.init_state(params, tx), rows.init_slots(6), batch
+    engine.TrainState(params, tx.init(params)), rows.init_slots(6), batch
   )
   changed = np.any(np.array(state.params.word) != before.word, axis=1)
   np.testing.assert_array_equal(np.flatnonzero(changed), [4])
@@ -80,7 +81,8 @@ def test_whatever_the_scratch_holds_is_of_no_matter():
   step = jax.jit(functools.partial(rows.rows_step, loss=LOSS, tx=tx))
   ends = []
   for filler in (0, 7):
-    state = engine.init_state(model.init_params(jax.random.key(1), 9, 3), tx)
+    params = model.init_params(jax.random.key(1), 9, 3)
+    state = engine.TrainState(params, tx.init(params))
     slots = jax.tree.map(lambda s, f=filler: s + f, rows.init_slots(9))
     ends.append(step(state, slots, batch)[0].params.word)
   np.testing.assert_array_equal(*ends)
@@ -110,7 +112,7 @@ def test_one_count_at_a_time_is_stanfords_program(parity):
     tx = optimizers.make_optimizer("stanford", learning_rate=0.05)
     run_steps = rows.make_run_steps("rows", LOSS, tx)
     params = jax.tree.map(jnp.array, read_tables(parity / "vectors.000.bin"))
-    state = engine.init_state(params, tx)
+    state = engine.TrainState(params, tx.init(params))
     for epoch in range(1, 6):
       state, cost = run_steps(state, batch, np.ones(len(records)))
       costs.append(float(cost.mean()))

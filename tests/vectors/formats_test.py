@@ -184,9 +184,9 @@ def test_a_binary_file_cut_off_or_too_long(tmp_path):
   path.write_bytes(whole + b"more")
   with pytest.raises(ValueError, match="goes on after its 3 vectors"):
     formats.load_vectors(path)
-  path.write_bytes(b"no header\n")
+  path.write_bytes(b"3 2".rjust(200) + whole[3:])
   with pytest.raises(ValueError, match="does not start with a line"):
-    formats.read_word2vec_binary(path)
+    formats.load_vectors(path)
 
 
 def test_bad_tables(tmp_path):
@@ -205,13 +205,7 @@ def test_bad_tables(tmp_path):
 
 
 def test_a_missing_file():
-  for read in (
-    formats.load_vectors,
-    formats.read_stanford_text,
-    formats.read_word2vec_text,
-    formats.read_word2vec_binary,
-    formats.read_tables,
-  ):
+  for read in (formats.load_vectors, formats.read_tables):
     with pytest.raises(FileNotFoundError, match=r"no vector file nowhere\.txt"):
       read("nowhere.txt")
 
@@ -236,6 +230,8 @@ def test_words_that_could_not_be_read_back_are_not_written(
   assert path.read_text() == "old"
 
 
+# The byte-order marks of UTF-8 and UTF-16.
+MARKS = ("\udcef\udcbb\udcbf", "\udcff\udcfe", "\udcfe\udcff")
 # As the reader of bytes hands them out: characters, and bytes that are none.
 WORDS = st.lists(
   st.binary(max_size=9).map(lambda b: b.decode("utf-8", "surrogateescape")),
@@ -255,7 +251,9 @@ def test_any_words_survive_or_are_refused(
   try:
     WRITERS[form](WordVectors(words, table), path)
   except ValueError:
-    assert any({*" \n\t\r\x0b\x0c\ufeff"} & {*word} for word in words)
+    is_mark = words[0].startswith(MARKS)  # in a first word of any bytes
+    blank = any({*" \n\t\r\x0b\x0c\ufeff"} & {*word} for word in words)
+    assert blank or is_mark
     return
   read = formats.load_vectors(path)
   assert read.words == tuple(words)

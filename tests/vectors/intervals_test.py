@@ -57,7 +57,7 @@ def test_the_interval_of_spearmans_rho_is_scipys():
 
 
 def all_resamples(num, draws):
-  return np.concatenate(list(intervals.resamples(num, draws, seed=0)))
+  return np.concatenate(list(intervals.resamples(num, draws)))
 
 
 def test_resamples_do_not_depend_on_how_many_are_held_at_once(monkeypatch):

@@ -73,7 +73,7 @@ def test_damaged_metrics_are_said_and_missing_ones_cost_no_results(
   )
 
   def summary():
-    return artifacts.summary(tmp_path / "run", vectors, {}, k=1)
+    return artifacts.summary(tmp_path / "run", vectors, {})
 
   assert "cost per count" in summary()
   path.write_text(path.read_text().replace('"cost": ', '"cost": 9'))

@@ -21,7 +21,6 @@ Formats of word2vec load in gensim with
 word2vec and npz. `load_vectors` knows a file by its content.
 """
 
-import functools
 import os
 import pathlib
 import warnings
@@ -29,6 +28,7 @@ from collections.abc import Callable
 
 from glove_jax import effects
 from glove_jax.text import content
+from glove_jax.text.streams import PACKED
 from glove_jax.vectors.formats import (
   arrays,
   binary,
@@ -38,18 +38,13 @@ from glove_jax.vectors.formats import (
   text,
 )
 from glove_jax.vectors.formats.arrays import read_tables, write_tables
-from glove_jax.vectors.formats.opening import PACKED
 from glove_jax.vectors.word_vectors import WordVectors
 
 __all__ = [
   "FORMATS",
-  "PACKED",
   "format_of",
   "load_vectors",
-  "read_stanford_text",
   "read_tables",
-  "read_word2vec_binary",
-  "read_word2vec_text",
   "write_stanford_text",
   "write_tables",
   "write_vectors",
@@ -105,7 +100,7 @@ def format_of(path: Path) -> str | None:
   ('fasttext', None)
   """
   path = pathlib.Path(path)
-  if path.suffix.lower() in opening.PACKED:
+  if path.suffix.lower() in PACKED:
     path = path.with_suffix("")
   return _ENDINGS.get(path.suffix.lower())
 
@@ -182,7 +177,7 @@ def load_vectors(
     effects.check([{"vectors": how or "sum"}], ["context_weight"])
   path = os.fsdecode(path)
   folder = pathlib.Path(path).expanduser()
-  if (folder / projector.CONFIG).is_file():
+  if projector.is_projector(folder):
     arrays.refuse_how(how, context_weight, str(folder))
     vectors = projector.read(folder)
   elif model2vec.is_model(folder):
@@ -245,23 +240,3 @@ def _refuse_other_files(name: str, head: bytes) -> None:
       f"{name} is neither text nor another format of vectors: name a file of "
       "vectors, or unpack it."
     )
-
-
-def _read_as(read, path: Path, **options):
-  with opening.open_file(path) as opened:
-    return read(opened, **options)
-
-
-def read_stanford_text(path: Path) -> WordVectors:
-  """Reads lines of a word and D numbers, with any header, see `text.read`.
-
-  Raises:
-    FileNotFoundError: there is no such file.
-    ValueError: there are no lines, a line does not end in D numbers, or the
-      header gives another number of lines; the message names the line.
-  """
-  return _read_as(text.read, path, limit=None, skip_bad_lines=False)[0]
-
-
-read_word2vec_text = read_stanford_text
-read_word2vec_binary = functools.partial(_read_as, binary.read, limit=None)

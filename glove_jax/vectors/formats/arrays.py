@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glove_jax import memory
+from glove_jax import lazy, memory
 from glove_jax.vectors.formats import opening, text
 from glove_jax.vectors.word_vectors import WordVectors, combine, floating
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # loads jax, which reading and evaluating vectors do not need
   from glove_jax.model import Params
 
 _TABLES = ("word", "context", "word_bias", "context_bias")  # fields of Params
-_NEEDS = "{} files need {}: pip install {}."
 
 
 def write_tables(
@@ -314,19 +313,15 @@ def _is_list(arrow, kind) -> bool:
 
 
 def import_safetensors():
-  try:
+  with lazy.needed(
+    "safetensors files need safetensors: pip install safetensors."
+  ):
     from safetensors import numpy
-  except ImportError as error:
-    name = "safetensors"
-    raise ImportError(_NEEDS.format(name, name, name)) from error
   return numpy
 
 
 def _pyarrow():
-  try:
+  with lazy.needed("Parquet files need pyarrow: pip install pyarrow."):
     import pyarrow
     from pyarrow import parquet
-  except ImportError as error:
-    name = "pyarrow"
-    raise ImportError(_NEEDS.format("Parquet", name, name)) from error
   return pyarrow, parquet

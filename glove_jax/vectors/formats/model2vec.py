@@ -55,12 +55,6 @@ def write(
     ImportError: safetensors is not installed.
   """
   path = pathlib.Path(path)
-  if path.suffix.lower() in opening.PACKED:
-    raise ValueError(f"{path} will be a folder: leave out {path.suffix}.")
-  if path.exists() and not is_model(path):
-    raise FileExistsError(
-      f"{path} exists and is no static embedding model: name a new folder."
-    )
   text.refuse_words(vectors.words, "[\ud800-\udfff]", path)
   lowercase = not vectors.is_cased if lowercase is None else lowercase
   words, tensors = _tensors(vectors)
@@ -73,7 +67,7 @@ def write(
     "max_length": None,
   }
   modules = [{"idx": 0, "name": "0", "path": ".", "type": _STATIC}]
-  with atomic.write_folder(path) as folder:
+  with opening.write_folder(path, is_model, "static embedding model") as folder:
     data = arrays.import_safetensors().save(tensors)
     (folder / TENSORS).write_bytes(data)
     rules = _tokenizer(words, tokenizer, lowercase)
@@ -82,8 +76,6 @@ def write(
     atomic.write_json(folder / "modules.json", modules)
     readme = readme or card.of_vectors(vectors, path.name)
     (folder / "README.md").write_text(readme, encoding="utf-8")
-    if path.exists():
-      atomic.remove_folder(path)
 
 
 def is_model(path: str | os.PathLike) -> bool:

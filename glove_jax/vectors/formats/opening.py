@@ -12,14 +12,14 @@ import lzma
 import os
 import pathlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from glove_jax import atomic
+from glove_jax import atomic, lazy
 from glove_jax.text import content, streams
 from glove_jax.text.pipes import refuse_pipe
+from glove_jax.text.streams import PACKED
 
-PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of zip members: equal bytes each time
 
 
@@ -126,6 +126,31 @@ def write_archive(path: str | os.PathLike) -> Iterator[BinaryIO]:
     file.write(buffer.getbuffer())
 
 
+@contextlib.contextmanager
+def write_folder(
+  path: pathlib.Path, is_ours: Callable[[pathlib.Path], bool], what: str
+) -> Iterator[pathlib.Path]:
+  """As `atomic.write_folder`; replaces an earlier folder of the same kind.
+
+  Args:
+    path: the folder.
+    is_ours: whether a folder is of this kind.
+    what: the kind, for messages.
+
+  Raises:
+    ValueError: the name is of a packed file.
+    FileExistsError: there is another file or folder of this name.
+  """
+  if path.suffix.lower() in PACKED:
+    raise ValueError(f"{path} will be a folder: leave out {path.suffix}.")
+  if path.exists() and not is_ours(path):
+    raise FileExistsError(f"{path} exists and is no {what}: name a new folder.")
+  with atomic.write_folder(path) as folder:
+    yield folder
+    if path.exists():
+      atomic.remove_folder(path)
+
+
 def _packer(file: BinaryIO, packing: str, name: str, stack):
   if packing == ".gz":
     return gzip.GzipFile("", "wb", 6, file, mtime=0)
@@ -148,12 +173,10 @@ def _zstandard_writer(file: BinaryIO):
     from compression import zstd  # Python 3.14
 
     return zstd.ZstdFile(file, "wb")
-  try:
+  with lazy.needed(
+    "Files that end in .zst need zstandard: pip install zstandard."
+  ):
     import zstandard
-  except ImportError as error:
-    raise ImportError(
-      "Files that end in .zst need zstandard: pip install zstandard."
-    ) from error
   return zstandard.ZstdCompressor().stream_writer(file, closefd=False)
 
 

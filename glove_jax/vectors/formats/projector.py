@@ -8,7 +8,6 @@ https://projector.tensorflow.org.
 import os
 import pathlib
 
-from glove_jax import atomic
 from glove_jax.vectors.formats import arrays, opening, text
 from glove_jax.vectors.word_vectors import WordVectors
 
@@ -32,15 +31,11 @@ def write(vectors: WordVectors, path: str | os.PathLike) -> None:
       file.
     FileExistsError: there is another file or folder of this name.
   """
-  path = pathlib.Path(path)
-  if path.suffix.lower() in opening.PACKED:
-    raise ValueError(f"{path} will be a folder: leave out {path.suffix}.")
-  if path.exists() and not (path / CONFIG).is_file():
-    raise FileExistsError(
-      f"{path} exists and is no folder of a projector: name a new folder."
-    )
   text.refuse_words(vectors.words, r"[\t\n\r]|^$|[\ud800-\udfff]", path)
-  with atomic.write_folder(path) as folder:
+  path = pathlib.Path(path)
+  with opening.write_folder(
+    path, is_projector, "folder of a projector"
+  ) as folder:
     config = _CONFIG_TEXT.format(*vectors.vectors.shape, _TENSORS, _METADATA)
     (folder / CONFIG).write_text(config)
     with (folder / _TENSORS).open("wb") as file:
@@ -54,8 +49,11 @@ def write(vectors: WordVectors, path: str | os.PathLike) -> None:
         file.write("word\tcount\n")
         for word, num in zip(vectors.words, vectors.counts, strict=True):
           file.write(f"{word}\t{num}\n")
-    if path.exists():
-      atomic.remove_folder(path)
+
+
+def is_projector(path: str | os.PathLike) -> bool:
+  """Whether a folder is one of a projector."""
+  return pathlib.Path(path, CONFIG).is_file()
 
 
 def read(path: str | os.PathLike) -> WordVectors:

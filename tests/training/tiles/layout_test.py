@@ -13,7 +13,7 @@ from small_counts import as_coded, build, init_table, make_triplets
 from glove_jax import config, memory, model
 from glove_jax.counts import triplets
 from glove_jax.training import loop, optimizers, preparation
-from glove_jax.training.engine import init_state
+from glove_jax.training.engine import TrainState
 from glove_jax.training.rows import dense_step
 from glove_jax.training.sorting import by_row
 from glove_jax.training.tiles import (
@@ -228,7 +228,7 @@ def test_a_tile_step_is_a_dense_step_on_its_counts(tmp_path, name):
   batch = model.Batch(counts.row, counts.col, as_coded(counts.count), 1.0)
   loss = functools.partial(model.loss, **constants)
   want, want_cost = jitted(dense_step, loss=loss, tx=tx)(
-    jitted(init_state, tx=tx)(params), batch
+    TrainState(params, tx.init(params)), batch
   )
   predict = steps.make_predict(jnp.float32)
   loss = functools.partial(steps.tiles_loss, predict=predict, **constants)

@@ -5,8 +5,8 @@ Text becomes vectors room by room. A room imports only from those above it.
 - `config`, `train_config`, `effects`, `presets`, `settings`: what a run can be
   configured to do.
 - `model`: the equations of GloVe, and nothing else.
-- `atomic`, `cache`, `memory`, `threads`, `metrics`, `lazy`, `interrupts`: small
-  tools.
+- `atomic`, `cache`, `memory`, `threads`, `native`, `metrics`, `lazy`,
+  `interrupts`: small tools.
 - `text`: files -> words -> ids.
 - `counts`: ids -> X_ij, the weighted co-occurrence counts.
 - `training`: X -> `Params`. Start with `training.loop` and `training.rows`;

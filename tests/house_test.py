@@ -14,7 +14,8 @@ import glove_jax
 PACKAGE = pathlib.Path(glove_jax.__file__).parent
 GROUND = {
   "atomic", "cache", "config", "effects", "interrupts", "lazy", "memory",
-  "metrics", "model", "presets", "settings", "threads", "train_config",
+  "metrics", "model", "native", "presets", "settings", "threads",
+  "train_config",
 }  # fmt: skip
 # What each room may import beside itself and the ground.
 ROOMS = {

@@ -19,8 +19,9 @@ with unsigned integers, as in `text.kernels`.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
+from glove_jax import native
 from glove_jax.text.instructions import prefetch, trailing_zeros
 from glove_jax.text.symbols import END
 
@@ -42,7 +43,7 @@ class RowSums(NamedTuple):
   seen: np.ndarray  # [V / 64] uint64, a bit for each sum
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def count_ids(ids, counts):
   """Adds to counts [V] int64 how often each id occurs."""
   for word in ids:
@@ -50,7 +51,7 @@ def count_ids(ids, counts):
       counts[uint64(word)] += 1
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def find_places(ids, first, last, ends, positions):
   """Lists the positions first..last-1 of ids by the word there.
 
@@ -67,7 +68,7 @@ def find_places(ids, first, last, ends, positions):
       ends[uint64(word)] += 1
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def sum_rows(
   ids, first, places, units, before, after, low, high, line, row, col, sums
 ):
@@ -117,7 +118,7 @@ def sum_rows(
   return np.int64(found)
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _add(line, word, units):
   """Adds to the sum of a word."""
   word = uint64(word)
@@ -126,7 +127,7 @@ def _add(line, word, units):
   line.sums[word] += units
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _list_row(line, word, found, row, col, sums):
   """Lists the sums of a row from entry `found` on, and sets them to 0."""
   for part in range(uint64(len(line.seen))):
@@ -145,7 +146,7 @@ def _list_row(line, word, found, row, col, sums):
   return found
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def merge_sums(left_keys, left_sums, right_keys, right_sums, keys, sums):
   """Merges two sorted lists and adds the sums of equal keys.
 

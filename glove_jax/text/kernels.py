@@ -15,6 +15,7 @@ numba compiles a function once more; np.int64(0) has not.
 import numpy as np
 from numba import njit, uint8, uint64
 
+from glove_jax import native
 from glove_jax.text.instructions import load_bytes, trailing_zeros
 from glove_jax.text.symbols import MAX_TOKEN_BYTES
 
@@ -22,7 +23,7 @@ from glove_jax.text.symbols import MAX_TOKEN_BYTES
 WORD, MARK, JOINER, DROPPED = 1, 2, 3, 4
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def split_whitespace(data, begun, blank_line, spans):
   """Splits at spaces, tabs and newlines; a NUL ends what is left of a token.
 
@@ -66,7 +67,7 @@ def split_whitespace(data, begun, blank_line, spans):
   return found
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _low_bytes(data, block):
   """Marks which of the 8 bytes from `block` on are spaces or controls.
 
@@ -85,14 +86,14 @@ def _low_bytes(data, block):
   return bits
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _add_until(spans, found, data, start, end, nul):
   """Adds a token up to its first NUL; an empty one is no token."""
   end = end if nul < 0 else nul
   return found if end == start else _add_span(spans, found, data, start, end)
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def split_words(data, begun, blank_line, spans, classes):
   """Finds runs of word characters, marks and joiners.
 
@@ -141,7 +142,7 @@ def split_words(data, begun, blank_line, spans, classes):
   return found
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _join(data, start, position, classes):
   """Passes the joiners and dropped characters at a position in a word.
 
@@ -171,7 +172,7 @@ def _join(data, start, position, classes):
   return start, end - position
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _is_blank(byte):
   return byte == 32 or (9 <= byte <= 13)
 
@@ -205,7 +206,7 @@ def _decode(data, position):
   return -1, 1
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _may_follow(lead, byte):
   """Whether a byte may come after the lead byte of a sequence."""
   # Neither overlong forms, nor surrogates, nor beyond U+10FFFF.
@@ -214,13 +215,13 @@ def _may_follow(lead, byte):
   return low <= byte < high
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _continues(byte):
   """Whether a byte may be the third or fourth of a sequence."""
   return 0x80 <= byte < 0xC0
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _add_span(spans, found, data, start, end):
   if end - start > MAX_TOKEN_BYTES:
     end = _whole_characters(data, start + MAX_TOKEN_BYTES)
@@ -229,7 +230,7 @@ def _add_span(spans, found, data, start, end):
   return found + 1
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _whole_characters(data, end):
   """The end moved back if it would split a character."""
   for back in range(1, 4):

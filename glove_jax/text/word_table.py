@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
-from glove_jax import atomic, memory
+from glove_jax import atomic, memory, native
 from glove_jax.text.instructions import load_bytes, prefetch
 from glove_jax.text.symbols import END, UNK
 
@@ -102,7 +102,7 @@ def hashes(table: WordTable) -> np.ndarray:
   return _hash_spans(table.letters, spans_of(table), 0)[: int(table.size[0])]
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def copy_words(table, order, ends, letters):
   """Copies words of a table, in some order.
 
@@ -189,7 +189,7 @@ def _words(
   )
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def count_spans(table, data, spans, counts, begin, words):
   """Counts words into a table until it is full; the loop of `add`.
 
@@ -226,7 +226,7 @@ def count_spans(table, data, spans, counts, begin, words):
   return len(spans)
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def find_spans(table, data, spans, keep_places, ids):
   """Looks up the ids of words.
 
@@ -256,7 +256,7 @@ def find_spans(table, data, spans, keep_places, ids):
   return found
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def find_words(words, new_ids, keep_places, ids):
   """Replaces indices in one table by ids.
 
@@ -279,7 +279,7 @@ def find_words(words, new_ids, keep_places, ids):
   return found
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def _fill_slots(table):
   """Fills the empty slots of a table with all of its words."""
   for word in range(table.size[0]):
@@ -289,14 +289,14 @@ def _fill_slots(table):
     table.slots[slot] = _entry(code, word)
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _copy(data, start, end, letters, first):
   """Copies the bytes of a word; numba compiles a slice for a second longer."""
   for i in range(end - start):
     letters[first + i] = data[start + i]
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _look_ahead(table, codes, i):
   """Loads what the words after word i will need into the cache, in two steps.
 
@@ -312,18 +312,18 @@ def _look_ahead(table, codes, i):
   prefetch(table.letters, table.ends[uint64(max(word, 0))])
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _word_at(table, slot):
   """The index of the word in a slot, -1 if it is empty."""
   return np.int64(table.slots[slot] & _INDEX) - 1
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _entry(code, word):
   return (code & ~_INDEX) | uint64(word + 1)
 
 
-@njit(nogil=True, cache=True)
+@native.loop
 def _hash_spans(data, spans, begin):
   """[M - begin + _FAR] uint64: the hashes of spans, and zeros."""
   codes = np.zeros(len(spans) - begin + _FAR, np.uint64)
@@ -333,7 +333,7 @@ def _hash_spans(data, spans, begin):
   return codes
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _hash(data, start, end):
   """A 64-bit hash, of which the low bits choose the slot."""
   code = uint64(end - start)
@@ -343,20 +343,20 @@ def _hash(data, start, end):
   return _mix(_mix(code ^ _last(data, start, end)))
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _mix(code):
   code *= uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
   return code ^ (code >> uint64(32))
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _last(data, start, end):
   """The last 1 to 8 bytes of a word, with zeros after them."""
   unused = uint64(64 - 8 * (end - start))
   return load_bytes(data, uint64(start)) << unused >> unused
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _find(table, data, start, end, code):
   """The slot that holds the word, or the empty slot where it belongs."""
   mask = uint64(len(table.slots) - 1)
@@ -369,7 +369,7 @@ def _find(table, data, start, end, code):
   return slot
 
 
-@njit(nogil=True, cache=True)
+@native.helper
 def _equal(table, word, data, start, end):
   first, last = table.ends[word], table.ends[word + 1]
   if last - first != end - start:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
-import numba
 import numpy as np
 from jax.extend.random import threefry_2x32
 from numba import uint64
 
-from glove_jax import memory, metrics, model
+from glove_jax import memory, metrics, model, native
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.threads import default_threads, ordered_map
@@ -259,7 +258,7 @@ class _Fit:
     memory.release(*(column[counts] for column in self._mapped))
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _weigh(
   first, last, starts, col, count, x_max, alpha, known, weight, target, weights,
   row_weight, row_target, col_weight, col_target,
@@ -285,7 +284,7 @@ def _weigh(
       col_target[context] += target[slot]
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _solve(
   first, last, starts, col, weights, row_weight, row_target, context_bias,
   word_bias, sums,

@@ -6,9 +6,9 @@ any order, and may hold a pair twice, as a matrix of scipy in COO format does.
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 
+from glove_jax import native
 from glove_jax.counts.triplets import Triplets, chunks, release
 from glove_jax.threads import default_threads, ordered_map
 
@@ -61,7 +61,7 @@ def sum_duplicates(
   return Triplets(row[order], col[order], sums, vocab_size)
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _is_increasing(row, col):
   """Whether the pairs (row, col) are in order, and each is there once."""
   for i in range(1, len(row)):
@@ -106,7 +106,7 @@ def by_row(
   return triplets, np.append(0, np.cumsum(sums[:-1]))
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _count_rows(before, rows, counted):
   """Adds to counted[row] for each row, and to counted[-1] for each fall."""
   for row in rows:

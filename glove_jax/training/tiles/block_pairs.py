@@ -7,11 +7,10 @@ counts while it is visited, and then those of its tiles.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numba import uint64
 
-from glove_jax import memory
+from glove_jax import memory, native
 from glove_jax.counts.triplets import Triplets
 from glove_jax.threads import default_threads, ordered_map
 
@@ -149,7 +148,7 @@ def all_tiles(counted: dict[int, Counted], num_blocks: int, reduce):
   return np.stack([words, contexts]).astype(np.int32).T, num_counts
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _count_rows(words, starts, col, block, num_counts):
   """Adds the counts of words with each block of contexts to num_counts."""
   for word in words:

@@ -11,11 +11,10 @@ import os
 import pathlib
 import threading
 
-import numba
 import numpy as np
 from numba import uint64
 
-from glove_jax import memory
+from glove_jax import memory, native
 from glove_jax.counts.triplets import release
 from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.tiles import block_pairs
@@ -126,7 +125,7 @@ def _fill_file(
     bar.update()
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _fill_rows(
   words, first, starts, col, position, block, local, count, slot, tiles,
   outside_row, outside_col, outside_code,

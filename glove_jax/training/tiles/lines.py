@@ -4,10 +4,9 @@ import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from glove_jax import memory
+from glove_jax import memory, native
 from glove_jax.counts.triplets import chunks
 from glove_jax.training.tiles.layout import OUTSIDE, Lines, pad_end
 
@@ -126,7 +125,7 @@ def joins(number: np.ndarray, most_added: float) -> list[tuple[int, int]]:
   return found
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _fill_lines(
   trained, fixed, code, trained_half, fixed_half, start, to_fixed, to_code
 ):  # fmt: skip

@@ -7,10 +7,10 @@ are those of part (d + s) mod n in turn s, see `ring`.
 import functools
 from collections.abc import Iterator
 
-import numba
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
+from glove_jax import native
 from glove_jax.config import TrainConfig
 from glove_jax.training import multihost, sharding
 from glove_jax.training.engine import Placement
@@ -124,7 +124,7 @@ def _local_counts(
     yield (local[i // num_parts], i % num_parts), counts
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _sort(key, row, col, code, start, to_row, to_col, to_code):
   """Appends each count to those of its key at start[key], which moves on."""
   for i in range(len(key)):

@@ -19,10 +19,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-from glove_jax import memory
+from glove_jax import memory, native
 from glove_jax.counts.triplets import chunks
 from glove_jax.training.tiles.fitting import FitPlan
 
@@ -143,7 +142,7 @@ def in_folder(
   )
 
 
-@numba.njit(nogil=True, cache=True)
+@native.helper
 def _find(row, col, tile_size, num_blocks, core_blocks):
   """The strip of a count, and its cell there."""
   core = core_blocks * tile_size
@@ -153,7 +152,7 @@ def _find(row, col, tile_size, num_blocks, core_blocks):
   return strip, col % tile_size * core + row
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _count(row, col, tile_size, num_blocks, core_blocks, num_counts):
   """Adds the number of counts in each strip to num_counts."""
   for i in range(len(row)):
@@ -161,7 +160,7 @@ def _count(row, col, tile_size, num_blocks, core_blocks, num_counts):
     num_counts[strip] += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _sort(
   row, col, code, tile_size, num_blocks, core_blocks, start, to_cell, to_code
 ):
@@ -201,7 +200,7 @@ def fill_cells(
   return code
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _fill(cell, code, core, to_code):
   width = to_code.shape[2]
   for i in range(len(cell)):

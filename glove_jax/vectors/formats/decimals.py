@@ -5,8 +5,9 @@ needs at most 38 bits of precision, so the product in float64 is exact, and so
 is its rounding to the nearest integer, ties to even.
 """
 
-import numba
 import numpy as np
+
+from glove_jax import native
 
 _LIMIT = 1e9  # numbers from here on have more digits than a slot holds
 _SLOT = len(" -999999999.999999")
@@ -33,7 +34,7 @@ def lines(rows: np.ndarray) -> list[bytes]:
   return [line[:length].tobytes() for line, length in pairs]
 
 
-@numba.njit(nogil=True, cache=True)
+@native.loop
 def _write(rows, text, lengths):
   """Writes each row to its text; a row with too large numbers has length 0."""
   for i in range(len(rows)):
@@ -46,7 +47,7 @@ def _write(rows, text, lengths):
     lengths[i] = end
 
 
-@numba.njit(nogil=True, cache=True)
+@native.helper
 def _append(x, text, end):
   """Appends a blank and a number to text[:end]; returns the new end."""
   text[end] = 32  # a blank
@@ -60,7 +61,7 @@ def _append(x, text, end):
   return _append_digits(np.uint32(part), np.int64(6), text, end + 1)
 
 
-@numba.njit(nogil=True, cache=True)
+@native.helper
 def _num_digits(number):
   digits, bound = 1, 10
   while number >= bound:
@@ -69,7 +70,7 @@ def _num_digits(number):
   return digits
 
 
-@numba.njit(nogil=True, cache=True)
+@native.helper
 def _append_digits(number, digits, text, end):
   for k in range(end + digits - 1, end - 1, -1):
     rest = number // np.uint32(10)

@@ -49,18 +49,25 @@ class Cooccurrences:
     """
     self.vocab = vocab
     self.kind = kind or {}
-    self._counts = counts
+    self._counts = counts._replace(
+      row=_read_only(counts.row),
+      col=_read_only(counts.col),
+      count=_read_only(counts.count),
+    )
 
   def __repr__(self) -> str:
     num_words, num_counts = len(self.vocab), len(self._counts.row)
     return f"Cooccurrences({num_words} words, {num_counts} counts)"
 
   def triplets(self) -> Triplets:
-    """The non-zero X_ij as columns i, j and X_ij, sorted by (i, j)."""
+    """The non-zero X_ij as columns i, j and X_ij, sorted by (i, j).
+
+    The arrays are read-only, since these counts are made of them.
+    """
     return self._counts
 
   def matrix(self) -> scipy.sparse.csr_array:
-    """X: [V, V]."""
+    """X: [V, V]. It is read-only; `matrix().copy()` can be changed."""
     row, col, count, vocab_size = self._counts
     starts = np.searchsorted(row, np.arange(vocab_size + 1))
     return scipy.sparse.csr_array(
@@ -189,6 +196,7 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
   if isinstance(words, str) or not isinstance(words, Iterable):
     raise ValueError(f"words must be a list of strings, got {words!r:.80}.")
   words = list(words)
+  _check_order(matrix, words)
   table = _summed(matrix)
   if not table.nnz:
     raise ValueError("matrix has no counts: all its entries are 0.")
@@ -214,6 +222,12 @@ def from_matrix(matrix, words: Sequence[str] | None = None) -> Cooccurrences:
   return Cooccurrences(counts, Vocab(tuple(words), np.zeros(len(words))))
 
 
+def _read_only(column: np.ndarray) -> np.ndarray:
+  column = column.view()
+  column.setflags(write=False)
+  return column
+
+
 def _aligned(matrix):
   """A data frame with its columns in the order of its rows.
 
@@ -235,11 +249,29 @@ def _aligned(matrix):
   return matrix.iloc[:, [place[str(name)] for name in rows]]
 
 
+def _check_order(matrix, words: list[str]) -> None:
+  """Refuses words that a data frame has in another order."""
+  for side, what in (("index", "rows"), ("columns", "columns")):
+    names = getattr(matrix, side, ())
+    names = [] if callable(names) else list(map(str, names))
+    if names != words and sorted(names) == sorted(map(str, words)):
+      raise ValueError(
+        f"words has another order than the {what} of matrix: give both in one "
+        "order."
+      )
+
+
 def _summed(matrix) -> scipy.sparse.csr_array:
   """The matrix without duplicates and zeros, as float32 or float64."""
   if matrix is None or isinstance(matrix, str):
     raise ValueError(f"matrix must be a table of numbers, got {matrix!r:.80}.")
+  if np.ma.is_masked(matrix):
+    raise ValueError(
+      "matrix has masked entries: give matrix.filled(0), if they are no counts."
+    )
   try:
+    if not scipy.sparse.issparse(matrix):
+      matrix = _dense(matrix)
     table = scipy.sparse.coo_array(matrix)
     if table.dtype.kind == "c":
       raise TypeError("they are complex")
@@ -252,6 +284,16 @@ def _summed(matrix) -> scipy.sparse.csr_array:
   table.sum_duplicates()
   table.eliminate_zeros()
   return table
+
+
+def _dense(matrix) -> np.ndarray:
+  """An array of a type that SciPy knows; it has no half floats, nor objects.
+
+  A data frame whose columns may have missing values holds objects.
+  """
+  array = np.asarray(matrix)
+  is_known = array.dtype.kind in "biufcUS" and array.dtype != np.float16
+  return array if is_known else array.astype(np.float64)
 
 
 def _check_positive(table: scipy.sparse.csr_array, words: list[str]) -> None:

@@ -141,10 +141,9 @@ def _is_matrix(given) -> bool:
     given = given[:1]
     is_row = isinstance(given[0], list | tuple | np.ndarray)
     given = np.array(given) if is_row and len(given[0]) else None
-  return (
-    isinstance(given, np.ndarray) and given.ndim == 2
-    and given.dtype.kind in "biufc"
-  )  # fmt: skip
+  # NumPy's, and arrays of JAX and others; bfloat16 is of another kind.
+  is_table = hasattr(given, "__array__") and getattr(given, "ndim", 0) == 2
+  return is_table and np.asarray(given[:1]).dtype.kind in "biufcV"
 
 
 @takes(*COUNTING)

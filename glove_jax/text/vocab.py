@@ -197,8 +197,15 @@ def _byte_order(word: str) -> bytes:
   return (_to_bytes(word) + b"\0").translate(_FLIP_SIGN)
 
 
-def _to_bytes(word: str) -> bytes:
-  return word.encode("utf-8", "surrogateescape")
+def _to_bytes(text: str) -> bytes:
+  try:
+    return text.encode("utf-8", "surrogateescape")
+  except UnicodeEncodeError as error:
+    near = text[max(0, error.start - 9) : error.end + 9]
+    raise ValueError(
+      f"{near!r} holds {text[error.start]!r}, which is half of a character: "
+      "replace it, as word.encode('utf-8', 'replace').decode() does."
+    ) from error
 
 
 def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:

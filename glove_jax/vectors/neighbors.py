@@ -7,7 +7,7 @@ import numpy as np
 
 from glove_jax.text.symbols import UNK
 from glove_jax.vectors import ann, search
-from glove_jax.vectors.queries import are_words, listed, scaled
+from glove_jax.vectors.queries import are_words, array_or_list, listed, scaled
 from glove_jax.vectors.word_rows import WordRows
 
 
@@ -41,6 +41,7 @@ class Neighbors(WordRows):
     if isinstance(query, str):
       row = self.id(query)
       return self._nearest(self.unit[row], [row], k, approximate)
+    query = array_or_list(query)
     if are_words(query):
       return self.most_similar(query, topn=k, approximate=approximate)
     return self._nearest(scaled(self._vector(query)), [], k, approximate)
@@ -66,6 +67,7 @@ class Neighbors(WordRows):
     """
     if isinstance(queries, str):
       raise ValueError(f"Give a list of words, not the one word {queries!r}.")
+    queries = array_or_list(queries)
     if are_words(queries):
       rows = [[self.id(word)] for word in queries]
       table = self.unit[[row for (row,) in rows]]
@@ -103,7 +105,8 @@ class Neighbors(WordRows):
     'queen'
     """
     target, rows = np.zeros(self.vector_size), []
-    for sign, keys in ((1.0, listed(positive)), (-1.0, listed(negative))):
+    positive, negative = listed(positive), listed(negative)
+    for sign, keys in ((1.0, positive), (-1.0, negative)):
       for key in keys:
         weight = sign
         if isinstance(key, tuple) and len(key) == 2 and are_words(key[:1]):
@@ -113,9 +116,9 @@ class Neighbors(WordRows):
           target += weight * self.unit[rows[-1]]
         else:
           target += weight * scaled(self._vector(key))
-    if not len(listed(positive)) + len(listed(negative)):
+    if not len(positive) + len(negative):
       raise ValueError("Give one word or more, as positive or negative.")
-    return self._nearest(scaled(target), rows, topn, approximate)
+    return self._nearest(scaled(self._vector(target)), rows, topn, approximate)
 
   def similarity(self, first: str, second: str) -> float:
     """The cosine of two words; ValueError if one has no vector."""

@@ -22,6 +22,17 @@ def listed(keys) -> Sequence:
   return list(keys)
 
 
+def array_or_list(query):
+  """A query whose kind can be seen: a column of a table is an array, say.
+
+  >>> array_or_list({"king": 1, "queen": 2}.keys())
+  ['king', 'queen']
+  """
+  if hasattr(query, "__array__"):
+    return np.asarray(query)
+  return list(query) if isinstance(query, Iterable) else query
+
+
 def are_words(query) -> bool:
   """Whether a query is a list of words."""
   if isinstance(query, np.ndarray):

@@ -112,14 +112,16 @@ class WordRows:
   def __getitem__(self, word: str | Sequence[str]) -> np.ndarray:
     """The vector [D] of a word, or the vectors [N, D] of a list of words.
 
+    That of one word is a view of `vectors`, and read-only as gensim's is.
+
     Raises:
       ValueError: a word has no vector.
     """
-    return self.vectors[
-      self.id(word)
-      if isinstance(word, str)
-      else [self.id(one) for one in listed(word)]
-    ]
+    if not isinstance(word, str):
+      return self.vectors[[self.id(one) for one in listed(word)]]
+    vector = self.vectors[self.id(word)]
+    vector.setflags(write=False)
+    return vector
 
   def id(self, word: str) -> int:
     """The row of a word; ValueError if it has none."""

@@ -145,12 +145,16 @@ class Counting:
     return kept if hashes == self._stages.hashes(self._text.paths) else None
 
   def vocab_inputs(self) -> list[str]:
-    """The files that the vocabulary depends on."""
+    """The files that the vocabulary depends on.
+
+    A given vocabulary comes before the texts and an added one after them: the
+    same file in either role gives other words.
+    """
     config = self._config.corpus
     words = config.records_vocab if config.records else config.vocab
     return [
-      *self._text.paths,
       *filter(None, [words]),
+      *self._text.paths,
       *(f"{folder}/vocab.txt" for folder in config.add_to),
     ]
 

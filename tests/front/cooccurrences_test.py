@@ -1,11 +1,13 @@
 """Counts with their words: matrices, files and vectors."""
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 
 from glove_jax import Cooccurrences, from_matrix
+from glove_jax.front import fitting
 from glove_jax.model import Params
 
 X = [[0.0, 3, 1], [3, 0, 3], [1, 3, 0]]
@@ -22,6 +24,17 @@ def test_words_are_sorted_by_their_counts():
   row, col, _, vocab_size = counts.triplets()
   keys = row.astype(int) * vocab_size + col
   assert (np.diff(keys) > 0).all() and row.dtype == col.dtype == np.int32
+
+
+def test_a_change_of_the_matrix_does_not_reach_the_counts():
+  counts = from_matrix(X, WORDS)
+  for table in (counts.matrix(), counts.triplets().count):
+    with pytest.raises(ValueError, match="read-only"):
+      table *= 0
+  changed = counts.matrix().copy()
+  changed.data[:] = 0
+  changed.eliminate_zeros()
+  assert counts.matrix().sum() == np.sum(X)
 
 
 def test_entries_of_a_cell_are_summed_and_zeros_dropped():
@@ -61,7 +74,24 @@ def test_types_of_matrices():
   ]
 
 
+@pytest.mark.parametrize("table", [
+  np.array(X, np.float16), np.array(X, object), jnp.array(X, jnp.bfloat16),
+  jnp.array(X), np.ma.array(X), pd.DataFrame(X).convert_dtypes(),
+])  # fmt: skip
+def test_counts_of_any_type_are_the_same(table):
+  np.testing.assert_array_equal(
+    from_matrix(table, WORDS).matrix().toarray(),
+    from_matrix(X, WORDS).matrix().toarray(),
+  )
+  may_be_words = getattr(table, "dtype", None) == np.dtype(object)
+  assert fitting._is_matrix(table) or may_be_words
+
+
 @pytest.mark.parametrize("matrix, words, message", [
+  (pd.DataFrame(X, WORDS), WORDS[::-1], "another order than the rows"),
+  (pd.DataFrame(X, None, WORDS), WORDS[::-1], "order than the columns"),
+  (np.ma.masked_equal(X, 3), WORDS, "has masked entries"),
+  (pd.DataFrame([[1, None]] * 2, dtype="Int64"), ["a", "b"], "of numbers"),
   (X, None, "words is missing"),
   (X, ["a"], r"shape \(3, 3\) does not fit 1 words"),
   (X[:2], WORDS, r"shape \(2, 3\) does not fit 3 words"),

@@ -56,6 +56,7 @@ def test_long_tokens_are_words_cut_at_999_bytes(tmp_path):
     ({}, {}, "The corpus is empty"),
     ({"<unk>": 9}, {}, "The corpus is empty"),
     ({"a": 4, "b": 3}, {}, "No word occurs min_count=5 times.*'a', occurs 4"),
+    ({"ha\ud83d": 9}, {}, r"'ha.ud83d' holds '.ud83d', which is half of a"),
     ({"a": 4}, {"min_count": -1}, "min_count is -1"),
     ({"a": 4}, {"max_vocab": -1}, "max_vocab is -1"),
   ],

@@ -4,6 +4,7 @@ import sys
 
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import glove_jax
@@ -265,11 +266,30 @@ def test_iteration_gives_words():
   assert repr(made) == "WordVectors(5 words, 2 dimensions, float32)"
 
 
+def test_a_change_of_a_vector_does_not_reach_the_table():
+  made = circle()
+  vector = made["north"]
+  with pytest.raises(ValueError, match="read-only"):
+    vector -= made["south"]
+  made[["north"]][:] = 0
+  np.testing.assert_array_equal(made.vectors, circle().vectors)
+
+
 def test_several_words_stand_for_their_mean():
   made = random_vectors()
   assert made.neighbors(["w1", "w2"]) == made.most_similar(["w1", "w2"])
   (word, cosine), *_ = made.neighbors(["w1"])
   assert (word, pytest.approx(cosine)) == made.neighbors("w1")[0]
+
+
+@pytest.mark.parametrize("form", [iter, np.array, pd.Series, dict.fromkeys])
+def test_words_of_any_iterable(form):
+  made, words = random_vectors(), ["w1", "w2"]
+  assert made.neighbors(form(words)) == made.neighbors(words)
+  assert made.most_similar(form(words), form(["w3"])) == (
+    made.most_similar(words, ["w3"])
+  )
+  assert made.neighbors_of_each(form(words)) == made.neighbors_of_each(words)
 
 
 def test_batches_are_as_one_by_one(monkeypatch):
@@ -362,6 +382,7 @@ def test_counts_and_frames_go_to_other_libraries():
     (lambda v: v.answers([[0, 1, 2, 3]]), r"give \[N, 3\] integers"),
     (lambda v: v.answers([[0, 1, 99]]), r"give \[N, 3\] integers"),
     (lambda v: v.neighbors(["north", 1]), "neither a word, nor words"),
+    (lambda v: v.most_similar([("north", np.nan)]), "give 2 finite numbers"),
     (lambda v: v.neighbors(None), "finite numbers|neither a word"),
     (lambda v: v[0], "no word"),
     (lambda v: v.similarity("north", 3), "3 is no word"),

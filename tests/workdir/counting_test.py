@@ -70,3 +70,20 @@ def test_processes_here_count_what_does_not_fit_in_memory(
   assert bool(started) != fits
   for a, b in zip(want[:3], found[:3], strict=True):
     np.testing.assert_array_equal(a, b)
+
+
+def test_a_vocabulary_that_was_added_is_not_taken_for_a_given_one(tmp_path):
+  old, text = tmp_path / "old.txt", tmp_path / "text.txt"
+  old.write_text("a b " * 9)
+  text.write_text("b c " * 9)
+
+  def words_of(workdir, corpus, **settings):
+    made = config.make_config(corpus=str(corpus), window=2, **settings)
+    run = Pipeline(made, tmp_path / workdir, say=lambda line: None)
+    return run.count()[0].words
+
+  words_of("old", old)
+  added = words_of("run", text, add_to=str(tmp_path / "old"))
+  assert set(added) == {"a", "b", "c"}
+  given = words_of("run", text, vocab=str(tmp_path / "old" / "vocab.txt"))
+  assert given == ("a", "b")

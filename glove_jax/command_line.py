@@ -58,8 +58,7 @@ _UNGUARDED = (
 # Control characters and marks that reverse the direction of text, by which a
 # word could steer a terminal, and lone surrogates, which cannot be printed.
 _UNPRINTABLE = re.compile(
-  "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-  "\ud800-\udfff]"
+  "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 

@@ -368,8 +368,7 @@ def no_setting(name: str, known: Iterable[str]) -> str:
 def settings(part: Part) -> dict[str, Any]:
   """The resolved settings that a part's results depend on.
 
-  These are no resources, and no settings that are at a default which stands for
-  what earlier versions did.
+  Resources are left out, and so are `late` settings at their default.
   """
   part = part.resolved
   return {

@@ -48,7 +48,7 @@ NEEDS: dict[str, Needs] = {
   # how vectors are computed
   "context_weight": {"vectors": ("sum",)},
 }
-# Values that say that there is no such thing, which is so without a setting.
+# Values that turn something off, which may be given where it is off anyway.
 _OFF = {"core": 0, "growth": (), "joint_epochs": 0, "keep": 1, "missing": 0}
 
 

@@ -41,8 +41,8 @@ def setting(
     high: the greatest value allowed.
     resource: the setting (threads, memory, devices) changes how a stage runs,
       not what it produces; changing it does not rerun the stage.
-    late: the setting is younger than runs on disk; with its default they are
-      valid as they are.
+    late: runs on disk may be older than the setting. So it is left out of what
+      a stage is noted with while it has its default.
   """
   metadata = {"help": doc, "choices": choices, "low": low, "above": above}
   metadata |= {"high": high, "resource": resource, "late": late}

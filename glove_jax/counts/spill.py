@@ -35,7 +35,7 @@ class Run(NamedTuple):
     first: the lowest number among the runs merged into it; its own number if it
       is not merged.
     size: the number of entries.
-    crc32: of its keys, its units, and what is said of them.
+    crc32: of its keys, of its units, and of `first`, `size` and `facts`.
     facts: what its writer stored with it.
   """
 
@@ -97,7 +97,7 @@ def _read_run(path: pathlib.Path) -> Run | None:
 
 
 def _checksums(run: Run) -> list[int]:
-  """The CRC-32 of the files of a run, and of what is said of them."""
+  """The CRC-32 of the keys and the units of a run, and of its description."""
   crcs = []
   for suffix in ("keys", "units"):
     crcs.append(0)
@@ -228,7 +228,7 @@ def write_run(
       for n, column in enumerate((keys, units)):
         files[n].write(np.ascontiguousarray(column))
         crcs[n] = zlib.crc32(np.ascontiguousarray(column), crcs[n])
-    for file in files:  # on disk before what is said of them
+    for file in files:  # on disk before their description
       file.flush()
       os.fsync(file.fileno())
   run = run._replace(size=size)

@@ -16,6 +16,7 @@ Query = Mapping[str, str]
 MOST_ANSWERS = 100
 MOST_WORDS = 5000  # on the map
 _FREQUENT = 20_000  # words that are compared: by spelling, or of two runs
+_MOST_SPELLINGS = 5  # of a word that is unknown
 _LONGEST = 50  # characters of a word that is compared
 
 
@@ -146,15 +147,17 @@ def changes(first: WordVectors, second: WordVectors, query: Query) -> dict:
   }
 
 
-def spellings(word: str, vectors: WordVectors, num: int = 5) -> list[str]:
+def spellings(word: str, vectors: WordVectors) -> list[str]:
   """Known words that are spelt much as an unknown one, the nearest first."""
   if len(word) > _LONGEST:
     return []
   cases = [word.lower(), word.upper(), word.capitalize()]
   near = [case for case in dict.fromkeys(cases) if case in vectors]
   frequent = (w for w in vectors.words[:_FREQUENT] if len(w) <= _LONGEST)
-  near += difflib.get_close_matches(word.lower(), frequent, num, 0.7)
-  return list(dict.fromkeys(near))[:num]
+  near += difflib.get_close_matches(
+    word.lower(), frequent, _MOST_SPELLINGS, 0.7
+  )
+  return list(dict.fromkeys(near))[:_MOST_SPELLINGS]
 
 
 def _unknown(vectors: WordVectors, words: Iterable[str]) -> dict | None:

@@ -15,9 +15,9 @@ from glove_jax.sweeps.grid import Point
 from glove_jax.training import loop
 from glove_jax.workdir import inputs
 
-# Seconds for each unit of `work` on 2 CPU cores. Of `enwiki_sample`; for
-# dense with 1,000 words, since its steps grow with the vocabulary. `cells` are
-# those of the blocked engine with `missing`, on texts of 0.4M to 25M words.
+# Seconds for each unit of `work` on 2 CPU cores, measured on `enwiki_sample`;
+# `dense` with 1,000 words, since its steps grow with the vocabulary. `cells` is
+# the blocked engine with `missing`, measured on texts of 0.4M to 25M words.
 _RATES = {"blocked": 1.7e-9, "rows": 5.8e-9, "dense": 2e-9, "cells": 8.7e-11}
 # Counts and words of a corpus of b bytes: a (b / _BYTES)^k, which fits the
 # default corpus and Simple English Wikipedia (149 MB, 56M counts, 104K words).

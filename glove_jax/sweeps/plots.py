@@ -111,9 +111,7 @@ def draw(plot: Plot, rows: Sequence[Row], answers: Judgements | None = None):
   num_panels = max(1, len(shown))
   size = (_WIDTH * num_panels, _HEIGHT)
   figure = Figure(figsize=size, layout="constrained")
-  figure._repr_png_ = functools.partial(
-    _to_png, figure
-  )  # what a notebook shows
+  figure._repr_png_ = functools.partial(_to_png, figure)  # for a notebook
   axes = figure.subplots(
     1, num_panels, squeeze=False, sharey=plot.kind == "bars"
   )

@@ -271,21 +271,23 @@ def to_cells(
     The column heads, and the cells of each line.
   """
   means = mean_rows(rows, by, answers)
-  columns = _columns(rows, by)
+  several = len(means) > 1
+  columns = _columns(rows, by, several)
   heads = [LABELS.get(name, name) for name in by]
   heads += [head for head, _ in columns]
-  several = len(means) > 1
   cells = [
     [Cell(_setting(row[name])) for name in by]
-    + [make(row, several) for _, make in columns]
+    + [make(row) for _, make in columns]
     + [Cell(str(row["num_points"]))]
     for row in means
   ]
   return [*heads, LABELS["num_points"]], cells
 
 
-def _columns(rows, by) -> list[tuple[str, Callable[[Row, bool], Cell]]]:
-  """The head of each column of measures, and (mean row, several) -> cell."""
+def _columns(
+  rows, by, several: bool
+) -> list[tuple[str, Callable[[Row], Cell]]]:
+  """The head of each column of measures, and mean row -> cell."""
   names = measures(rows, by)
   sets = [n.removesuffix("_n") for n in names if n.endswith("_n")]
   hidden = {f"{name}{end}" for name in sets for end in ("_n", "_coverage")}
@@ -296,7 +298,7 @@ def _columns(rows, by) -> list[tuple[str, Callable[[Row, bool], Cell]]]:
     if name in hidden or (name in _COUNTED and equal):
       continue
     part_of = scores.set_of(name, sets)
-    make = functools.partial(_measure, name, part_of)
+    make = functools.partial(_measure, name, part_of, several)
     columns.append((LABELS.get(name, name), make))
     if name == part_of:
       head = LABELS.get(f"{name}_n", f"{name}, questions")
@@ -307,9 +309,8 @@ def _columns(rows, by) -> list[tuple[str, Callable[[Row, bool], Cell]]]:
   return columns
 
 
-def _seen(name: str, row: Row, several: bool) -> Cell:
+def _seen(name: str, row: Row) -> Cell:
   """How many questions a score is of, and the fraction of the set."""
-  del several
   num, coverage = row[f"{name}_n"], row[f"{name}_coverage"]
   if num is None:
     return Cell("-")
@@ -320,7 +321,8 @@ def _setting(value) -> str:
   return "default" if value is None else grid.value_text(value)
 
 
-def _measure(name: str, part_of: str | None, row: Row, several: bool) -> Cell:
+def _measure(name: str, part_of: str | None, several: bool, row: Row) -> Cell:
+  """A mean; `several` means are compared with the best of them."""
   mean, deviation = row[name], row[f"{name}_sd"]
   if mean is None:
     return Cell("-")

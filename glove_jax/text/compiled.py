@@ -66,7 +66,7 @@ class Kept:
 
   def take(
     self, vocab: Vocab, keep_places: bool, threads: int
-  ) -> Iterator["Ids"]:
+  ) -> Iterator[Ids]:
     """Yields the ids of the words, as `read_ids`; then nothing is kept."""
     known = word_table.of_words(vocab.words)
 

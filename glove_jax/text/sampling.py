@@ -23,7 +23,7 @@ def write_sample(
 ) -> None:
   """Writes a random sample of the documents to a file.
 
-  Of a share, one random draw decides about each document that is not blank. So
+  For a share, one random draw decides on each document that is not blank. So
   the share is met on average, and a smaller share is a subset of a larger one.
   A bootstrap draws as many of these documents as there are, with replacement:
   some are written several times. The text is read once for each time of the

@@ -181,7 +181,7 @@ class _Gzip:
 
 
 class _Zstandard:
-  """Of the package `zstandard`, a little at a time: output has no limit."""
+  """Feeds the package `zstandard` a little at a time: it limits no output."""
 
   needs_input, unused_data = True, b""
 

@@ -146,7 +146,7 @@ def check_config(config: TrainConfig) -> None:
     raise ValueError(
       "freeze holds the words that retrofit would pull back: give one of them."
     )
-  # To count devices is to wait until they have started, a second or two.
+  # Counting devices waits until they have started, a second or two.
   if not _suits_any_devices(config):
     placement = sharding.make_placement(config)
     if config.retrofit and placement.mesh is not None:

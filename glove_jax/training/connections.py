@@ -32,9 +32,7 @@ _LINE = 400  # most bytes in a line of a greeting
 _VARIABLE = "GLOVE_JAX_SECRET"
 
 
-def are_wanted(
-  coordinator: str = "", num_processes: int = 0, process_id: int = -1
-) -> bool:
+def are_wanted(coordinator: str, num_processes: int, process_id: int) -> bool:
   """Whether this process is to join others, for which it needs jax.
 
   Args:

@@ -81,8 +81,8 @@ def check_params(
 ) -> None:
   """Raises a FloatingPointError if the last steps have diverged.
 
-  The cost of an epoch is that before each of its steps, so it does not show
-  what the last step did.
+  The cost of a step is taken before its update, so the cost of an epoch does
+  not show what the last step did.
 
   Args:
     params: what was trained.

@@ -112,7 +112,7 @@ class Engine(Protocol):
   def params(self, state: TrainState) -> Params:
     """Returns the parameters in the order of the vocabulary.
 
-    Of several processes the first gets them, and the others get no rows.
+    With several processes, the first gets them, and the others get no rows.
     """
 
 

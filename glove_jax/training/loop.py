@@ -78,8 +78,8 @@ def train(
     say: called with sentences such as that a checkpoint is damaged.
 
   Returns:
-    The trained parameters: vectors [V, D], biases [V]. Of several processes
-    the first gets them, and the others get no rows: [0, D], [0].
+    The trained parameters: vectors [V, D], biases [V]. With several
+    processes, the first gets them, and the others get no rows: [0, D], [0].
 
   Raises:
     ValueError: the engine does not support the config, the loss or the

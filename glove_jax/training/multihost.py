@@ -33,9 +33,8 @@ _SILENCE = 45  # seconds without a heartbeat after which jax aborts
 _ADDRESS_BYTES = 1024
 _SUMMED = 1 << 22  # numbers that are gathered to be summed, of all processes
 
-_connections: list[
-  socket.socket
-] = []  # the first: to all others; the others: to the first
+# Of the first process to all others, of each other one to the first.
+_connections: list[socket.socket] = []
 _jobs: queue.SimpleQueue = queue.SimpleQueue()  # received from the first
 _is_over = threading.Event()  # set once connections may close
 

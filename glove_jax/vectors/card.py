@@ -106,7 +106,7 @@ def _row(cells: Sequence[object]) -> str:
 
 
 def _scores(results: Mapping) -> Iterator[tuple[str, str, dict, float]]:
-  """(set, kind, its score with an interval, value) of what was seen."""
+  """Yields (set, kind, score with its interval, value) of each set seen."""
   for name, result in results.items():
     is_analogies = result["kind"] == "analogies"
     score = result["total"] if is_analogies else result

@@ -10,12 +10,7 @@ from glove_jax.vectors.sets import Pair
 from glove_jax.vectors.word_vectors import WordVectors
 
 
-def evaluate_similarity(
-  vectors: WordVectors,
-  pairs: Sequence[Pair],
-  *,
-  lowercase: bool | None = None,
-) -> dict:
+def evaluate_similarity(vectors: WordVectors, pairs: Sequence[Pair]) -> dict:
   """Spearman's rank correlation of cosines with people's scores.
 
   Equal values share the mean of their ranks, as in `scipy.stats.spearmanr`.
@@ -23,8 +18,6 @@ def evaluate_similarity(
   Args:
     vectors: the vectors.
     pairs: two words and a score each, see `sets.read_similarity`.
-    lowercase: whether to look up words in lower case; by default if the
-      vocabulary is in lower case.
 
   Returns:
     A dict of kind "similarity", see `glove_jax.vectors.evaluate`.
@@ -38,7 +31,7 @@ def evaluate_similarity(
   >>> round(evaluate_similarity(vectors, pairs)["spearman"], 6)
   1.0
   """
-  return score(cosines(vectors, pairs, lowercase), pairs)
+  return score(cosines(vectors, pairs), pairs)
 
 
 def cosines(
@@ -46,7 +39,13 @@ def cosines(
   pairs: Sequence[Pair],
   lowercase: bool | None = None,
 ) -> np.ndarray:
-  """[N] float64: the cosine of each pair, NaN without both vectors."""
+  """[N] float64: the cosine of each pair, NaN without both vectors.
+
+  Args:
+    vectors: the vectors.
+    pairs: as for `evaluate_similarity`.
+    lowercase: as for `analogy.fold`.
+  """
   change, get = fold(vectors, lowercase), vectors.index.get
   rows = [get(change(word), -1) for pair in pairs for word in pair[:2]]
   rows = np.array(rows, np.int64).reshape(-1, 2)

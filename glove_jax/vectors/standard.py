@@ -268,8 +268,8 @@ def _rest_of_suite(present) -> list[Entry]:
         path, reason = fetch(name), ""
     except (OSError, ImportError, ValueError) as error:
       reason = _sentence(error, source)
-      is_of_all = isinstance(error, OSError) and not _is_answered(error)
-      if is_of_all and source.url:
+      is_offline = isinstance(error, OSError) and not _is_answered(error)
+      if is_offline and source.url:
         no_download = reason
     entries.append(Entry(name, source.kind, path, reason))
   return entries

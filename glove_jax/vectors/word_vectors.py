@@ -12,9 +12,6 @@ from glove_jax.vectors import sentences, standard_errors
 from glove_jax.vectors.neighbors import Neighbors
 from glove_jax.vectors.queries import listed
 from glove_jax.vectors.standard_errors import StandardErrors
-from glove_jax.vectors.tables import combine, floating
-
-__all__ = ["WordVectors", "combine", "floating", "with_unk"]
 
 
 class WordVectors(Neighbors):

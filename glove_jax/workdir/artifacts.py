@@ -29,6 +29,7 @@ jax = lazy.module("jax")
 evaluate = lazy.module("glove_jax.vectors.evaluate")
 formats = lazy.module("glove_jax.vectors.formats")
 standard_errors = lazy.module("glove_jax.vectors.standard_errors")
+tables = lazy.module("glove_jax.vectors.tables")
 word_vectors = lazy.module("glove_jax.vectors.word_vectors")
 
 _TABLES = "tables.npz"
@@ -119,10 +120,8 @@ def make_vectors(
   """
   configs.check_type(config, VectorsConfig)
   config = config.resolved
-  word, context = map(word_vectors.floating, (params.word, params.context))
-  table = word_vectors.combine(
-    word, context, config.vectors, config.context_weight
-  )
+  word, context = map(tables.floating, (params.word, params.context))
+  table = tables.combine(word, context, config.vectors, config.context_weight)
   vectors = word_vectors.WordVectors(words, table, counts)
   return word_vectors.with_unk(vectors) if config.unk else vectors
 

@@ -8,6 +8,8 @@ A file whose size, times and inode are those of the last reading is not read
 again.
 """
 
+import contextlib
+import hashlib
 import os
 import pathlib
 import time
@@ -16,7 +18,6 @@ import xxhash
 
 from glove_jax import atomic
 
-_BLOCK_BYTES = 1 << 22
 _SETTLED_NS = 2_000_000_000  # younger files may change within one clock tick
 
 
@@ -31,10 +32,8 @@ class Fingerprints:
     self._path = path
     self._known: dict[str, list] = {}
     if path and os.path.exists(path):
-      try:
+      with contextlib.suppress(ValueError, TypeError):  # it only saves time
         self._known = dict(atomic.read_json(path))
-      except (ValueError, TypeError):
-        self._known = {}  # it only saves time
 
   def of(self, path: str | os.PathLike) -> str:
     """The fingerprint of a file's content, or of a folder's.
@@ -81,11 +80,8 @@ def hash_file(path: str | os.PathLike) -> str:
   Raises:
     OSError: the file is missing or cannot be read.
   """
-  digest = xxhash.xxh3_128()
   with open(path, "rb", buffering=0) as file:
-    while block := file.read(_BLOCK_BYTES):
-      digest.update(block)
-  return digest.hexdigest()
+    return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def _state(path: pathlib.Path) -> list[int]:

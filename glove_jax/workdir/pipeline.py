@@ -227,21 +227,16 @@ class Pipeline:
     if config.schedule == "constant" and not config.missing:
       # The rate does not depend on the number of epochs, so a longer run
       # resumes from a shorter one. (With `missing`, the last epoch differs.)
-      settings = settings | {"epochs": "any"}
+      settings["epochs"] = "any"
     saved = checkpoint.epochs(folder)
     old = atomic.read_json(owner) if owner.exists() else {}
     too_far = saved and saved[-1] > loop.num_epochs(config)
     if old == settings and not too_far:
       return
     if saved:
-      is_old = old.get("recipe") != checkpoint.RECIPE
-      other = "it is of more passes" if too_far else "its inputs have changed"
-      other = "another version of glove_jax began it" if is_old else other
-      same = {name: old.get(name) for name in ("inputs", "recipe")}
-      why = difference(old, settings | same) or other
       self._say(
         f"Training starts anew, and the checkpoint of pass {saved[-1]} is "
-        f"removed: {why}."
+        f"removed: {_why_other(old, settings, too_far)}."
       )
     atomic.remove(folder)
     folder.mkdir()
@@ -264,6 +259,16 @@ class Pipeline:
       if todo:
         artifacts.write_config(self.config, self.workdir, name)
       yield todo
+
+
+def _why_other(old: dict, settings: dict, too_far: bool) -> str:
+  """What differs between the owner of checkpoints and a run."""
+  same = {name: old.get(name) for name in ("inputs", "recipe")}
+  if changed := difference(old, settings | same):
+    return changed
+  if old.get("recipe") != checkpoint.RECIPE:
+    return "another version of glove_jax began it"
+  return "it is of more passes" if too_far else "its inputs have changed"
 
 
 def train(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from word_vectors_test import random_vectors
 
 from glove_jax.model import Params
-from glove_jax.vectors import formats, word_vectors
+from glove_jax.vectors import formats, tables, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 
 
@@ -26,7 +26,7 @@ def parity_vectors(parity) -> WordVectors:
   words = [line.rsplit(" ", 1)[0] for line in lines]
   table = np.fromfile(parity / "vectors.005.bin", "<f8")
   word, context = table.reshape(2, len(words), -1)[:, :, :-1]
-  return WordVectors(words, word_vectors.combine(word, context))
+  return WordVectors(words, tables.combine(word, context))
 
 
 def test_text_is_what_glove_c_writes(parity, tmp_path):

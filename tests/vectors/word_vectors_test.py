@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import glove_jax
-from glove_jax.vectors import on_device, search, word_vectors
+from glove_jax.vectors import on_device, search, tables, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 
 # On a circle, in degrees: neighbours can be told by eye.
@@ -41,13 +41,11 @@ def test_combine():
     "concat": [[1, 2, 3, 8]],
   }
   for how, table in expected.items():
-    np.testing.assert_array_equal(
-      word_vectors.combine(word, context, how), table
-    )
+    np.testing.assert_array_equal(tables.combine(word, context, how), table)
   with pytest.raises(ValueError, match="use sum, word"):
-    word_vectors.combine(word, context, "product")
+    tables.combine(word, context, "product")
   with pytest.raises(ValueError, match="one training run"):
-    word_vectors.combine(word, context[:, :1])
+    tables.combine(word, context[:, :1])
 
 
 def test_bad_shapes_are_refused():
@@ -400,7 +398,7 @@ def test_wrong_types_are_one_sentence(ask, message):
 
 
 def test_lists_are_combined_as_arrays():
-  assert word_vectors.combine([[1.0]], [[2.0]]).tolist() == [[3.0]]
+  assert tables.combine([[1.0]], [[2.0]]).tolist() == [[3.0]]
 
 
 @pytest.mark.parametrize("name, form", [

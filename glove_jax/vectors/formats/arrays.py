@@ -14,7 +14,8 @@ import numpy as np
 
 from glove_jax import lazy, memory
 from glove_jax.vectors.formats import opening, text
-from glove_jax.vectors.word_vectors import WordVectors, combine, floating
+from glove_jax.vectors.tables import combine, floating
+from glove_jax.vectors.word_vectors import WordVectors
 
 if TYPE_CHECKING:  # loads jax, which reading and evaluating vectors do not need
   from glove_jax.model import Params

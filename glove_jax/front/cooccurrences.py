@@ -15,6 +15,7 @@ from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
 from glove_jax.text import vocab as vocabs
 from glove_jax.text.vocab import Vocab
+from glove_jax.training import sorting
 from glove_jax.vectors.word_vectors import WordVectors
 from glove_jax.workdir import artifacts, stages
 
@@ -43,12 +44,13 @@ class Cooccurrences:
     """Keeps counts and words.
 
     Args:
-      counts: sorted by (row, col), each pair once.
+      counts: valid; sorted here by (row, col), since records may be shuffled.
       vocab: the words.
       kind: the settings by which they were counted.
     """
     self.vocab = vocab
     self.kind = kind or {}
+    counts = sorting.sum_duplicates(counts)
     self._counts = counts._replace(
       row=_read_only(counts.row),
       col=_read_only(counts.col),

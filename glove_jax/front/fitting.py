@@ -337,6 +337,8 @@ def _start(objects, counts, config: Config, quiet: bool):
       "WordVectors(words, vectors), or the path of a file of vectors or of a "
       "run."
     )
+  if named and init is not None:
+    raise ValueError("init and init_from both name a start: give one of them.")
   if not (named or isinstance(init, (WordVectors, str, os.PathLike))):
     return init
   if not isinstance(counts, Cooccurrences):

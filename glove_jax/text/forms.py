@@ -90,6 +90,8 @@ def recognise(sentences: Any, text_field: str = "") -> Source:
   if isinstance(sentences, list | tuple) and _are_paths(sentences):
     return Source("files", [os.fspath(path) for path in sentences])
   items = itertools.chain([first], items)
+  if isinstance(first, os.PathLike):  # as folder.glob("*.txt") yields
+    return Source("files", [os.fspath(path) for path in items])
   if isinstance(first, Mapping):
     return Source("texts", _check_texts(_fields(items, text_field)))
   if isinstance(first, str):

@@ -212,9 +212,11 @@ def write_vocab(vocab: Vocab, path: str | os.PathLike) -> None:
   """Writes Stanford's `vocab.txt` atomically: one line `word count` per word.
 
   Raises:
-    ValueError: a word contains a newline or a byte-order mark.
+    ValueError: a word is empty, or contains a newline or a byte-order mark.
     OSError: the file cannot be written.
   """
+  if "" in vocab:
+    raise ValueError("A word is empty, which vocab.txt cannot represent.")
   joined = "".join(vocab.words)
   for character, name in _NOT_IN_FILES.items():
     if character in joined:

@@ -101,12 +101,12 @@ def learn(
       as `Triplets`: ids are rows of the vectors.
     weighting: alpha, 'log' for log c_w, which suits small texts, or a number:
       words that occur so often have the weight 1 and others 0.
-    **rules: how the counts were counted, if not as by default: window,
-      context, distance_weighting, tokenizer.
+    **rules: how the counts were counted: window, context, distance_weighting,
+      tokenizer. By default as `counts` says, or else the defaults of counting.
 
   Raises:
-    ValueError: the vectors have no counts, or fewer words than dimensions have
-      a weight.
+    ValueError: the vectors have no counts or other words than the counts, or
+      fewer words than dimensions have a weight.
 
   >>> rng = np.random.default_rng(0)
   >>> words = [f"w{i}" for i in range(50)]
@@ -127,7 +127,15 @@ def learn(
     alpha = np.log(np.maximum(vectors.counts, 1))
   else:
     alpha = (vectors.counts >= float(weighting)).astype(float)
-  counts = counts.triplets() if hasattr(counts, "triplets") else counts
+  if hasattr(counts, "triplets"):  # which know their words and rules
+    if vectors.words[: len(counts.vocab)] != counts.vocab.words:
+      raise ValueError(
+        "counts has other words than vectors, or another order: give the "
+        "vectors that were trained on them."
+      )
+    known = counts.kind.keys() & Transform._fields
+    rules = {name: counts.kind[name] for name in known} | rules
+    counts = counts.triplets()
   sums, totals = _context_sums(vectors, counts)
   alpha[totals == 0] = 0
   if np.count_nonzero(alpha) < vectors.vector_size:

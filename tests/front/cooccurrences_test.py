@@ -7,8 +7,11 @@ import pytest
 import scipy.sparse
 
 from glove_jax import Cooccurrences, from_matrix
+from glove_jax.counts import triplets
+from glove_jax.counts.triplets import Triplets
 from glove_jax.front import fitting
 from glove_jax.model import Params
+from glove_jax.text import vocab
 
 X = [[0.0, 3, 1], [3, 0, 3], [1, 3, 0]]
 WORDS = ["a", "b", "c"]
@@ -122,6 +125,21 @@ def test_saved_counts_are_read_again(tmp_path):
   (tmp_path / "x" / "stages.json").write_text('{"counts": {}}')
   with pytest.raises(ValueError, match="belongs to a run"):
     counts.save(tmp_path / "x")
+
+
+def test_counts_in_any_order_are_those_of_their_pairs(tmp_path):
+  expected = from_matrix(X, WORDS)
+  row, col, count, vocab_size = expected.triplets()
+  order = np.random.default_rng(0).permutation(len(row))
+  shuffled = Triplets(row[order], col[order], count[order], vocab_size)
+  vocab.write_vocab(expected.vocab, tmp_path / "vocab.txt")
+  triplets.write_triplets(shuffled, tmp_path / "counts")
+  found = Cooccurrences.load(tmp_path)
+  np.testing.assert_array_equal(found.triplets().row, row)
+  np.testing.assert_array_equal(
+    found.matrix().toarray(), expected.matrix().toarray()
+  )
+  assert found.ratios("a", "b", ["c"]) == expected.ratios("a", "b", ["c"])
 
 
 def test_ratios_are_those_of_the_table_in_the_paper():

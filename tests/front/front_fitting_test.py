@@ -179,6 +179,7 @@ def test_a_preset_and_the_way_of_combining(counts):
   (lambda c: glove_jax.fit(c, output="a"), r"fit has no output: .*save\("),
   (lambda c: glove_jax.fit(c, tx=1), "did you mean optimizer?"),
   (lambda c: glove_jax.fit(c, init=np.eye(3)), "init is of type ndarray: give"),
+  (lambda c: glove_jax.fit(c, init="a.txt", init_from="b.txt"), "give one of"),
   (lambda c: glove_jax.fit([[1, 2], [3]], ["a", "b"]), "rows differ in length"),
   (lambda c: glove_jax.fit([[1, 2], [3, 1]]), "words is missing"),
   (lambda c: glove_jax.fit([[1, 2], [3]], min_count=1),

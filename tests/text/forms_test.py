@@ -37,6 +37,8 @@ def test_files_are_strings_that_exist(tmp_path, monkeypatch):
   pathlib.Path("b c.txt").touch()
   for given in ("a.txt", pathlib.Path("a.txt"), ["b c.txt", "a.txt"], "*.txt"):
     assert forms.recognise(given).kind == "files"
+  found = forms.recognise(pathlib.Path().glob("*.txt"))
+  assert found.kind == "files" and sorted(found.items) == ["a.txt", "b c.txt"]
   assert forms.recognise(["enwiki_sample"]).items == ["enwiki_sample"]
   assert forms.recognise([pathlib.Path("none")]).items == ["none"]
   with pytest.raises(ValueError, match=r"'a.txt', which is a file, and 'no'"):

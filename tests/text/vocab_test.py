@@ -163,6 +163,8 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
   vocab.write_vocab(vocab.Vocab(("a",), [1]), path)
   with pytest.raises(ValueError, match="holds a newline"):
     vocab.write_vocab(vocab.Vocab(("a", "b\nc"), [2, 1]), path)
+  with pytest.raises(ValueError, match="A word is empty"):
+    vocab.write_vocab(vocab.Vocab(("a", ""), [2, 1]), path)
   assert path.read_bytes() == b"a 1\n"
   assert [p.name for p in tmp_path.iterdir()] == ["vocab.txt"]
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+import glove_jax
 from glove_jax.counts import cooccur
-from glove_jax.vectors import a_la_carte
+from glove_jax.vectors import a_la_carte, word_vectors
 from glove_jax.vectors.word_vectors import WordVectors
 
 WORDS = [f"w{i}" for i in range(20)]
@@ -76,3 +77,19 @@ def test_what_is_missing_is_said(vectors):
     made.induce("new", ["nothing known", "new"])
   with pytest.raises(ValueError, match="Give a list of texts"):
     made.induce("new", "w1 new")
+
+
+def test_counts_say_their_words_and_how_they_were_counted():
+  documents = [["a", "b", "c", "d"], ["b", "d", "a"]]
+  counts = glove_jax.count(documents, min_count=1, window=2, quiet=True)
+  table = np.random.default_rng(0).normal(size=(4, 2))
+  made = WordVectors(counts.vocab.words, table, counts.vocab.counts + 1)
+  transform = a_la_carte.learn(made, counts)
+  assert transform.window == 2
+  assert a_la_carte.learn(made, counts, window=3).window == 3
+  plain = a_la_carte.learn(made, counts.triplets())
+  np.testing.assert_array_equal(transform.matrix, plain.matrix)
+  a_la_carte.learn(word_vectors.with_unk(made), counts)
+  for other in (made.subset(made.words[::-1]), made.first(3)):
+    with pytest.raises(ValueError, match="other words than vectors"):
+      a_la_carte.learn(other, counts)

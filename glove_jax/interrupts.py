@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM as exceptions, which callbacks do not lose."""
+"""Ctrl-C and SIGTERM as exceptions.
+
+One that falls into a callback or an import is raised after it: callbacks lose
+exceptions, and modules in C++ abort the process.
+"""
 
 import os
 import signal
@@ -12,14 +16,31 @@ class Terminated(KeyboardInterrupt):
 
 def raise_exceptions() -> None:
   """Makes Ctrl-C raise KeyboardInterrupt and SIGTERM raise Terminated."""
-  signal.signal(signal.SIGINT, signal.default_int_handler)
+  signal.signal(signal.SIGINT, _interrupt)
   signal.signal(signal.SIGTERM, _terminate)
   sys.unraisablehook = _raise_again
 
 
+def _interrupt(number, frame) -> None:
+  if _imports(frame):
+    _send_again(number)
+  else:
+    raise KeyboardInterrupt
+
+
 def _terminate(number, frame) -> None:
+  if _imports(frame):
+    _send_again(number)
+    return
   signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
   raise Terminated
+
+
+def _imports(frame) -> bool:
+  """Whether a module is being imported."""
+  while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+    frame = frame.f_back
+  return frame is not None
 
 
 def _raise_again(unraisable) -> None:
@@ -36,4 +57,10 @@ def _raise_again(unraisable) -> None:
   if isinstance(stop, Terminated):
     number = signal.SIGTERM
     signal.signal(number, _terminate)
-  threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
+  _send_again(number)
+
+
+def _send_again(number) -> None:
+  timer = threading.Timer(0.01, os.kill, (os.getpid(), number))
+  timer.daemon = True  # the process may end first
+  timer.start()

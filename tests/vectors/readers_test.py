@@ -243,3 +243,14 @@ FIELDS = st.sampled_from([
 def test_any_text_is_read_or_refused(parts, tmp_path):
   (tmp_path / "v").write_bytes(b"".join(parts))
   read_or_refuse(tmp_path / "v")
+
+
+@pytest.mark.parametrize("sep", [",", ";", "\t", " "])
+@pytest.mark.parametrize("name", ["word", None])
+def test_a_table_of_pandas_has_no_word_for_its_columns(tmp_path, sep, name):
+  made = WordVectors(["a", "b", "c"], np.array([[0, 1], [2, 3.5], [4, 5]]))
+  frame = made.to_dataframe().rename_axis(name)
+  frame.to_csv(tmp_path / "v.csv", sep=sep)
+  found = formats.load_vectors(tmp_path / "v.csv")
+  assert found.words == made.words
+  np.testing.assert_array_equal(found.vectors, made.vectors)

@@ -160,8 +160,8 @@ class _Reader:
     if self._header:
       self._layout = self._layout._replace(dim=self._header[1])
       return number + 1, rest
-    if self._layout.mark and not _csv_width(lines[0], self._layout.mark):
-      return number + 1, rest[1:]  # the names of the columns
+    if _names_columns(lines[0], self._layout):
+      return number + 1, rest[1:]
     return number, lines
 
   def _refuse(self, number: int) -> None:
@@ -236,6 +236,19 @@ def _csv_width(line: bytes, mark: bytes) -> int:
   numbers = _csv_fields(line, mark)[1:]
   good = all(_NUMBER.fullmatch(x.encode(**ENCODING)) for x in numbers)
   return len(numbers) if good else 0
+
+
+def _names_columns(line: bytes, layout: _Layout) -> bool:
+  """Whether the first line of a table has the names of its columns.
+
+  They are texts, or numbers from 0 or 1 as pandas writes them (`word,0,1,2`).
+  """
+  if layout.mark and not _csv_width(line, layout.mark):
+    return True
+  word, numbers = _split(line, layout) or (b"-", b"")
+  names = numbers.split()
+  counted = [[b"%d" % (i + k) for i in range(layout.dim)] for k in (0, 1)]
+  return word in (b"", b'""', b"word") and names in counted
 
 
 def _split(line: bytes, layout: _Layout) -> tuple[bytes, bytes] | None:

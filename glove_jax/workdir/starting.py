@@ -9,6 +9,7 @@ all parameters in tables.npz, and the sums in its last checkpoint.
 import contextlib
 import os
 import pathlib
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -193,6 +194,11 @@ def _split(vectors: WordVectors, config: TrainConfig, name) -> Params:
   if table.shape[1] == 2 * (dim + 1):
     return _all_parameters(table)
   if table.shape[1] == 2 * dim:
+    warnings.warn(
+      f"{name} has {2 * dim} numbers a word, twice dim: the first {dim} start "
+      f"w and the others w~. If they are one vector, give dim={2 * dim}.",
+      stacklevel=2,
+    )
     unknown = np.full(len(table), np.nan, table.dtype)
     return Params(table[:, :dim], table[:, dim:], unknown, unknown)
   _check_dim(table.shape[1], dim, name)

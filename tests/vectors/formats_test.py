@@ -103,6 +103,9 @@ def test_tables_load_back_exactly(tmp_path):
     np.testing.assert_array_equal(getattr(read, name), getattr(tables, name))
   loaded = formats.load_vectors(path, how="concat")
   assert loaded.words == words and loaded.vectors.shape == (9, 8)
+  with pytest.warns(match="has a word table and .* name its folder"):
+    loaded = formats.load_vectors(path)
+  np.testing.assert_array_equal(loaded.vectors, tables.word + tables.context)
   assert len(loaded.to_gensim()) == 9
 
 

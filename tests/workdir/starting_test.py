@@ -151,7 +151,8 @@ def test_all_parameters_and_sums_of_stanfords_files(tmp_path):
 
 def test_two_vectors_a_word_are_its_two_sides():
   vectors = WordVectors(WORDS, np.arange(24.0).reshape(4, 6))
-  start = starting.start_of(vectors, WORDS, settings().train)
+  with pytest.warns(match="init has 6 numbers a word, .* give dim=6"):
+    start = starting.start_of(vectors, WORDS, settings().train)
   np.testing.assert_array_equal(start.params.word[0], [0, 1, 2])
   np.testing.assert_array_equal(start.params.context[0], [3, 4, 5])
 

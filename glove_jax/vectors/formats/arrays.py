@@ -7,6 +7,7 @@ would pad every word to the longest. Equal vectors give equal bytes.
 import io
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,13 @@ def read_npz(
     return _from_arrays(opened.name, arrays["vectors"], arrays)
   tables, words = _tables(opened.name, arrays)
   weight = 1.0 if context_weight is None else context_weight
+  if how is None and context_weight is None:
+    warnings.warn(
+      f"{opened.name} has a word table and a context table, which are added. "
+      "The vectors of a run may be w + 0.3 w~: name its folder, or give "
+      "context_weight.",
+      stacklevel=4,
+    )
   table = combine(tables["word"], tables["context"], how or "sum", weight)
   return WordVectors(words, table, _counts(opened.name, arrays, len(words)))
 

@@ -190,6 +190,15 @@ def run(
   interrupts.raise_exceptions()
   logging.set_verbosity(logging.WARNING)  # jax reports platforms it looked for
   warnings.showwarning = _show_warning
+  try:
+    _run(commands, argv, workdir)
+  except KeyboardInterrupt as interrupt:  # of what an error leads to as well
+    code = 143 if isinstance(interrupt, interrupts.Terminated) else 1
+    _fail("Stopped: the same command resumes the run.", code)
+
+
+def _run(commands, argv, workdir) -> None:
+  """As `run`, but for Ctrl-C and SIGTERM."""
   name, *arguments = argv[1:] or [next(iter(commands))]
   try:
     if name not in commands:
@@ -206,9 +215,6 @@ def run(
   except SystemExit:
     _finish()
     raise
-  except KeyboardInterrupt as interrupt:
-    code = 143 if isinstance(interrupt, interrupts.Terminated) else 1
-    _fail("Stopped: the same command resumes the run.", code)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     _fail(with_flags(sentence(error)))
   except Exception as error:
@@ -321,6 +327,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 
 def _fail(message: str, code: int = 1) -> None:
   """Exits with one sentence; --traceback shows where it arose."""
+  interrupts.ignore()
   if FLAGS.traceback:
     traceback.print_exc()
   if _several():

@@ -21,6 +21,12 @@ def raise_exceptions() -> None:
   sys.unraisablehook = _raise_again
 
 
+def ignore() -> None:
+  """Ignores Ctrl-C and SIGTERM, while the process ends."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def _interrupt(number, frame) -> None:
   if _imports(frame):
     _send_again(number)

@@ -58,7 +58,8 @@ _UNGUARDED = (
 # Control characters and marks that reverse the direction of text, by which a
 # word could steer a terminal, and lone surrogates, which cannot be printed.
 _UNPRINTABLE = re.compile(
-  "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+  "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+  "\ufeff\ud800-\udfff]"
 )
 
 
@@ -192,7 +193,7 @@ def run(
   warnings.showwarning = _show_warning
   try:
     _run(commands, argv, workdir)
-  except KeyboardInterrupt as interrupt:  # of what an error leads to as well
+  except KeyboardInterrupt as interrupt:  # also while an error is told
     code = 143 if isinstance(interrupt, interrupts.Terminated) else 1
     _fail("Stopped: the same command resumes the run.", code)
 
@@ -319,7 +320,7 @@ def _refuse_unused(name: str, command: Command) -> None:
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
   """Shows a warning to users as one line, others as Python does."""
-  text = f"{program()}: {printable(str(message))}\n"
+  text = f"{program()}: {printable(with_flags(str(message)))}\n"
   if not issubclass(category, UserWarning):
     text = warnings.formatwarning(message, category, filename, lineno, line)
   print(text, end="", file=file or sys.stderr)

@@ -129,3 +129,26 @@ def test_an_interrupt_during_imports_is_no_traceback(tmp_path, seconds):
   process.send_signal(signal.SIGINT)
   _, errors = process.communicate(timeout=60)
   assert process.returncode and "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+  "text, shown",
+  [
+    ("naïve 日本 نمی\u200cشود e\u0301", "naïve 日本 نمی\u200cشود e\u0301"),
+    ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+    ("\x9b2J\x07\x7f\r", "\\x9b2J\\x07\\x7f\\r"),
+    ("abc\u202edef\u2066\u200f", "abc\\u202edef\\u2066\\u200f"),
+    ("caf\udce9 \ud800", "caf\\udce9 \\ud800"),
+    ("a\u2028b\ufeff", "a\\u2028b\\ufeff"),
+  ],
+)
+def test_what_a_terminal_would_obey_is_escaped(text, shown):
+  assert command_line.printable(text) == shown
+  shown.encode()  # so it can be written
+
+
+def test_no_character_of_any_kind_breaks_the_output():
+  shown = command_line.printable("".join(map(chr, range(0x110000))))
+  shown.encode()
+  controls = {chr(c) for c in [*range(32), *range(127, 160)]} - {"\t", "\n"}
+  assert not controls & set(shown)

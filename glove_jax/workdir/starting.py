@@ -124,6 +124,7 @@ def start_of(
   if isinstance(init, Params):
     return Start(init)
   if isinstance(init, WordVectors):
+    _say_two_sides(init, config.dim, "init")
     found, name = (_split(init, config, "init"), init.words), "init"
   elif isinstance(init, (str, os.PathLike)):
     found, name = _read_params(init, config), str(init)
@@ -179,7 +180,19 @@ def _read_params(
     _check_dim(params.word.shape[1], config.dim, path)
     return params, words
   vectors = formats.load_vectors(path, limit=limit)
+  if limit is None:
+    _say_two_sides(vectors, config.dim, path)
   return _split(vectors, config, path), vectors.words
+
+
+def _say_two_sides(vectors: WordVectors, dim: int, name) -> None:
+  """Warns of vectors that are read as two, which may be a wrong dim."""
+  if vectors.vector_size == 2 * dim:
+    warnings.warn(
+      f"{name} has {2 * dim} numbers a word, twice dim: the first {dim} start "
+      f"w and the others w~. If they are one vector, give dim={2 * dim}.",
+      stacklevel=3,
+    )
 
 
 def _split(vectors: WordVectors, config: TrainConfig, name) -> Params:
@@ -194,11 +207,6 @@ def _split(vectors: WordVectors, config: TrainConfig, name) -> Params:
   if table.shape[1] == 2 * (dim + 1):
     return _all_parameters(table)
   if table.shape[1] == 2 * dim:
-    warnings.warn(
-      f"{name} has {2 * dim} numbers a word, twice dim: the first {dim} start "
-      f"w and the others w~. If they are one vector, give dim={2 * dim}.",
-      stacklevel=2,
-    )
     unknown = np.full(len(table), np.nan, table.dtype)
     return Params(table[:, :dim], table[:, dim:], unknown, unknown)
   _check_dim(table.shape[1], dim, name)

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,6 +12,27 @@ def default_threads() -> int:
   if hasattr(os, "sched_getaffinity"):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def borrow(idle: list) -> Iterator:
+  """Takes one of what is idle, for the block, and puts it back.
+
+  Also after an error: other threads must find one, to fail with an error of
+  their own. A queue would let them wait for ever.
+
+  >>> idle = [1, 2]
+  >>> with borrow(idle) as number:
+  ...   print(number, idle)
+  2 [1]
+  >>> idle
+  [1, 2]
+  """
+  one = idle.pop()
+  try:
+    yield one
+  finally:
+    idle.append(one)
 
 
 def ordered_map(function: Callable, items: Iterable, threads: int) -> Iterator:

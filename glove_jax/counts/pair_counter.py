@@ -18,7 +18,7 @@ from glove_jax.counts import kernels
 from glove_jax.counts.kernels import Places, RowSums
 from glove_jax.memory import lazy_zeros
 from glove_jax.text.symbols import END
-from glove_jax.threads import ordered_map
+from glove_jax.threads import borrow, ordered_map
 
 _MAX_VOCAB = 1 << 30  # so that (row, column) fits into 64 bits in `spill`
 ENTRIES = 1 << 19  # listed at a time, at most, unless one row has more
@@ -126,18 +126,16 @@ class PairCounter:
     ids, first = self._ids[: self._size], self._first
     places = self._find_places(ids)
     ranges, most = self._cut_rows(np.diff(places.starts))
-    # Not a queue, which would block after some threads failed.
     idle = [self._make_buffers(most) for _ in range(self._threads)]
 
     def list_rows(rows: tuple[int, int]) -> Entries:
-      buffers = idle.pop()
-      found = kernels.sum_rows(
-        ids, first, places, self._units, self._before, self._after, *rows,
-        buffers.line, *buffers.entries,
-      )  # fmt: skip
-      entries = Entries(*(column[:found].copy() for column in buffers.entries))
-      idle.append(buffers)
-      return check_overflow(entries)
+      with borrow(idle) as buffers:
+        found = kernels.sum_rows(
+          ids, first, places, self._units, self._before, self._after, *rows,
+          buffers.line, *buffers.entries,
+        )  # fmt: skip
+        columns = (column[:found].copy() for column in buffers.entries)
+        return check_overflow(Entries(*columns))
 
     done = int(np.count_nonzero(ids[:first] >= 0))  # with the part before
     blocks = ordered_map(list_rows, ranges, self._threads)

@@ -21,7 +21,7 @@ from glove_jax.text.instructions import check_compiled
 from glove_jax.text.vocab import Vocab
 from glove_jax.text.word_runs import WordRuns
 from glove_jax.text.word_table import WordTable
-from glove_jax.threads import ordered_map
+from glove_jax.threads import borrow, ordered_map
 
 
 class Text(NamedTuple):
@@ -142,7 +142,7 @@ def _count_tables(
 ) -> list[WordTable]:
   """Counts words into a table for each thread, and runs."""
   tables = [word_table.new() for _ in range(threads)]
-  idle = list(range(threads))  # a queue would block after some threads failed
+  idle = list(range(threads))
   split = make_splitter(text)
   blocks: list[_Block] = []
   size, keeps = 0, kept is not None
@@ -150,10 +150,9 @@ def _count_tables(
   def count(block: reading.Block) -> tuple[int, _Block]:
     data, spans = split(block)
     words = np.empty(len(spans) if keeps else 0, np.int32)
-    number = idle.pop()
-    table = runs.make_room(tables[number], len(spans), len(data))
-    tables[number] = word_table.add(table, data, spans, words=words)
-    idle.append(number)
+    with borrow(idle) as number:
+      table = runs.make_room(tables[number], len(spans), len(data))
+      tables[number] = word_table.add(table, data, spans, words=words)
     num_words = int(np.count_nonzero(spans[:, 0] != spans[:, 1]))
     return num_words, _Block(words, number, block.end)
 

@@ -1,5 +1,6 @@
 """Words beyond a bound of memory go to disk, and no count is lost."""
 
+import time
 from collections import Counter
 
 import numpy as np
@@ -73,6 +74,13 @@ def test_a_count_ends_if_all_threads_fail(text, monkeypatch):
   def fill_disk(*_):
     raise OSError("No space left on device")
 
+  def make_slow(text):
+    """The first block comes last, when the other threads have failed."""
+    split, waits = make_splitter(text), iter([0.2])
+    return lambda block: (time.sleep(next(waits, 0)), split(block))[1]
+
+  make_splitter = compiled.make_splitter
+  monkeypatch.setattr(compiled, "make_splitter", make_slow)
   monkeypatch.setattr(word_runs.WordRuns, "make_room", fill_disk)
   with pytest.raises(OSError, match="No space left"):
     compiled.count_words(text, threads=2)

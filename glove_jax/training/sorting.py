@@ -12,6 +12,8 @@ from glove_jax import native
 from glove_jax.counts.triplets import Triplets, chunks, release
 from glove_jax.threads import default_threads, ordered_map
 
+_PIECE = 1 << 18  # pairs compared at a time, in the cache
+
 
 def sum_duplicates(
   triplets: Triplets,
@@ -61,11 +63,15 @@ def sum_duplicates(
   return Triplets(row[order], col[order], sums, vocab_size)
 
 
-@native.loop
-def _is_increasing(row, col):
+def _is_increasing(row, col) -> bool:
   """Whether the pairs (row, col) are in order, and each is there once."""
-  for i in range(1, len(row)):
-    if row[i] < row[i - 1] or (row[i] == row[i - 1] and col[i] <= col[i - 1]):
+  for start in range(0, len(row) - 1, _PIECE):
+    piece = slice(start, start + _PIECE + 1)  # with the first of the next one
+    rise, col_rise = (
+      column[1:] > column[:-1] for column in (row[piece], col[piece])
+    )
+    is_same = row[piece][1:] == row[piece][:-1]
+    if not np.all(rise | (is_same & col_rise)):
       return False
   return True
 

@@ -47,7 +47,7 @@ from benchmarks import collectives  # noqa: E402
 from glove_jax import config  # noqa: E402
 from glove_jax.counts import triplets  # noqa: E402
 from glove_jax.training import preparation, sharding  # noqa: E402
-from glove_jax.training.biases import random_params  # noqa: E402
+from glove_jax.training.drawing import random_params  # noqa: E402
 from glove_jax.training.engine import Placement  # noqa: E402
 from glove_jax.training.tiles.layout import Lines, Tiles  # noqa: E402
 from glove_jax.training.tiles.ring import RingEngine  # noqa: E402

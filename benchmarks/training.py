@@ -264,6 +264,7 @@ def race(queue, judged, workdir, side: str, dim: int) -> None:
   if given is None:
     given = {"engine": side, "missing": 0.0}
   settings = config.make_config(**given | {"dim": dim}).train
+  os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # as run.py
   start, waited, peak = time.perf_counter(), 0.0, 0.0
   counts = triplets.read_triplets(workdir / "counts")
   with tempfile.TemporaryDirectory() as folder:

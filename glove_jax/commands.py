@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import gc
 import importlib
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -327,6 +328,8 @@ def _load_numba() -> None:
 def main() -> None:
   """Runs the command that the command line names."""
   atexit.register(gc.freeze)  # what is left need not be freed one by one
+  # Memory of a GPU as it is needed: to take most of it takes a second.
+  os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
   _load_numba()
   for cls in (*configs.parts().values(), RunFlags, ProcessFlags):
     command_line.define_flags(cls)

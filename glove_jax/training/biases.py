@@ -1,22 +1,19 @@
-"""Where training starts: random vectors, and biases fitted without vectors."""
+"""Where training starts: random vectors, and biases fitted without them."""
 
-import dataclasses
 import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.extend.random import threefry_2x32
 from numba import uint64
 
 from glove_jax import memory, metrics, model, native
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.threads import default_threads, ordered_map
-from glove_jax.training import sorting
+from glove_jax.training import drawing, sorting
 from glove_jax.training.starts import Start, fill
 
 ROUNDS = 6  # in which biases are fitted
@@ -35,7 +32,7 @@ def initial_params(
   fit: Callable,
   start: Start | None = None,
   *,
-  by_row: bool = False,
+  lazy: bool = False,
 ) -> model.Params:
   """Draws the vectors, and draws or fits the biases (`bias_init`).
 
@@ -45,8 +42,8 @@ def initial_params(
     fit: (x_max=, alpha=) -> (word_bias, context_bias), such as `fit_biases` of
       some counts.
     start: parameters that are given, instead of these.
-    by_row: draws only the vectors that are read: the tables of vectors are
-      then of type `RandomTable`, unless parameters are given.
+    lazy: leaves the drawing to who reads the tables: they are then of type
+      `RandomTable`, unless parameters are given.
   """
   with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
     biases = {}
@@ -57,87 +54,12 @@ def initial_params(
         name: jax.device_put(bias.astype(config.dtype))
         for name, bias in zip(names, fitted, strict=True)
       }
-    draw = random_rows if by_row and start is None else random_params
+    is_lazy = lazy and start is None
+    draw = drawing.random_tables if is_lazy else drawing.random_params
     params = draw(vocab_size, config, **biases)
     jax.block_until_ready(params)
     memory.trim()
     return params if start is None else fill(params, start)
-
-
-def random_params(
-  vocab_size: int, config: TrainConfig, **given
-) -> model.Params:
-  """Draws all parameters but given ones, with the seed of the config."""
-  return model.init_params(
-    _key(config),
-    vocab_size,
-    config.dim,
-    jnp.dtype(config.dtype),
-    **given,
-  )
-
-
-def _key(config: TrainConfig) -> jax.Array:
-  """The key of the seed, whatever JAX_DEFAULT_PRNG_IMPL says."""
-  return jax.random.key(config.seed, impl="threefry2x32")
-
-
-def random_rows(vocab_size: int, config: TrainConfig, **given) -> model.Params:
-  """As `random_params`, without a number of the vectors that is not read.
-
-  The vectors are float32 and equal, bit for bit, those of `random_params`.
-  """
-  keys = jax.random.split(_key(config), 4)
-  shape, bound = (vocab_size, config.dim), 0.5 / config.dim
-  vectors = (RandomTable(key, shape) for key in keys[:2])
-  biases = {
-    name: jax.random.uniform(key, shape[:1], jnp.float32, -bound, bound)
-    for name, key in zip(("word_bias", "context_bias"), keys[2:], strict=True)
-    if name not in given
-  }
-  return model.Params(*vectors, **biases, **given)
-
-
-@dataclasses.dataclass(frozen=True)
-class RandomTable:
-  """A table of vectors, each drawn when it is read: table[rows].
-
-  jax draws number i of an array by hashing i, so a row does not need those
-  before it. It is not a NamedTuple, because jax must see it as a leaf of a
-  tree.
-  """
-
-  key: jax.Array
-  shape: tuple[int, int]  # [V, D]
-
-  def __getitem__(self, rows: np.ndarray) -> jax.Array:
-    """Draws rows [N] of the table: [N, D]."""
-    first = rows.astype(np.uint64) * np.uint64(self.shape[1])
-    high = (first >> np.uint64(32)).astype(np.uint32)
-    low, bound = first.astype(np.uint32), np.float32(0.5 / self.shape[1])
-    return _draw_rows(self.key, high, low, bound, self.shape[1])
-
-
-@functools.partial(jax.jit, static_argnames="dim")
-def _draw_rows(key, high, low, bound, dim: int):
-  """Rows of jax.random.uniform(key, [V, D], minval=-bound, maxval=bound).
-
-  Args:
-    key: a jax random key.
-    high: [N] uint32, the high bits of i * D for row i.
-    low: [N] uint32, its low bits.
-    bound: a scalar, float32.
-    dim: D.
-  """
-  column = jnp.arange(dim, dtype=jnp.uint32)
-  number_low = low[:, None] + column  # which wraps around
-  number_high = high[:, None] + (number_low < column)
-  numbers = jnp.stack([number_high, number_low])
-  bits = jnp.bitwise_xor(*threefry_2x32(jax.random.key_data(key), numbers))
-  # 23 bits become the fraction of a number from 1 to 2.
-  one = np.float32(1).view(np.uint32)
-  unit = jax.lax.bitcast_convert_type(bits >> 9 | one, jnp.float32) - 1
-  return jnp.maximum(-bound, unit * (bound - -bound) + -bound)
 
 
 def fit_biases(

@@ -69,6 +69,17 @@ def _drop_old(folder: str) -> None:
       path.unlink(missing_ok=True)
 
 
+def options() -> dict[str, int | bool] | None:
+  """Options of `jax.jit` with which products of matrices compile sooner.
+
+  For a GPU, XLA would otherwise compile each product in many ways and keep the
+  fastest of them. That takes seconds, and cuBLAS chooses as well by itself.
+  """
+  if jax.default_backend() != "gpu":
+    return None
+  return {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
+
+
 def wake_device() -> None:
   """Starts the accelerator in the background, which takes a second or two."""
 

@@ -1,7 +1,7 @@
 """Counts in the memory of an accelerator, and the biases fitted there."""
 
 import functools
-import itertools
+from concurrent import futures
 from typing import NamedTuple
 
 import jax
@@ -10,43 +10,36 @@ import numpy as np
 
 from glove_jax import model
 from glove_jax.counts.triplets import Triplets
-from glove_jax.threads import default_threads, ordered_map
 from glove_jax.training.biases import ROUNDS
-
-_PIECE = 1 << 22  # counts copied at a time
 
 
 class DeviceCounts(NamedTuple):
-  """N counts X_ij of V words, on a device."""
+  """N counts X_ij of V words, on their way to a device or there."""
 
-  row: jax.Array  # [N] int32, i
-  col: jax.Array  # [N] int32, j
-  count: jax.Array  # [N] float32, X_ij
+  columns: futures.Future  # row, col [N] int32, and count [N] float32
   vocab_size: int  # V
 
 
 def put(triplets: Triplets) -> DeviceCounts:
-  """Copies counts to the device: 12 * N bytes.
+  """Copies counts to the device in the background: 12 * N bytes."""
+  pool = futures.ThreadPoolExecutor(1)
+  columns = pool.submit(_put_columns, triplets)
+  pool.shutdown(wait=False)
+  return DeviceCounts(columns, triplets.vocab_size)
 
-  Counts that are mapped from files are read by all threads, piece by piece.
+
+def _put_columns(triplets: Triplets) -> list[jax.Array]:
+  """Copies row, col and count to the device, each in a thread.
+
+  Most of the time is that of the pages of files, which are mapped.
   """
+
+  def put_column(column, dtype):
+    return jax.device_put(np.asarray(column).astype(dtype, copy=False))
+
   types = (np.int32, np.int32, np.float32)
-  columns = list(zip(triplets[:3], types, strict=True))
-  size = len(triplets.row)
-
-  def put_piece(piece):
-    (column, dtype), start = piece
-    return jax.device_put(
-      np.asarray(column[start : start + _PIECE]).astype(dtype, copy=False)
-    )
-
-  pieces = itertools.product(columns, range(0, size, _PIECE))
-  placed = iter(list(ordered_map(put_piece, pieces, default_threads())))
-  num_pieces = -(-size // _PIECE)
-  joined = (
-    jnp.concatenate(list(itertools.islice(placed, num_pieces))) for _ in columns
-  )
-  return DeviceCounts(*joined, triplets.vocab_size)
+  with futures.ThreadPoolExecutor(len(types)) as pool:
+    return list(pool.map(put_column, triplets[:3], types))
 
 
 def fit_biases(
@@ -64,7 +57,7 @@ def fit_biases(
     >>> print(np.exp(word[row] + context[col]).round(3).tolist())
     [3.0, 5.0, 6.0, 10.0]
   """
-  return _fit(*counts, x_max, alpha, rounds)
+  return _fit(*counts.columns.result(), counts.vocab_size, x_max, alpha, rounds)
 
 
 @functools.partial(jax.jit, static_argnames=("size", "rounds"))

@@ -80,14 +80,13 @@ def _begin(
     resumes=resume_from is not None,
   )
   scratch = tiles_folder and pathlib.Path(tiles_folder).parent
-  placement = sharding.make_placement(config)
   draw = functools.partial(
     initial_params,
     vocab_size,
     config,
     bias_fit(counts, scratch),
     supplied.start,
-    by_row=placement.name == "blocks" and placement.mesh is not None,
+    lazy=config.engine == "blocked",
   )
   given = starts.given(supplied.start, config.freeze)
   if resume_from:

@@ -26,7 +26,7 @@ from glove_jax.training import (
   sharding,
   uncounted,
 )
-from glove_jax.training.biases import random_params
+from glove_jax.training.drawing import random_params
 from glove_jax.training.engine import (
   NOTHING,
   ONE_DEVICE,

@@ -8,7 +8,7 @@ import numpy as np
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
-from glove_jax.training import biases, checkpoint, optimizers
+from glove_jax.training import checkpoint, drawing, optimizers
 from glove_jax.training.engine import TrainState
 from glove_jax.training.tiles import cutting, steps
 from glove_jax.training.tiles.cutting import cut_settings
@@ -71,7 +71,7 @@ def read(
 
 def _first_state(triplets, config, position) -> TrainState:
   """A state of the shapes in a checkpoint."""
-  params = biases.random_params(triplets.vocab_size, config)
+  params = drawing.random_params(triplets.vocab_size, config)
   tx = optimizers.from_config(config)
   if position is None:
     return TrainState(params, tx.init(params))

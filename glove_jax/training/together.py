@@ -101,7 +101,8 @@ def _begin(counts, configs) -> tuple[TileEngine, TrainState]:
   # Points that differ only in the seed share their biases.
   fit = functools.cache(preparation.bias_fit(counts))
   starts = [
-    initial_params(counts.vocab_size, config, fit) for config in configs
+    initial_params(counts.vocab_size, config, fit, lazy=True)
+    for config in configs
   ]
   params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
   engine = TileEngine(counts, configs[0], together=configs)

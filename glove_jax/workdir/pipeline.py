@@ -94,11 +94,11 @@ class Pipeline:
         raised before anything is counted.
       OSError: another process works in the folder, or it cannot be written to.
     """
+    compilation.wake_device()  # first, since the next line imports for a while
     starting.check(self.config.train, self.workdir)
     checks.check_config(self.config.train)
     evaluate.check(self.config.evaluate)
     self._say(f"Training minimises {self.config.train.objective}.")
-    compilation.wake_device()
     with self._open():
       words, _ = self._run_counts()
       vectors = self._run_vectors(words, self._run_training(words))

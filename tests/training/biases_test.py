@@ -3,11 +3,9 @@
 import threading
 from concurrent import futures
 
-import jax
 import numpy as np
 import pytest
 
-from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.training import biases
 
@@ -101,39 +99,3 @@ def test_biases_do_not_depend_on_the_number_of_processes(
   with futures.ThreadPoolExecutor(num_processes) as pool:
     for got in pool.map(fit, range(num_processes)):
       np.testing.assert_array_equal(got, want)
-
-
-def test_rows_that_are_drawn_alone_are_those_of_all():
-  config = TrainConfig(dim=7, seed=5)
-  whole = biases.random_params(40, config)
-  by_row, words = biases.random_rows(40, config), np.array([3, 39, 0])
-  for table, some in zip(whole, by_row, strict=True):
-    np.testing.assert_array_equal(table[words], some[words])
-
-
-def test_another_default_generator_draws_the_same():
-  usual = biases.random_params(9, TrainConfig(dim=3))
-  with jax.default_prng_impl("rbg"):
-    for draw in (biases.random_params, biases.random_rows):
-      found = draw(9, TrainConfig(dim=3))
-      np.testing.assert_array_equal(found.word[np.arange(9)], usual.word)
-
-
-def test_given_biases_are_not_drawn():
-  config, given = TrainConfig(dim=3), {"word_bias": np.ones(5)}
-  for draw in (biases.random_params, biases.random_rows):
-    usual, found = draw(5, config), draw(5, config, **given)
-    assert found.word_bias is given["word_bias"]
-    np.testing.assert_array_equal(found.context_bias, usual.context_bias)
-    rows = np.arange(5)
-    np.testing.assert_array_equal(found.context[rows], usual.context[rows])
-
-
-def test_rows_beyond_2_32_numbers_are_drawn():
-  """Rows of 12 numbers, of which one has both sides of 2^32, and of 1 each."""
-  draw = biases.RandomTable(jax.random.key(1), (2**31, 12)).__getitem__
-  each = biases.RandomTable(jax.random.key(1), (2**33, 1)).__getitem__
-  got = draw(np.array([2**32 // 12]))[0]
-  want = each(2**32 - 4 + np.arange(12))[:, 0] / 12
-  np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-8)
-  assert len(np.unique(got)) == 12

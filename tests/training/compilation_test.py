@@ -148,3 +148,10 @@ def test_settings_and_counts_are_checked_before_the_device_has_started(
   ids = np.arange(3, dtype=np.int32)
   with pytest.raises(Reached):
     loop.train(Triplets(ids, ids, np.ones(3), 3), TrainConfig())
+
+
+def test_xla_knows_the_options_for_a_gpu(monkeypatch):
+  assert compilation.options() is None
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  square = jax.jit(lambda a: a @ a, compiler_options=compilation.options())
+  np.testing.assert_array_equal(square(np.eye(2)), np.eye(2))

@@ -29,7 +29,7 @@ import numpy as np
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
-from glove_jax.training import optimizers, starts
+from glove_jax.training import compilation, drawing, optimizers, starts
 from glove_jax.training.device_counts import DeviceCounts
 from glove_jax.training.engine import (
   NOTHING,
@@ -199,7 +199,9 @@ class TileEngine(BlockedEngine):
       strip_jobs,
       jax.device_put(pull) if pull else None,
     )
+    # Only now, since an accelerator may still be waking.
     self._position = jax.device_put(self.blocks.position)
+    self._hyper = jax.device_put(self._hyper)
     stacks = [job.load() for job in line_jobs] + _strip_shapes(strip_jobs)
     stacks += [self._pull] if pull else []
     self._compile(tile_shapes(self.blocks, self._batching) + stacks)
@@ -257,12 +259,14 @@ class TileEngine(BlockedEngine):
 
     def compiled(run):
       mapped = over_points(run, (0, 0, None, None, None))
-      return jax.jit(mapped, donate_argnums=0)
+      options = compilation.options()
+      return jax.jit(mapped, donate_argnums=0, compiler_options=options)
 
     self._init = jax.jit(over_points(init, (0, None, 0, None)))
     self._params = jax.jit(over_points(params, (0, None)))
     position = jax.ShapeDtypeStruct((vocab_size,), jnp.int32)
-    shapes = _params_shape(vocab_size, config, together)
+    is_drawn = supplied.start is None
+    shapes = _params_shape(vocab_size, config, len(together), is_drawn)
     given = starts.given(supplied.start, config.freeze)
     start = self._hyper, position, shapes, given
     self.state_shape = jax.eval_shape(self._init, *start)
@@ -319,11 +323,22 @@ def padding_bias(config: TrainConfig) -> float:
   return cells.PADDING_BIAS if config.resolved.missing else 0.0
 
 
-def _params_shape(vocab_size, config, together) -> Params:
-  points = (len(together),) if together else ()
-  sizes = [(vocab_size, config.dim)] * 2 + [(vocab_size,)] * 2
-  return Params(
-    *(jax.ShapeDtypeStruct((*points, *size), jnp.float32) for size in sizes)
+def _params_shape(
+  vocab_size: int, config: TrainConfig, num_points: int, is_drawn: bool
+) -> Params:
+  """The shapes of `biases.initial_params`, for `num_points` if not 0."""
+
+  def params():
+    draw = drawing.random_tables if is_drawn else drawing.random_params
+    names = ("word_bias", "context_bias") if config.bias_init == "fit" else ()
+    return draw(
+      vocab_size, config, **dict.fromkeys(names, jnp.zeros(vocab_size))
+    )
+
+  points = (num_points,) if num_points else ()
+  return jax.tree.map(
+    lambda part: part.update(shape=(*points, *part.shape)),
+    jax.eval_shape(params),
   )
 
 

@@ -29,23 +29,22 @@ class Hyper(NamedTuple):
   Each is a scalar, or [P] for P points.
   """
 
-  x_max: jax.Array
-  alpha: jax.Array
-  learning_rate: jax.Array
-  missing: jax.Array
-  missing_count: jax.Array
+  x_max: jax.Array | np.ndarray
+  alpha: jax.Array | np.ndarray
+  learning_rate: jax.Array | np.ndarray
+  missing: jax.Array | np.ndarray
+  missing_count: jax.Array | np.ndarray
 
 
 def make_hyper(config, together):
-  """The hyperparameters, and what maps a function over points."""
+  """The hyperparameters, in NumPy, and what maps a function over points."""
   values = [
     np.array([getattr(c, name) for c in together or [config]], np.float32)
     for name in Hyper._fields
   ]
   if together:
-    return Hyper(*jax.device_put(values)), jax.vmap
-  scalars = [value[0] for value in values]
-  return Hyper(*jax.device_put(scalars)), lambda function, _: function
+    return Hyper(*values), jax.vmap
+  return Hyper(*(value[0] for value in values)), lambda function, _: function
 
 
 def make_programs(

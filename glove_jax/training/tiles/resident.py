@@ -152,10 +152,11 @@ def cut(
   Raises:
     ValueError: a count that has no code, see `codec`.
   """
-  of_word = _count_words(counts.row, length=counts.vocab_size)
+  columns = counts.columns.result()
+  of_word = _count_words(columns[0], length=counts.vocab_size)
   position = word_positions(np.asarray(of_word), settings)
   codes, num_counts, lowest, highest = _scatter(
-    *counts[:3],
+    *columns,
     position,
     tile_index(blocks),
     num_tiles=len(blocks.pair),

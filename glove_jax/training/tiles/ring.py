@@ -36,7 +36,8 @@ from jax.sharding import PartitionSpec as P
 from glove_jax.config import TrainConfig
 from glove_jax.counts.triplets import Triplets
 from glove_jax.model import Params
-from glove_jax.training import multihost, optimizers, sharding
+from glove_jax.training import compilation, multihost, optimizers, sharding
+from glove_jax.training.drawing import take_rows
 from glove_jax.training.engine import (
   NOTHING,
   Placement,
@@ -267,7 +268,7 @@ def init_state(
 
   def piece(part):
     words, position = parts.words(part)
-    rows = jax.tree.map(lambda table: table[words], (params, given))
+    rows = take_rows((params, given), words)
     return init(*jax.device_put((position, *rows), host))
 
   return sharding.join(placement, P(AXIS), piece)
@@ -363,7 +364,8 @@ def make_programs(
         out_specs=(specs, P(AXIS)),
       )(state, *rest)
 
-    return jax.jit(mapped, donate_argnums=0)
+    options = compilation.options()
+    return jax.jit(mapped, donate_argnums=0, compiler_options=options)
 
   made = programs.make_programs(config, compiled, supplied)
   return made | {Turn: compiled(functools.partial(_turn, num_devices))}

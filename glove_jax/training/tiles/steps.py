@@ -14,6 +14,7 @@ import optax
 
 from glove_jax.model import CellLoss, Params, sum_cells
 from glove_jax.training import optimizers
+from glove_jax.training.drawing import RandomTable, whole
 from glove_jax.training.engine import TrainState, each, map_tables, slice_step
 from glove_jax.training.starts import AS_USUAL, Given
 from glove_jax.training.tiles.codec import decode
@@ -42,7 +43,8 @@ def init_table(
   """Copies parameters, and the optimizer's state of them, to a table.
 
   Args:
-    params: in the order of the vocabulary.
+    params: in the order of the vocabulary; tables of vectors, or of biases, may
+      be of type `drawing.RandomTable`.
     position: [V] the position of each word in the B * T rows.
     num_blocks: B.
     tile_size: T.
@@ -62,6 +64,10 @@ def init_table(
     return table.at[row_word].get(mode="fill", fill_value=padding)
 
   def fill(word, context, padding=0.0):
+    if isinstance(word, RandomTable):
+      return _draw_blocks(
+        word, context, row_word.reshape(num_blocks, tile_size), padding
+      )
     full = jnp.stack([in_rows(table, padding) for table in (word, context)])
     return full.reshape(2 * num_blocks, tile_size, *word.shape[1:])
 
@@ -72,9 +78,35 @@ def init_table(
       each(bias, params.word_bias, params.context_bias),
     )
 
-  opt_state = optimizers.init_opt_state(tx, params, given)
+  opt_state = optimizers.init_opt_state(tx, whole(params), given)
   opt_state = map_tables(Params, to_table, opt_state)
   return TrainState(to_table(params, padding_bias), opt_state)
+
+
+def _draw_blocks(
+  word: RandomTable, context: RandomTable, row_word: jax.Array, padding: float
+) -> jax.Array:
+  """Both tables in blocks: [2 * B, T, D] or [2 * B, T].
+
+  A block at a time, since jax needs memory for more than what it draws.
+
+  Args:
+    word: of words.
+    context: of contexts.
+    row_word: [B, T] the word of each row; V for none.
+    padding: the values of a row without a word.
+  """
+  both = jax.tree.map(lambda *leaves: jnp.stack(leaves), word, context)
+
+  def draw(block):
+    side, rows = block
+    table = jax.tree.map(lambda leaf: leaf[side], both)
+    drawn = table[rows]
+    is_word = (rows < word.shape[0]).reshape(-1, *[1] * (drawn.ndim - 1))
+    return jnp.where(is_word, drawn, padding)
+
+  sides = jnp.repeat(jnp.arange(2), len(row_word))
+  return jax.lax.map(draw, (sides, jnp.tile(row_word, (2, 1))))
 
 
 def table_params(table: Table, position) -> Params:

@@ -18,7 +18,7 @@ from several_devices import (
 
 from benchmarks import collectives
 from glove_jax import model
-from glove_jax.training import biases, loop, preparation, starts
+from glove_jax.training import drawing, loop, preparation, starts
 from glove_jax.training.tiles import codec, cutting, layout, ring
 from glove_jax.training.tiles.cutting import cut_settings
 from glove_jax.training.tiles.grouping import DeviceSettings
@@ -144,16 +144,16 @@ def test_words_are_dealt_and_gathered_again(counts, tmp_path):
 
 def test_no_table_of_all_words_is_drawn(counts, monkeypatch):
   """Each device draws the rows that it holds: those of the table of all."""
-  draw, drawn = biases._draw_rows, []
+  draw, drawn = drawing._draw_rows, []
 
-  def spy(key, high, *rest):
-    drawn.append(len(high))
-    return draw(key, high, *rest)
+  def spy(key, rows, *rest):
+    drawn.append(len(rows))
+    return draw(key, rows, *rest)
 
-  monkeypatch.setattr(biases, "_draw_rows", spy)
+  monkeypatch.setattr(drawing, "_draw_rows", spy)
   engine, state = preparation.prepare(counts, settings(mesh=4))
-  assert sum(drawn) == 2 * SIZE and max(drawn) == 5 * 8  # blocks of 8 words
-  want = biases.random_params(SIZE, settings())
+  assert sum(drawn) == 4 * SIZE and max(drawn) == 5 * 8  # blocks of 8 words
+  want = drawing.random_params(SIZE, settings())
   for a, b in zip(engine.params(state), want, strict=True):
     np.testing.assert_array_equal(a, b)
 
@@ -162,7 +162,7 @@ def test_a_device_may_have_no_words(counts):
   """As 150 words are five blocks of 32."""
   how = settings(mesh=8, tile_size=64)
   engine, state = preparation.prepare(counts, how)
-  want = biases.random_params(SIZE, how)
+  want = drawing.random_params(SIZE, how)
   for a, b in zip(engine.params(state), want, strict=True):
     np.testing.assert_array_equal(a, b)
 

@@ -18,7 +18,7 @@ def of_tiles(made: layout.Blocks, dim: int) -> dict:
   and of every other count its code, its place and the vector that it gathers.
   """
   cells = len(made.pair) * made.tile_size**2
-  gathered = sum(line.fixed.size for line in made.lines)
+  gathered = made.lines.fixed.size if made.lines else 0
   size = 4096 if jax.default_backend() != "cpu" else 1024
   matrix = jnp.ones((size, size)) * 0.5
   product = seconds_of(jax.jit(lambda x: x @ x), matrix)

@@ -49,7 +49,7 @@ from glove_jax.counts import triplets  # noqa: E402
 from glove_jax.training import preparation, sharding  # noqa: E402
 from glove_jax.training.drawing import random_params  # noqa: E402
 from glove_jax.training.engine import Placement  # noqa: E402
-from glove_jax.training.tiles.layout import Lines, Tiles  # noqa: E402
+from glove_jax.training.tiles.layout import LineBatches, Tiles  # noqa: E402
 from glove_jax.training.tiles.ring import RingEngine  # noqa: E402
 
 ENGINES = {"batch": "rows", "dim": "rows", "blocks": "blocked"}
@@ -147,7 +147,7 @@ def count_slots(engine: RingEngine, epoch: int) -> np.ndarray:
     slots = [
       counted
       for stack, counted in engine.stacks(epoch)
-      if isinstance(stack, (Tiles, Lines))
+      if isinstance(stack, (Tiles, LineBatches))
     ]
   return np.concatenate(slots) if slots else np.zeros(1)
 

@@ -29,7 +29,13 @@ from glove_jax.training.tiles.block_pairs import (
 )
 from glove_jax.training.tiles.filling import write_tiles
 from glove_jax.training.tiles.layout import Blocks
-from glove_jax.training.tiles.lines import BATCH_CELLS, Remainder, cut_lines
+from glove_jax.training.tiles.lines import (
+  WIDTHS,
+  Remainder,
+  best_width,
+  count_lines,
+  cut_lines,
+)
 
 
 class CutSettings(NamedTuple):
@@ -122,10 +128,12 @@ def build(
   if settings.core is not None:
     tile_files.write(_add_strips(blocks, remainder, settings))
     return tile_files.read(folder)
-  half = blocks.num_blocks * blocks.tile_size
-  zeros = functools.partial(memory.scratch, folder=folder)
-  lines = cut_lines(remainder, half, BATCH_CELLS, zeros=zeros)
-  tile_files.write(blocks._replace(lines=lines))
+  if blocks.num_outside:
+    half = blocks.num_blocks * blocks.tile_size
+    width = int(WIDTHS[best_width(count_lines(remainder, half))])
+    zeros = functools.partial(memory.scratch, folder=folder)
+    blocks = blocks._replace(lines=cut_lines(remainder, half, width, zeros))
+  tile_files.write(blocks)
   return tile_files.read(folder)
 
 
@@ -213,7 +221,7 @@ def cut(
   pair[:, 1] += num_blocks
   return Blocks(
     folder, position, tile_size, num_blocks, pair, num_counts, outside,
-    file_index, [],
+    file_index,
   ), remainder  # fmt: skip
 
 

@@ -53,7 +53,12 @@ from glove_jax.training.tiles.grouping import (
   device_settings,
   tile_shapes,
 )
-from glove_jax.training.tiles.jobs import Job, StripJobs, make_strip_jobs
+from glove_jax.training.tiles.jobs import (
+  Job,
+  StripJobs,
+  make_line_jobs,
+  make_strip_jobs,
+)
 from glove_jax.training.tiles.layout import Blocks, Groups, Pass, Tiles
 from glove_jax.training.tiles.passes import growth_stages, plan_passes
 from glove_jax.training.tiles.programs import (
@@ -186,10 +191,9 @@ class TileEngine(BlockedEngine):
       compile_first(self._init, *start)
     if on_device:
       self._cut_cells(triplets, config, num_points)
-    line_stacks = layout.stack_lines(self.blocks, self._batching.line_cells)
+    line_jobs = make_line_jobs(self.blocks.lines, self._batching.line_cells)
     if self._batching.resident:
-      line_stacks = [(jax.device_put(stack), n) for stack, n in line_stacks]
-    line_jobs = [Job(lambda s=stack: s, n) for stack, n in line_stacks]
+      line_jobs = [job.keep(jax.device_put(job.load())) for job in line_jobs]
     pull = config.retrofit and make_pull(self.blocks, supplied.start)
     strip_jobs = self._make_strip_jobs(config, pull or None)
     super().__init__(
@@ -202,7 +206,7 @@ class TileEngine(BlockedEngine):
     # Only now, since an accelerator may still be waking.
     self._position = jax.device_put(self.blocks.position)
     self._hyper = jax.device_put(self._hyper)
-    stacks = [job.load() for job in line_jobs] + _strip_shapes(strip_jobs)
+    stacks = _shapes([line_jobs]) + _strip_shapes(strip_jobs)
     stacks += [self._pull] if pull else []
     self._compile(tile_shapes(self.blocks, self._batching) + stacks)
 
@@ -313,9 +317,13 @@ class TileEngine(BlockedEngine):
 
 def _strip_shapes(strip_jobs: StripJobs | None) -> list:
   """The shape of a stack of each kind of strip job."""
-  turns = strip_jobs.fit + strip_jobs.joint if strip_jobs else []
+  return _shapes(strip_jobs.fit + strip_jobs.joint) if strip_jobs else []
+
+
+def _shapes(kinds: Sequence[Sequence[Job]]) -> list:
+  """The shape of a stack of each kind of job."""
   # Stacks would stay in memory while programs compile.
-  return jax.eval_shape(list, [jobs[0].load() for jobs in turns if jobs])
+  return jax.eval_shape(list, [jobs[0].load() for jobs in kinds if jobs])
 
 
 def padding_bias(config: TrainConfig) -> float:

@@ -10,6 +10,8 @@ from glove_jax.config import TrainConfig
 from glove_jax.training.engine import Stack
 from glove_jax.training.tiles import layout
 from glove_jax.training.tiles.fitting import plan_fit
+from glove_jax.training.tiles.layout import Lines
+from glove_jax.training.tiles.lines import stack_lines, stack_shape
 from glove_jax.training.tiles.pulls import Pull, of_blocks
 from glove_jax.training.tiles.strips import Strip, Strips, read_strip
 
@@ -21,6 +23,10 @@ class Job(NamedTuple):
   num_steps: np.ndarray  # [K] how many steps each batch of the stack counts as
   then: Sequence["Job"] = ()  # those that follow it, in any order of jobs
 
+  def keep(self, stack: Stack) -> "Job":
+    """The job on a stack that was loaded before."""
+    return self._replace(load=lambda: stack)
+
 
 class StripJobs(NamedTuple):
   """The jobs of the words outside of the core."""
@@ -31,6 +37,23 @@ class StripJobs(NamedTuple):
   # Train their tiles, in each turn of a joint pass. Empty if these tiles are
   # among the others, and a joint pass visits more of them.
   joint: list[list[Job]]
+
+
+def make_line_jobs(lines: Lines | None, cells: int) -> list[Job]:
+  """One job for each stack of lines.
+
+  Args:
+    lines: None if there are none.
+    cells: as for `lines.stack_shape`.
+  """
+  if lines is None:
+    return []
+  shape = stack_shape(*lines.code.shape, cells)
+  num_steps = shape.num_steps(len(lines.row))
+  return [
+    Job(functools.partial(stack_lines, lines, shape, i), num_steps[i])
+    for i in range(shape.stacks)
+  ]
 
 
 def make_strip_jobs(

@@ -8,9 +8,9 @@ is a product of matrices.
 Words are ordered by frequency and cut into blocks of T words, see `cutting`. A
 pair of blocks with enough counts is a tile: [T, T] codes, 0 where nothing was
 counted. The counts outside of tiles are the remainder. It is stored twice, by
-row and by column, as lines: the counts of one row, or of one column, padded to
-a power of two. The lines of one length make batches of one shape. The step on a
-row's line trains only the row, the step on a column's line only the column.
+row and by column, as lines: some counts of one row, or of one column. All lines
+are equally wide, and a row has as many as it needs. The step on lines of rows
+trains only these rows, the step on lines of columns only the columns.
 
 With `missing` there are no lines. Tiles are then all pairs of blocks of the
 core, the most frequent words, and the other counts are in `strips`.
@@ -24,7 +24,6 @@ import numpy as np
 from glove_jax import memory
 from glove_jax.training.tiles.strips import Strips, fill_cells
 
-MAX_BATCHES = 64  # batches in a stack of lines
 OUTSIDE = np.iinfo(np.int32).max  # an index outside of every table
 
 
@@ -43,11 +42,20 @@ class Tiles(NamedTuple):
 
 
 class Lines(NamedTuple):
+  """S lines with N counts each; those of one row follow each other."""
+
+  row: np.ndarray  # [S] int32, the row of the table that a line trains
+  fixed: np.ndarray  # [S, N] int32, the rows that it was counted with
+  code: np.ndarray  # [S, N] uint16, 0 is padding
+
+
+class LineBatches(NamedTuple):
   """K batches of R lines with N counts each."""
 
-  trained: np.ndarray  # [K, R] int32, rows of the table; padding out of range
-  fixed: np.ndarray  # [K, R, N] int32, rows of the table
-  code: np.ndarray  # [K, R, N] uint16, 0 is padding
+  trained: np.ndarray  # [K, R] int32, each row once; padding is out of range
+  index: np.ndarray  # [K, R] int32, of the row of each line in `trained`
+  fixed: np.ndarray  # [K, R, N] int32, as in `Lines`
+  code: np.ndarray  # [K, R, N] uint16
 
 
 class Blocks(NamedTuple):
@@ -65,7 +73,7 @@ class Blocks(NamedTuple):
   num_counts: np.ndarray  # [M] int64, in each tile
   num_outside: int  # counts in lines
   file_index: np.ndarray  # [M] int64, of a tile in our file; -1: not in it
-  lines: list[Lines]  # mapped from disk, one for each shape [R, N]
+  lines: Lines | None = None  # mapped from disk
   strips: Strips | None = None  # with `missing`, if there are other words
 
 
@@ -198,46 +206,6 @@ def stack_groups(groups: Groups, size: int) -> list[Groups]:
 def count_tiles(blocks: Blocks, groups: Groups) -> np.ndarray:
   """The number of tiles in each group, without padding."""
   return (groups.tile < len(blocks.pair)).sum(axis=-1)
-
-
-def stack_lines(blocks: Blocks, cells: int) -> list[tuple[Lines, np.ndarray]]:
-  """All lines, in stacks of batches of one shape.
-
-  Batches are merged first, so that each has about `cells` counts. For example,
-  7 batches of 16 lines and at most 2 merged into one: 4 batches of 32 lines,
-  the last half empty, which count as 2, 2, 2 and 1 steps. With MAX_BATCHES = 3
-  these make two stacks of 2 batches, with steps [2, 2] and [2, 1].
-
-  Args:
-    blocks: has the lines.
-    cells: the number of counts in a batch, padding included; 0 merges nothing.
-
-  Returns:
-    The stacks, each with the number of original batches in its batches: [K].
-  """
-  stacks = []
-  for lines in blocks.lines:
-    num_batches, rows, width = lines.fixed.shape
-    merged = min(max(1, cells // (rows * width)), num_batches)
-    num_stacks = -(-num_batches // (merged * MAX_BATCHES))
-    size = -(-num_batches // (merged * num_stacks))
-    starts = merged * np.arange(num_stacks * size).reshape(num_stacks, size)
-    num_steps = np.clip(num_batches - starts, 0, merged)
-    for i in range(num_stacks):
-      part = slice(i * size * merged, (i + 1) * size * merged)
-      missing = size * merged - len(lines.trained[part])
-      trained, fixed, code = (
-        pad_end(array[part], missing, padding)
-        for array, padding in zip(lines, (OUTSIDE, 0, 0), strict=True)
-      )
-      shape = size, merged * rows
-      stack = Lines(
-        trained.reshape(shape),
-        fixed.reshape(*shape, width),
-        code.reshape(*shape, width),
-      )
-      stacks.append((stack, num_steps[i]))
-  return stacks
 
 
 def pad_end(array: np.ndarray, missing: int, value) -> np.ndarray:

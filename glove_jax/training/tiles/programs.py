@@ -17,7 +17,12 @@ from glove_jax.threads import default_threads
 from glove_jax.training import optimizers
 from glove_jax.training.engine import NOTHING, Supplied
 from glove_jax.training.tiles import cells, fitting, steps
-from glove_jax.training.tiles.layout import OUTSIDE, Groups, Lines, Tiles
+from glove_jax.training.tiles.layout import (
+  OUTSIDE,
+  Groups,
+  LineBatches,
+  Tiles,
+)
 from glove_jax.training.tiles.pulls import Pull
 from glove_jax.training.tiles.resident import StripTiles, read_piece
 from glove_jax.training.tiles.strips import Strip
@@ -68,7 +73,7 @@ def make_programs(
   return {
     Groups: tiles,
     Tiles: tiles,
-    Lines: compiled(runs.train_lines),
+    LineBatches: compiled(runs.train_lines),
     Strip: strips,
     StripTiles: strips,
     Pull: compiled(runs.pull),

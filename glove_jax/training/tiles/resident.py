@@ -126,7 +126,7 @@ def plan(vocab_size: int, settings: CutSettings) -> Blocks:
   pair[:, 1] += num_blocks
   position, none = np.zeros(vocab_size, np.int32), np.zeros(0, np.int64)
   num_counts = np.zeros(len(pair), np.int64)
-  return Blocks(None, position, size, num_blocks, pair, num_counts, 0, none, [])
+  return Blocks(None, position, size, num_blocks, pair, num_counts, 0, none)
 
 
 def codes_shape(blocks: Blocks) -> jax.ShapeDtypeStruct:

@@ -146,7 +146,7 @@ class RingEngine(BlockedEngine):
       return none, cut_strip_jobs(*counts, config)
     line_jobs = cut_line_jobs(*counts, self._batching.line_cells)
     if self._batching.resident:
-      line_jobs = [[_keep_loaded(job) for job in turn] for turn in line_jobs]
+      line_jobs = [[job.keep(job.load()) for job in turn] for turn in line_jobs]
     return line_jobs, None
 
   def init(self, params: Params, given: Given = AS_USUAL) -> TrainState:
@@ -384,12 +384,6 @@ def _turn(num_devices: int, state, hyper, codes, stack, multipliers):
     return array.at[half:].set(received)
 
   return jax.tree.map(send_contexts, state), jnp.zeros_like(multipliers)
-
-
-def _keep_loaded(job: Job) -> Job:
-  """Loads the stack of a job now, and keeps it on the devices."""
-  stack = job.load()
-  return job._replace(load=lambda: stack)
 
 
 def _tiles_of(parts: Parts, part: int) -> np.ndarray:

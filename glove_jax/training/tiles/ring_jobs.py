@@ -19,27 +19,21 @@ from glove_jax.training.tiles import cutting, layout, strips
 from glove_jax.training.tiles.cutting import CutSettings
 from glove_jax.training.tiles.fitting import plan_fit
 from glove_jax.training.tiles.jobs import Job, StripJobs
-from glove_jax.training.tiles.layout import (
-  OUTSIDE,
-  Lines,
-  Parts,
-  Tiles,
-  pad_end,
-)
+from glove_jax.training.tiles.layout import OUTSIDE, Parts, Tiles
 from glove_jax.training.tiles.lines import (
-  BATCH_CELLS,
+  WIDTHS,
   Remainder,
+  best_width,
+  count_lines,
   cut_lines,
-  joins,
+  stack_lines,
+  stack_shape,
 )
 from glove_jax.training.tiles.passes import growth_stages
 from glove_jax.training.tiles.strips import Strip, Strips
 
-_MAX_POWER = 32  # lines are narrower than 2^32
 # Words along a side of a tile; smaller ones would be all overhead.
 _SMALLEST_TILE = 32
-# Cells of padding on a device, in a turn, that lines may cost to save a step.
-_STEP_CELLS = 4096
 _STRIP_WORDS = 512  # words, or contexts, that are trained with the core at once
 
 
@@ -55,54 +49,34 @@ def cut_line_jobs(
     cells: how many counts a batch should hold, padding included.
 
   Returns:
-    The jobs of each turn. All turns have the same shapes.
+    The jobs of each turn. All have the same shape.
   """
   half = parts.local.num_blocks * parts.local.tile_size
-  pieces = {  # {(part, turn): {width: lines [R] and [R, N]}}
-    key: {
-      lines.code.shape[-1]: Lines(*(array[0] for array in lines))
-      for lines in cut_lines(counts, half)
-    }
-    for key, counts in _local_counts(parts, remainder, placement)
-  }
-  # The number of lines of width 2^power, in each turn, on each device.
-  sizes = (_MAX_POWER, parts.num_parts, parts.num_parts)
-  number = np.zeros(sizes, np.int64)
-  for (part, turn), by_width in pieces.items():
-    for width, lines in by_width.items():
-      number[width.bit_length() - 1, turn, part] = len(lines.trained)
+  pieces = dict(_local_counts(parts, remainder, placement))
+  # How many lines of each width there are, in each turn, on each device.
+  number = np.zeros((len(WIDTHS), parts.num_parts, parts.num_parts), np.int64)
+  for (part, turn), counts in pieces.items():
+    number[:, turn, part] = count_lines(counts, half)
   number = multihost.sum_over_processes(number)
-  for narrow, wide in joins(number.max(axis=(1, 2)), _STEP_CELLS):
-    number[wide] += number[narrow]
-    number[narrow] = 0
-    for by_width in pieces.values():
-      _join_lines(by_width, 1 << narrow, 1 << wide)
-  jobs = [[] for _ in range(parts.num_parts)]
-  for power in np.flatnonzero(number.any(axis=(1, 2))):
-    width = 1 << int(power)
-    shape = _batch_shape(int(number[power].max()), width, cells)
-    for turn, turn_jobs in enumerate(jobs):
-      lines = {
-        part: by_width.get(width)
-        for (part, of_turn), by_width in pieces.items()
-        if of_turn == turn
-      }
-      turn_jobs += _stack_lines(
-        lines, number[power, turn], (*shape, width), placement
-      )
-  return jobs
+  best = best_width(number.max(axis=2).sum(axis=1))
+  width, number = int(WIDTHS[best]), number[best]
+  lines = {
+    key: cut_lines(counts, half, width) for key, counts in pieces.items()
+  }
+  shape = stack_shape(int(number.max()), width, cells)
+  num_steps = shape.num_steps(number)  # [turn, part, stack, batch]
 
+  def job(turn: int, stack: int) -> Job:
+    def piece(part):
+      return stack_lines(lines[part, turn], shape, stack)
 
-def _join_lines(by_width: dict[int, Lines], narrow: int, wide: int) -> None:
-  """Pads the lines of one width to another, and adds them to its lines."""
-  if narrow not in by_width:
-    return
-  trained, *cells = by_width.pop(narrow)
-  columns = (0, 0), (0, wide - narrow)
-  lines = Lines(trained, *(np.pad(array, columns) for array in cells))
-  if wide in by_width:
-    lines = Lines(*map(np.concatenate, zip(by_width[wide], lines, strict=True)))
-  by_width[wide] = lines
+    load = functools.partial(sharding.join, placement, P(AXIS), piece)
+    return Job(load, num_steps[turn, :, stack].ravel())
+
+  return [
+    [job(turn, i) for i in range(shape.stacks) if num_steps[turn, :, i].any()]
+    for turn in range(parts.num_parts)
+  ]
 
 
 def _local_counts(
@@ -132,52 +106,6 @@ def _sort(key, row, col, code, start, to_row, to_col, to_code):
     to_col[start[key[i]]] = col[i]
     to_code[start[key[i]]] = code[i]
     start[key[i]] += 1
-
-
-def _batch_shape(most: int, width: int, cells: int) -> tuple[int, int, int]:
-  """(stacks, batches in a stack, lines in a batch) with room for `most` lines.
-
-  With 1000 lines of width 64 and 16,384 cells: batches of 256 lines, one stack
-  of 4 of them.
-  """
-  rows = min(max(1, max(cells, BATCH_CELLS) // width), most)
-  batches = -(-most // rows)
-  stacks = -(-batches // layout.MAX_BATCHES)
-  return stacks, -(-batches // stacks), rows
-
-
-def _stack_lines(
-  lines: dict[int, Lines | None], number: np.ndarray, shape, placement
-) -> Iterator[Job]:
-  """The stacks of lines of one width in a turn, padded to one shape.
-
-  Args:
-    lines: the lines of each local device; None if it has none.
-    number: [n] how many lines each device has.
-    shape: stacks, batches in a stack, lines in a batch, counts in a line.
-    placement: the devices.
-  """
-  stacks, batches, rows, width = shape
-  none = np.zeros((0, width), np.int32)
-  empty = Lines(none[:, 0], none, none.astype(np.uint16))
-
-  def pad(array, value):
-    full = pad_end(array, stacks * batches * rows - len(array), value)
-    return full.reshape(stacks, batches, rows, *array.shape[1:])
-
-  padded = {
-    part: Lines(*map(pad, part_lines or empty, (OUTSIDE, 0, 0)))
-    for part, part_lines in lines.items()
-  }
-  starts = rows * np.arange(stacks * batches).reshape(stacks, 1, batches)
-  num_steps = (starts < number[:, None]).astype(int).reshape(stacks, -1)
-  for i in range(stacks):
-
-    def piece(part, i=i):
-      return Lines(*(array[i] for array in padded[part]))
-
-    load = functools.partial(sharding.join, placement, P(AXIS), piece)
-    yield Job(load, num_steps[i])
 
 
 def ring_settings(

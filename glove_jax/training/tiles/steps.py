@@ -335,6 +335,7 @@ def lines_loss(
 def lines_step(
   state: TrainState,
   trained,
+  index,
   fixed,
   code,
   multiplier=1.0,
@@ -347,11 +348,12 @@ def lines_step(
   Args:
     state: its params are a Table.
     trained: [R] int32, the rows of the table to train; padding is out of range.
+    index: [R] int32, of the row of each line in `trained`.
     fixed: [R, N] int32, the rows of the table that they were counted with,
       which stay fixed.
     code: [R, N] uint16.
     multiplier: multiplies the update.
-    loss: (trained, fixed, code) -> cost, such as `lines_loss`.
+    loss: (the row of each line, fixed, code) -> cost, such as `lines_loss`.
     tx: the optimizer.
 
   Returns:
@@ -379,7 +381,12 @@ def lines_step(
     multiplier,
     functools.partial(take_side, get=get),
     functools.partial(put_side, write=write),
-    lambda params: loss(params, others, code),
+    lambda params: loss(_pick(params, index), others, code),
     tx,
   )
   return state, cost / 2
+
+
+def _pick(side: Params, index) -> Params:
+  """The rows of each line, as words; a row may have several lines."""
+  return side._replace(word=side.word[index], word_bias=side.word_bias[index])

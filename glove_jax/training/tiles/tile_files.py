@@ -23,7 +23,7 @@ _FILES = {
   "num_counts": "filled",
   "file_index": "at",
 }
-_LINE_FILES = ("own", "other", "code")
+_LINE_FILES = ("lines_own.npy", "lines_other.npy", "lines_code.npy")
 _PART = 1 << 24  # bytes of a file that one checksum is about
 _READ = 1 << 20  # bytes read at a time
 
@@ -31,17 +31,14 @@ _READ = 1 << 20  # bytes read at a time
 def write(blocks: Blocks) -> None:
   """Writes everything but the tiles; the manifest comes last."""
   arrays = {
-    f"lines_{i}_{name}.npy": array
-    for i, lines in enumerate(blocks.lines)
-    for name, array in zip(_LINE_FILES, lines, strict=True)
+    f"{name}.npy": getattr(blocks, field) for field, name in _FILES.items()
   }
-  for field, name in _FILES.items():
-    arrays[f"{name}.npy"] = getattr(blocks, field)
+  if blocks.lines is not None:
+    arrays |= dict(zip(_LINE_FILES, blocks.lines, strict=True))
   facts = {
     "tile_size": blocks.tile_size,
     "num_blocks": blocks.num_blocks,
     "outside": blocks.num_outside,
-    "lines": len(blocks.lines),
   }
   names = ["tiles.bin", "facts.json"]
   if blocks.strips is not None:
@@ -100,15 +97,10 @@ def read(folder: str | os.PathLike) -> Blocks:
   """Reads what `write` wrote; lines and strips are mapped into memory."""
   folder = pathlib.Path(folder)
   facts = atomic.read_json(folder / "facts.json")
-  lines = [
-    Lines(
-      *(
-        np.load(folder / f"lines_{i}_{name}.npy", mmap_mode="r")
-        for name in _LINE_FILES
-      )
-    )
-    for i in range(facts["lines"])
-  ]
+  lines = None
+  if facts["outside"]:
+    maps = (np.load(folder / name, mmap_mode="r") for name in _LINE_FILES)
+    lines = Lines(*maps)
   sizes = {name: facts[name] for name in ("tile_size", "num_blocks")}
   core = facts.get("core_blocks")
   return Blocks(

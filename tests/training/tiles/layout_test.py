@@ -22,11 +22,12 @@ from glove_jax.training.tiles import (
   cutting,
   filling,
   layout,
+  lines,
   steps,
   tile_files,
 )
 from glove_jax.training.tiles.grouping import DeviceSettings
-from glove_jax.training.tiles.lines import joins
+from glove_jax.training.tiles.jobs import make_line_jobs
 
 
 def jitted(function, **fixed):
@@ -40,8 +41,8 @@ def one_pass(made, plan, at_once=1, cells=0, seed=0):
   tiles = [
     layout.read_tiles(made, part) for part in layout.stack_groups(groups, 3)
   ]
-  lines = layout.stack_lines(made, cells) if plan.with_lines else []
-  return tiles, lines
+  jobs = make_line_jobs(made.lines, cells) if plan.with_lines else []
+  return tiles, [(job.load(), job.num_steps) for job in jobs]
 
 
 def matrix_of(made, stacks):
@@ -57,7 +58,10 @@ def matrix_of(made, stacks):
         i, j = i + first * made.tile_size, j + second * made.tile_size - half
         tiles[i, j] += code[code > 0]
       continue
-    own, other = np.broadcast_arrays(stack.trained[..., None], stack.fixed)
+    own = np.take_along_axis(stack.trained, stack.index, axis=1)
+    changes = (np.diff(own) != 0).sum(axis=1)
+    assert [len(np.unique(x)) for x in own] == (changes + 1).tolist()
+    own, other = np.broadcast_arrays(own[..., None], stack.fixed)
     real = stack.code > 0
     is_row = real & (own < half)
     np.add.at(rows, (own[is_row], other[is_row] - half), stack.code[is_row])
@@ -99,22 +103,39 @@ def test_a_pass_visits_every_count_once(
   want[counts.row, counts.col] = codec.encode(counts.count)
   np.testing.assert_array_equal(tiles + rows, want)
   assert not (tiles.astype(bool) & rows.astype(bool)).any()
-  num_lines = sum(number.sum() for _, number in line_stacks)
-  assert num_lines == sum(len(line.trained) for line in made.lines)
+  num_steps = sum(number.sum() for _, number in line_stacks)
+  cells = made.lines.code.size if made.lines else 0
+  assert num_steps == -(-cells // lines.BATCH_CELLS)
   assert plan.num_triplets == len(counts.row)
 
 
-@given(st.lists(st.integers(0, 3000), min_size=9, max_size=9))
-def test_joined_widths_add_little(numbers):
-  """From 0 to 3000 lines of each width from 1 to 256."""
-  number, most = np.array(numbers), 0.01 * (numbers @ 2 ** np.arange(9))
-  for narrow, wide in joins(number, most):
-    assert 0 < number[narrow] * (2**wide - 2**narrow) <= most
-    number[wide] += number[narrow]
-    number[narrow] = 0
-  left = np.flatnonzero(number)
-  assert (number[left[:-1]] * np.diff(2**left) > most).all()
-  assert number.sum() == sum(numbers)
+def test_a_row_may_be_trained_in_two_batches_and_once_in_each():
+  """Rows 3, 4 and 6 with 5, 1 and 9 lines, in batches of 4 lines."""
+  row = np.repeat(np.array([3, 4, 6], np.int32), [5, 1, 9])
+  code = np.arange(1, 31, dtype=np.uint16).reshape(15, 2)
+  made = layout.Lines(row, code.astype(np.int32), code)
+  shape = lines.Shape(stacks=2, batches=2, rows=4, width=2)
+  stacks = [lines.stack_lines(made, shape, i) for i in range(2)]
+  trained = np.concatenate([stack.trained for stack in stacks])
+  assert [x[x < layout.OUTSIDE].tolist() for x in trained] == [
+    [3], [3, 4, 6], [6], [6]
+  ]  # fmt: skip
+  codes = np.concatenate([stack.code.reshape(-1, 2) for stack in stacks])
+  np.testing.assert_array_equal(codes[:15], code)
+  assert not codes[15:].any()
+
+
+@given(st.integers(1, 10**6), st.sampled_from(lines.WIDTHS.tolist()))
+def test_stacks_of_lines_have_room_for_all_and_little_padding(number, width):
+  for cells in (0, 1 << 20):
+    shape = lines.stack_shape(number, width, cells)
+    room = shape.stacks * shape.batches * shape.rows
+    assert number <= room < number + (shape.stacks + 1) * shape.rows
+    steps = shape.num_steps(np.array([number, 0, 1]))
+    assert steps.shape == (3, shape.stacks, shape.batches)
+    if lines.BATCH_CELLS // width <= shape.rows:
+      assert steps[0].sum() == -(-number * width // lines.BATCH_CELLS)
+    assert steps[1].sum() == 0 and steps[2].sum() == 1
 
 
 def test_min_fill_decides_what_is_dense(tmp_path):

@@ -72,20 +72,3 @@ def test_the_first_tier_has_as_many_blocks_for_each_device():
   assert settings(64, growth=[]).tile_size == 512
   with_missing = config.make_config(missing=0.1).train
   assert ring_jobs.ring_settings(with_missing, 64, 400_000).first_tier == 2048
-
-
-def test_lines_of_two_widths_are_joined():
-  lines = {
-    width: layout.Lines(
-      np.arange(rows), np.full((rows, width), rows), np.full((rows, width), 7)
-    )
-    for width, rows in ((8, 3), (32, 2))
-  }
-  ring_jobs._join_lines(lines, 8, 32)
-  ring_jobs._join_lines(lines, 16, 32)  # there are none
-  (joined,) = lines.values()
-  assert joined.trained.tolist() == [0, 1, 0, 1, 2]
-  assert (joined.code > 0).sum(axis=1).tolist() == [32, 32, 8, 8, 8]
-  assert joined.fixed[:2].min() == 2 and joined.fixed[2:, :8].min() == 3
-  ring_jobs._join_lines(lines, 32, 64)
-  assert list(lines) == [64] and lines[64].code.shape == (5, 64)

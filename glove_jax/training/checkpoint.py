@@ -28,7 +28,7 @@ from glove_jax.training import multihost
 
 # Raised where equal settings come to train in other passes or steps. A run does
 # not resume what another recipe began.
-RECIPE = 4
+RECIPE = 5
 _NAME = re.compile(r"epoch_(\d{6})(?:\.(\d+)-of-(\d+))?\.npz")
 _KEEP = 2
 _SHARE = 0.1  # of the time of a run for saving

@@ -1,6 +1,6 @@
 """Files of tiles, lines and strips, in a folder that outlasts a stopped run.
 
-`manifest.json`, which is written last, has the checksums of the other files. So
+The manifest, which is written last, has the checksums of the other files. So
 these need not be written atomically: what is damaged is cut again.
 """
 
@@ -24,6 +24,7 @@ _FILES = {
   "file_index": "at",
 }
 _LINE_FILES = ("lines_own.npy", "lines_other.npy", "lines_code.npy")
+_MANIFEST = "manifest_2.json"  # 2: what an older version left is cut again
 _PART = 1 << 24  # bytes of a file that one checksum is about
 _READ = 1 << 20  # bytes read at a time
 
@@ -54,7 +55,7 @@ def write(blocks: Blocks) -> None:
   list(ordered_map(save, arrays, default_threads()))
   atomic.write_json(blocks.folder / "facts.json", facts)
   checksums = _checksums(blocks.folder, [*names, *arrays])
-  atomic.write_json(blocks.folder / "manifest.json", checksums)
+  atomic.write_json(blocks.folder / _MANIFEST, checksums)
 
 
 def _checksums(
@@ -87,7 +88,7 @@ def is_complete(folder: str | os.PathLike) -> bool:
   """Whether `write` has finished in this folder, and nothing is damaged."""
   folder = pathlib.Path(folder)
   try:
-    wanted = atomic.read_json(folder / "manifest.json")
+    wanted = atomic.read_json(folder / _MANIFEST)
     return _checksums(folder, wanted) == wanted
   except (OSError, ValueError, TypeError):
     return False

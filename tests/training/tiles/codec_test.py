@@ -55,7 +55,7 @@ def test_checksums_are_of_parts_of_files(tmp_path, monkeypatch):
   cutting.build(counts, tmp_path, cutting.CutSettings(tile_size=8))
   data = (tmp_path / "tiles.bin").read_bytes()
   want = [zlib.crc32(data[i : i + 1024]) for i in range(0, len(data), 1024)]
-  manifest = atomic.read_json(tmp_path / "manifest.json")
+  manifest = atomic.read_json(tmp_path / tile_files._MANIFEST)
   assert len(want) > 1 and manifest["tiles.bin"] == want
 
 

@@ -168,18 +168,23 @@ def write_tokens(options: Options, path: pathlib.Path) -> tuple[int, str]:
 
   Returns:
     The number of tokens, and the SHA-256 of the file.
+
+  Raises:
+    SystemExit: there is no such corpus.
   """
   names, documents = options.corpus, options.documents
   if options.quick:
     names, documents = config.CorpusConfig().corpus, "line"
   known = datasets.corpora()
   files = [datasets.load_corpus(n) if n in known else n for n in names]
+  try:
+    files = sources.resolve(files)
+  except (FileNotFoundError, ValueError) as error:
+    raise SystemExit(str(error)) from None
   num_tokens, digest = 0, hashlib.sha256()
   with atomic.write_whole(path) as file:
     separator = b""
-    for document in reading.read_documents(
-      sources.resolve(files), documents=documents
-    ):
+    for document in reading.read_documents(files, documents=documents):
       is_new = not isinstance(document, reading.Continuation)
       line = (separator if is_new else b" ") + " ".join(document).encode()
       separator = b"\n"

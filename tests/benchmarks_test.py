@@ -92,6 +92,13 @@ def test_wrong_flags_are_refused_before_anything_runs(flags, message):
     quality.check(quality.Options(**flags))
 
 
+def test_a_missing_corpus_is_one_sentence(tmp_path):
+  options = quality.Options(corpus=[str(tmp_path / "absent")])
+  with pytest.raises(SystemExit, match="absent': no such file"):
+    quality.write_tokens(options, tmp_path / "tokens.txt")
+  assert not list(tmp_path.iterdir())
+
+
 def test_tokens_are_written_one_document_a_line(tmp_path):
   path = tmp_path / "text.txt"
   path.write_text("To be,\nor not\n\nto be!\n")

@@ -43,7 +43,7 @@ def initial_params(
       some counts.
     start: parameters that are given, instead of these.
     lazy: leaves the drawing to who reads the tables: they are then of type
-      `RandomTable`, unless parameters are given.
+      `drawing.RandomTable`, unless parameters are given.
   """
   with jax.enable_x64(config.dtype == "float64"):  # holds for this thread only
     biases = {}
